@@ -1,0 +1,86 @@
+"""Diagnostics: what is wrong in a script, where, what was expected, and what to do.
+
+A pass over a script never raises for a user's mistake: it adds a `Diagnostic` to the
+`Diagnostics` it was given and goes on, so that all errors of a file are reported in one run.
+A pass that cannot go on with one declaration marks it broken and later passes leave it alone,
+so that no second error is caused by the first. The codes are listed in `codes`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from troth.dsl.ast import Span
+
+
+class Severity(StrEnum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostic:
+    """`code` is stable and dotted, such as `check.label.unknown`.
+
+    `related` are further places with a few words each ("the type is fixed here").
+    """
+
+    code: str
+    message: str
+    span: Span
+    severity: Severity = Severity.ERROR
+    expected: str | None = None
+    found: str | None = None
+    fix: str | None = None
+    related: tuple[tuple[Span, str], ...] = ()
+
+
+@dataclass(slots=True)
+class Diagnostics:
+    """Collects the diagnostics of one script."""
+
+    file: str
+    text: str
+    found: list[Diagnostic] = field(default_factory=list)
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        if diagnostic not in self.found:
+            self.found.append(diagnostic)
+
+    @property
+    def has_errors(self) -> bool:
+        return any(item.severity is Severity.ERROR for item in self.found)
+
+    def ordered(self) -> list[Diagnostic]:
+        """All diagnostics by place in the file."""
+        return sorted(self.found, key=lambda item: (item.span, item.code))
+
+    def render(self) -> str:
+        """The text a terminal shows; every diagnostic starts with `file:line:column:`."""
+        return "\n".join(_render(item, self.file, self.text.split("\n")) for item in self.ordered())
+
+
+def _render(item: Diagnostic, file: str, lines: list[str]) -> str:
+    head = f"{file}:{item.span.line}:{item.span.column}: {item.severity}[{item.code}]: {item.message}"
+    out = [head, *_excerpt(item.span, lines)]
+    if item.expected is not None:
+        out.append(f"  expected: {item.expected}")
+    if item.found is not None:
+        out.append(f"  found:    {item.found}")
+    for span, words in item.related:
+        out.append(f"  {file}:{span.line}:{span.column}: {words}")
+    if item.fix is not None:
+        out.append(f"  fix:      {item.fix}")
+    return "\n".join(out)
+
+
+def _excerpt(span: Span, lines: list[str]) -> list[str]:
+    if not 1 <= span.line <= len(lines):
+        return []
+    # Control characters of a hostile script must not reach the terminal.
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in lines[span.line - 1])
+    end = span.end_column if span.end_line == span.line else len(line) + 1
+    width = max(1, min(end, len(line) + 1) - span.column)
+    number = str(span.line)
+    return [f"  {number} | {line}", f"  {' ' * len(number)} | {' ' * (span.column - 1)}{'^' * width}"]

@@ -1,0 +1,68 @@
+"""The program image: protocols, effects and programs, immutable and content-addressed.
+
+`encode_image` gives the canonical bytes, `image_id` their BLAKE3 hash (both in `image_codec`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from troth.vm.instructions import BufferMode, Instruction, PayloadForm, Policy, ReplayMode
+from troth.vm.types import Field, LocalType, ValueType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeSettings:
+    """What the protocol itself fixes for one directed edge; `None` leaves the session default."""
+
+    sender: str
+    receiver: str
+    replay: ReplayMode | None = None
+    buffer: BufferMode | None = None
+    capacity: int | None = None
+    policy: Policy | None = None
+    resize_max: int | None = None
+    payload: PayloadForm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """`local_types[i]` is the type of `roles[i]`; `edges` are sorted by (sender, receiver)."""
+
+    name: str
+    roles: tuple[str, ...]
+    local_types: tuple[LocalType, ...]
+    edges: tuple[EdgeSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    name: str
+    parameters: tuple[Field, ...]
+    result: ValueType
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """`parameters` fill registers 0, 1, …; `lines[pc]` is the source line or 0.
+
+    `register_names` maps registers that are source variables to their names ("" for others).
+    """
+
+    name: str
+    parameters: tuple[Field, ...]
+    register_count: int
+    code: tuple[Instruction, ...]
+    lines: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """`entry` is the index of the program that a run starts (`main`), or None for a library."""
+
+    protocols: tuple[Protocol, ...]
+    effects: tuple[Effect, ...]
+    programs: tuple[Program, ...]
+    entry: int | None
+    source: str = ""
+    """The script's base name, for messages only."""

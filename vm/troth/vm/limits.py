@@ -1,0 +1,52 @@
+"""Every limit of the machine, with its name and default.
+
+A limit that matters to the meaning of a run is recorded in the artifact's header, so that a
+verifier works under the limits the run had. Decoding limits protect a reader and are its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Run-time limits of one machine. All are positive integers.
+
+    Attributes:
+        sessions_max: sessions that are not yet closed, cancelled or faulted.
+        coroutines_max: coroutines that have not ended.
+        registers_max: registers of one coroutine.
+        roles_max: roles of one session.
+        message_bytes_max: canonical bytes of one message payload.
+        value_bytes_max: canonical bytes of one value in a register.
+        buffer_capacity_max: messages one edge buffer may be configured to hold.
+        rounds_max: rounds of one run.
+        instructions_max: instructions one coroutine may execute (its cost budget).
+        rejects_listed_max: rejected messages listed per edge and code; later ones are counted.
+    """
+
+    sessions_max: int = 100_000
+    coroutines_max: int = 100_000
+    registers_max: int = 4_096
+    roles_max: int = 256
+    message_bytes_max: int = 1 << 20
+    value_bytes_max: int = 1 << 22
+    buffer_capacity_max: int = 65_536
+    rounds_max: int = 100_000_000
+    instructions_max: int = 10_000_000_000
+    rejects_listed_max: int = 8
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+# Limits of decoding. They hold before anything is believed about a file.
+NESTING_DEPTH_MAX: Final = 32
+RECORD_BYTES_MAX: Final = 8 << 20
+IMAGE_BYTES_MAX: Final = 8 << 20
+NAME_BYTES_MAX: Final = 255
+STATES_MAX: Final = 10_000
+INSTRUCTIONS_PER_PROGRAM_MAX: Final = 100_000
+PROGRAMS_MAX: Final = 10_000
+PROTOCOLS_MAX: Final = 10_000

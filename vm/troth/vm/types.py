@@ -1,0 +1,139 @@
+"""Payload types and local types.
+
+A local type has two forms. The *term* (`Send`, `Recv`, `Mu`, `Var`, `End`) is what projection
+produces and people read. The *automaton* (`LocalType`) is what images hold and the machine
+walks: `resolve` builds it from the term by substituting each `Mu` for its variable in the right
+scope (so an inner loop can continue an outer one), merges equivalent states and numbers what
+is left in breadth-first order. Two terms that unfold to the same infinite tree therefore give
+equal automata: comparing types equi-recursively is comparing values with `==`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Primitive(StrEnum):
+    UNIT = "unit"
+    INT = "int"
+    FLOAT = "float"
+    BOOL = "bool"
+    STR = "str"
+    BYTES = "bytes"
+    BLOB = "blob"
+
+
+@dataclass(frozen=True, slots=True)
+class ListType:
+    item: ValueType
+
+    def __str__(self) -> str:
+        return f"list[{self.item}]"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordType:
+    """`fields` are sorted by name: the order of writing does not matter."""
+
+    fields: tuple[Field, ...]
+
+    def __str__(self) -> str:
+        return "{" + ", ".join(f"{field.name}: {field.type}" for field in self.fields) + "}"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointType:
+    """An endpoint of `protocol` for `role`, in its initial type."""
+
+    protocol: str
+    role: str
+
+    def __str__(self) -> str:
+        return f"{self.protocol}.{self.role}"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    name: str
+    type: ValueType
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.type}"
+
+
+ValueType: TypeAlias = Primitive | ListType | RecordType | EndpointType
+
+
+# --- terms -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    label: str
+    fields: tuple[Field, ...]
+    continuation: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    peer: str
+    branches: tuple[Branch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recv:
+    peer: str
+    branches: tuple[Branch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mu:
+    variable: str
+    body: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Var:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    pass
+
+
+Term: TypeAlias = Send | Recv | Mu | Var | End
+
+
+# --- automata ----------------------------------------------------------------------------
+
+
+class StateKind(StrEnum):
+    SEND = "send"
+    RECV = "recv"
+    END = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    label: str
+    fields: tuple[Field, ...]
+    next: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`peer` is "" and `transitions` empty for an end state; transitions are sorted by label."""
+
+    kind: StateKind
+    peer: str
+    transitions: tuple[Transition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalType:
+    """The canonical automaton of a local type; state 0 is the initial one."""
+
+    states: tuple[State, ...]
