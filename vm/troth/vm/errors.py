@@ -41,7 +41,9 @@ class Place:
 
     def describe(self) -> str:
         """One line such as `hello.troth:3:5, role Client`."""
-        head = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        head = ":".join(
+            str(part) for part in (self.file, self.line, self.column) if part is not None
+        )
         rest = [
             f"{field.name} {value}"
             for field in fields(self)

@@ -54,7 +54,5 @@ class CoroutineHandle:
     id: bytes
 
 
-Value: TypeAlias = (
-    None | bool | int | float | str | bytes | tuple["Value", ...] | Record | Blob
-)
+Value: TypeAlias = None | bool | int | float | str | bytes | tuple["Value", ...] | Record | Blob
 RegisterValue: TypeAlias = Value | Endpoint | CoroutineHandle

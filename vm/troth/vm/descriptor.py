@@ -1,0 +1,47 @@
+"""The session descriptor: what all parties of a session agree on before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from troth.vm import statements
+from troth.vm.events import EdgeConfig
+from troth.vm.statements import pack_array
+
+
+class Descriptor(NamedTuple):
+    """Two sessions with equal descriptors are the same session; `nonce` keeps others apart."""
+
+    protocol_id: bytes
+    protocol: str
+    roles: tuple[str, ...]
+    principals: tuple[bytes, ...]
+    edges: tuple[EdgeConfig, ...]
+    seal: str
+    linger_ns: int
+    nonce: bytes
+
+    def encode(self) -> bytes:
+        """The canonical bytes; edges are sorted by (sender, receiver)."""
+        return pack_array(
+            (
+                self.protocol_id,
+                self.protocol,
+                self.roles,
+                self.principals,
+                _rows(self.edges),
+                self.seal,
+                self.linger_ns,
+                self.nonce,
+            )
+        )
+
+    @property
+    def session(self) -> bytes:
+        """The 32-byte session id."""
+        return statements.session_id(self.encode())
+
+
+def _rows(edges: Sequence[EdgeConfig]) -> tuple[tuple[object, ...], ...]:
+    return tuple(tuple(edge) for edge in edges)

@@ -1,0 +1,92 @@
+"""The records of an artifact, as arrays: kinds, fields, and who owns which.
+
+A record is a canonical msgpack array whose first item is its kind. Records are numbered from 0.
+Sessions, principals, protocols and coroutines are named by the order in which their OPEN,
+PRINCIPAL, PROTOCOL and SPAWN records appear; roles by their place in the protocol's role list,
+labels by their place in its label list.
+
+Every record but SEAL is a leaf of exactly one principal's log: PRINCIPAL of its own, the
+records in `SIGNER_OWNED` of the signer of the endpoint that acts, all others of principal 0.
+Records that come before the first PRINCIPAL are the first leaves of log 0.
+A leaf is the record's number (8 bytes, big endian) and its bytes.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+MAGIC: Final = b"\x89TROTH\r\n"
+"""Eight bytes: not text, and damaged visibly by a transfer that rewrites line ends."""
+
+FORMAT_VERSION: Final = 1
+"""The header's second item. A reader refuses any other with `artifact.version`."""
+
+
+class Kind(IntEnum):
+    """`[kind, field, …]`; a field marked `?` may be nil.
+
+    | kind | fields after the kind |
+    |---|---|
+    | HEADER | version, image id, seed, quantum, policy, limits (array), runner, replay override?, seal override?, entry program, unix time anchor ns |
+    | IMAGE | image bytes |
+    | PRINCIPAL | name, public key |
+    | PROTOCOL | protocol id, name, roles, labels |
+    | OPEN | session id, protocol, principals, edge rows, seal, linger ns, nonce, coroutine |
+    | SEND | session, sender, receiver, step kind, label, generation, sequence, salt?, payload?, commitment?, signature |
+    | RECEIVE | session, receiver, sender, generation, sequence, root? |
+    | DELEGATE | session, role, new principal, signature |
+    | NOTICE | session, role, rows of (receiver, generation, count), signature |
+    | RECEIPT | session, receiver, sender, generation, consumed, discarded, root?, signature |
+    | STATUS | session, status, epoch, detail |
+    | UNDELIVERED | session, sender, receiver, generation, sequence |
+    | REJECT | session, sender, receiver, code, digest |
+    | CANCEL | session, role?, reason, signature |
+    | FAULT | coroutine, code, message, program, pc, session?, role? |
+    | SPAWN | parent?, program, coroutine id |
+    | TRANSFER | session, role, from coroutine, to coroutine |
+    | HALT | coroutine |
+    | PRINT | coroutine, text |
+    | INVOKE | coroutine, effect, effect id, arguments |
+    | COMPLETE | effect id, failed, result, round |
+    | TIME | now ns, round |
+    | END | rounds, records before this one, outcome |
+    | SEAL | principal, log size, root, previous root, round, sessions open, sessions ended, signature |
+
+    A SEND has either salt and payload (inline) or the commitment (digest), never both.
+    The file ends with END and one SEAL per principal, in their order.
+    """
+
+    HEADER = 0
+    IMAGE = 1
+    PRINCIPAL = 2
+    PROTOCOL = 3
+    OPEN = 4
+    SEND = 5
+    RECEIVE = 6
+    DELEGATE = 7
+    NOTICE = 8
+    RECEIPT = 9
+    STATUS = 10
+    UNDELIVERED = 11
+    REJECT = 12
+    CANCEL = 13
+    FAULT = 14
+    SPAWN = 15
+    TRANSFER = 16
+    HALT = 17
+    PRINT = 18
+    INVOKE = 19
+    COMPLETE = 20
+    TIME = 21
+    END = 22
+    SEAL = 23
+
+
+SIGNER_OWNED: Final = frozenset(
+    {Kind.SEND, Kind.RECEIVE, Kind.DELEGATE, Kind.NOTICE, Kind.RECEIPT, Kind.CANCEL}
+)
+"""CANCEL by the host has no role and belongs to principal 0."""
+
+SEAL_EVERY_LEAVES: Final = 4096
+"""A principal signs its log's head at the latest after this many new leaves."""

@@ -1,0 +1,159 @@
+"""Everything a principal signs, and every hash that names something: their exact bytes.
+
+A signed statement is `0x00 "troth/v1/" kind 0x00` and a canonical msgpack array. The leading
+zero byte keeps statements apart from text notes, the kind keeps them apart from one another.
+Hashes are BLAKE3 in derive-key mode, one context string per use, so a value of one use can
+never stand in for another (https://github.com/BLAKE3-team/BLAKE3-specs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final
+
+import msgpack
+from blake3 import blake3
+
+DIGEST_BYTES: Final = 32
+SALT_BYTES: Final = 16
+SIGNATURE_BYTES: Final = 64
+PUBLIC_KEY_BYTES: Final = 32
+
+_MESSAGE: Final = b"\x00troth/v1/message\x00"
+_NOTICE: Final = b"\x00troth/v1/notice\x00"
+_RECEIPT: Final = b"\x00troth/v1/receipt\x00"
+_CANCEL: Final = b"\x00troth/v1/cancel\x00"
+_DELEGATION: Final = b"\x00troth/v1/delegation\x00"
+_HEAD: Final = b"\x00troth/v1/head\x00"
+
+
+class StepKind(IntEnum):
+    """What a message is to its sender: the only thing to say, or one of several."""
+
+    MESSAGE = 0
+    SELECTION = 1
+
+
+def _hash(context: str, data: bytes) -> bytes:
+    return blake3(data, derive_key_context=context).digest()
+
+
+def pack_array(items: Sequence[object]) -> bytes:
+    """A canonical msgpack array of plain items."""
+    packed: bytes = msgpack.packb(items)
+    return packed
+
+
+def message_statement(
+    session: bytes,
+    sender: str,
+    receiver: str,
+    kind: int,
+    label: str,
+    generation: int,
+    sequence: int,
+    commitment: bytes,
+) -> bytes:
+    """The canonical identity of a message: what its sender signs."""
+    return _MESSAGE + pack_array(
+        (session, sender, receiver, kind, label, generation, sequence, commitment)
+    )
+
+
+def message_position(
+    session: bytes, sender: str, receiver: str, generation: int, sequence: int
+) -> bytes:
+    """What the signer derives the payload salt from, together with its private key."""
+    return pack_array((session, sender, receiver, generation, sequence))
+
+
+def payload_commitment(salt: bytes, payload: bytes) -> bytes:
+    """Binds a payload without revealing it: `salt` has 16 bytes, `payload` is canonical."""
+    return _hash("troth/v1 payload commitment", salt + payload)
+
+
+def identity_digest(statement: bytes) -> bytes:
+    """The 32-byte name of a message."""
+    return _hash("troth/v1 message identity", statement)
+
+
+def nullifier(statement: bytes) -> bytes:
+    """The public tag that marks a message as consumed. It hides nothing."""
+    return _hash("troth/v1 nullifier", statement)
+
+
+def notice_statement(session: bytes, role: str, finals: Sequence[tuple[str, int, int]]) -> bytes:
+    """`finals` are (receiver, generation, messages sent in it), sorted by receiver."""
+    return _NOTICE + pack_array((session, role, tuple(finals)))
+
+
+def receipt_statement(
+    session: bytes,
+    role: str,
+    sender: str,
+    generation: int,
+    consumed: int,
+    discarded: int,
+    root: bytes | None,
+) -> bytes:
+    """`role` received `consumed` messages of `sender` and discarded `discarded`."""
+    return _RECEIPT + pack_array((session, role, sender, generation, consumed, discarded, root))
+
+
+def cancel_statement(session: bytes, role: str, reason: str) -> bytes:
+    return _CANCEL + pack_array((session, role, reason))
+
+
+def delegation_statement(session: bytes, role: str, old: bytes, new: bytes) -> bytes:
+    """The old signer hands the role's authority to the key `new`."""
+    return _DELEGATION + pack_array((session, role, old, new))
+
+
+def head_statement(
+    log_id: bytes,
+    size: int,
+    root: bytes,
+    previous_root: bytes,
+    round_number: int,
+    sessions_open: int,
+    sessions_ended: int,
+) -> bytes:
+    """The head of one principal's log. Roots are RFC 6962 SHA-256 tree hashes."""
+    return _HEAD + pack_array(
+        (log_id, size, root, previous_root, round_number, sessions_open, sessions_ended)
+    )
+
+
+def session_id(descriptor: bytes) -> bytes:
+    return _hash("troth/v1 session id", descriptor)
+
+
+def session_nonce(seed: bytes, opener: bytes, index: int) -> bytes:
+    """`opener` is the coroutine's id, `index` counts the sessions it has opened before."""
+    return _hash("troth/v1 session nonce", pack_array((seed, opener, index)))[:16]
+
+
+def coroutine_id(seed: bytes, parent: bytes, index: int) -> bytes:
+    """16 bytes; the first coroutine has the parent b"" and index 0."""
+    return _hash("troth/v1 coroutine id", pack_array((seed, parent, index)))[:16]
+
+
+def effect_id(coroutine: bytes, index: int) -> bytes:
+    """16 bytes, an idempotency key: the same in a resumed run."""
+    return _hash("troth/v1 effect id", pack_array((coroutine, index)))[:16]
+
+
+def log_id(header: bytes, public_key: bytes) -> bytes:
+    """Binds a principal's log to one artifact's header record."""
+    return _hash("troth/v1 log id", pack_array((header, public_key)))
+
+
+def history_start() -> bytes:
+    """The root of an edge side that has consumed nothing."""
+    return bytes(DIGEST_BYTES)
+
+
+def history_step(root: bytes, statement: bytes) -> bytes:
+    """The root after consuming one more message in `sequence` mode."""
+    return _hash("troth/v1 history", root + statement)
