@@ -1,0 +1,143 @@
+"""The commands that start from a script: `check`, `fmt`, `project`, `run`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from troth.dsl import shell_load
+from troth.dsl.fmt import format_source
+from troth.vm.errors import Invalid, Unusable
+from troth.vm.instructions import ReplayMode
+from troth.vm.shell_effects import load_effects_module
+from troth.vm.shell_run import RunOptions, run, seed_from_number
+
+Subparsers = Any  # argparse does not export the type of add_subparsers()
+
+
+def add_parsers(subparsers: Subparsers) -> None:
+    _add_check(subparsers)
+    _add_format(subparsers)
+    _add_project(subparsers)
+    _add_run(subparsers)
+
+
+def _add_check(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("check", help="check scripts without running anything")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a .troth script")
+    parser.set_defaults(run=check_command)
+
+
+def _add_format(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("fmt", help="rewrite scripts in the one format")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a .troth script")
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; end with 1 if a file would change"
+    )
+    parser.add_argument("--stdout", action="store_true", help="print instead of rewriting")
+    parser.set_defaults(run=format_command)
+
+
+def _add_project(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("project", help="show what a protocol asks of one role")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a .troth script")
+    parser.add_argument("--role", metavar="R", help="only this role")
+    parser.add_argument("--protocol", metavar="P", help="only this protocol")
+    parser.set_defaults(run=project_command)
+
+
+def _add_run(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("run", help="run a script's main")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a .troth script")
+    parser.add_argument("--effects", type=Path, metavar="MODULE.py", help="where effects are")
+    parser.add_argument("--record", type=Path, metavar="F", help="write the artifact to F")
+    parser.add_argument(
+        "--keys", type=Path, metavar="DIR", help="use DIR/ROLE.key; missing ones are made"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="make the run repeatable")
+    parser.add_argument(
+        "--replay",
+        choices=[mode.value for mode in ReplayMode],
+        help="replay mode of every session, whatever the script says",
+    )
+    parser.set_defaults(run=run_command)
+
+
+def check_command(arguments: argparse.Namespace) -> int:
+    failed = 0
+    for path in arguments.files:
+        diagnostics = shell_load.check_file(path)
+        if diagnostics.found:
+            print(diagnostics.render())
+        failed += diagnostics.has_errors
+    if failed:
+        print(f"{failed} of {len(arguments.files)} files have errors", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def format_command(arguments: argparse.Namespace) -> int:
+    changed = 0
+    for path in arguments.files:
+        text = shell_load.read_script(path)
+        formatted = format_source(text, path.name)
+        if arguments.stdout:
+            sys.stdout.write(formatted)
+        elif formatted != text:
+            changed += 1
+            if not arguments.check:
+                shell_load.write_script(path, formatted)
+            print(f"{'would change' if arguments.check else 'formatted'} {path}", file=sys.stderr)
+    return 1 if arguments.check and changed else 0
+
+
+def project_command(arguments: argparse.Namespace) -> int:
+    module = shell_load.load(arguments.file)
+    names = [arguments.protocol] if arguments.protocol else module.protocol_names
+    texts = []
+    for name in names:
+        protocol = module.protocol(name)
+        roles = [arguments.role] if arguments.role else list(protocol.roles)
+        # Without --protocol, a role is looked for in every protocol that has it.
+        texts += [protocol.describe(role) for role in roles if role in protocol.roles]
+    if not texts:
+        raise Unusable(
+            "project.role",
+            f"no protocol of {arguments.file} has a role {arguments.role}",
+            expected="one of the roles that the protocols declare",
+        )
+    print("\n\n".join(texts))
+    return 0
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    module = shell_load.load(arguments.file)
+    if module.image.entry is None:
+        raise Invalid(
+            "run.main",
+            f"{arguments.file} has no main",
+            expected="a declaration `main:` that opens sessions and spawns programs",
+            advice="Add a main, or check the file with `troth check`",
+        )
+    effects: Mapping[str, object] = {}
+    if arguments.effects is not None:
+        effects = vars(load_effects_module(arguments.effects))
+    options = RunOptions(
+        effects=effects,
+        effects_from=str(arguments.effects or "no effects file (--effects)"),
+        keys=arguments.keys,
+        record=arguments.record,
+        seed=None if arguments.seed is None else seed_from_number(arguments.seed),
+        replay=None if arguments.replay is None else ReplayMode(arguments.replay),
+    )
+    result = run(module.image, options=options, write_line=_write_line)
+    if not result.ok:
+        print(result.report.text(), file=sys.stderr)
+    return 0 if result.ok else 1
+
+
+def _write_line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

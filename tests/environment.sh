@@ -1,0 +1,48 @@
+# Sets up the project's own environment in .venv, once. Sourced by demo.sh and run.sh.
+# Needs Python 3.11 or newer; on Debian and Ubuntu it installs what the virtual environment
+# needs when it may, and says in one line what is missing when it may not.
+set -eu
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+cd "$root"
+
+find_python() {
+  for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+    [ -n "$candidate" ] || continue
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+      echo "$candidate"
+      return 0
+    fi
+  done
+  echo "troth needs Python 3.11 or newer: install it, or name it with PYTHON=/path/to/python3" >&2
+  return 1
+}
+
+install_venv_support() {
+  version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    apt-get update -qq >&2 || true
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "python$version-venv" >&2 ||
+      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >&2
+  else
+    echo "troth needs the venv module: run 'sudo apt-get install python$version-venv' once" >&2
+    return 1
+  fi
+}
+
+set_up() {
+  extras=$1
+  stamp=".venv/troth-$extras-$(cksum <pyproject.toml | tr ' ' '-')"
+  [ -e "$stamp" ] && return 0
+  python=$(find_python)
+  if [ ! -x .venv/bin/pip ]; then
+    echo "setting up .venv (once) ..." >&2
+    if ! "$python" -m venv .venv >/dev/null 2>&1; then
+      rm -rf .venv
+      install_venv_support "$python"
+      "$python" -m venv .venv
+    fi
+  fi
+  if [ "$extras" = run ]; then target=.; else target=".[$extras]"; fi
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -e "$target" >&2
+  : >"$stamp"
+}

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Everything that must hold: formatting, types, tests, the docs' snippets, a smoke run of the
+# benchmarks. Extra arguments go to pytest, and then only pytest runs.
+. "$(dirname -- "$0")/environment.sh"
+set_up dev
+if [ $# -gt 0 ]; then
+  exec .venv/bin/python -m pytest "$@"
+fi
+echo "== ruff"
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+echo "== mypy"
+.venv/bin/mypy
+echo "== pytest (the docs' snippets among them)"
+.venv/bin/python -m pytest
+echo "== benchmarks (smoke run: numbers of a short run on a shared machine)"
+.venv/bin/python tests/benchmarks/run_all.py --smoke

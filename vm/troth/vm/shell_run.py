@@ -1,0 +1,219 @@
+"""Runs an image on this machine: the loop around the sans-IO core.
+
+Each round: run, write its records, then release what it asked for (printed lines, effects).
+The order is what makes a recorded run trustworthy: nothing leaves before it is written.
+
+Time is virtual. All roles of a script are at home, so when nothing can run and no effect is
+outstanding the clock jumps to the next deadline instead of waiting for it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
+
+from blake3 import blake3
+
+from troth.vm.errors import LimitExceeded
+from troth.vm.events import Event, Printed
+from troth.vm.host_signer import HostSigner
+from troth.vm.image import Image
+from troth.vm.image_codec import encode_image
+from troth.vm.instructions import ReplayMode, Seal
+from troth.vm.limits import DEFAULT_LIMITS, Limits
+from troth.vm.loader import load
+from troth.vm.machine import QUANTUM_DEFAULT, EffectRequest, Machine, MachineState, Overrides
+from troth.vm.recorder import HeaderFacts, Recorder
+from troth.vm.report import Report
+from troth.vm.shell_artifact import ArtifactWriter
+from troth.vm.shell_effects import EffectFailed, EffectFunction, bind_effects, call_effect
+from troth.vm.shell_keys import directory_signer, ephemeral_signer
+
+SEED_BYTES: Final = 32
+FLUSH_BYTES: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run an image.
+
+    Attributes:
+        effects: the host's functions by effect name.
+        keys: a directory of `ROLE.key` files, missing ones are made; None for ephemeral keys.
+        record: where to write the artifact; None records nothing.
+        seed: 32 bytes; None draws a random one, so that honest runs never share a session id.
+        replay: replaces every replay mode that the script asks for.
+        seal: replaces every seal that the script asks for.
+    """
+
+    effects: Mapping[str, object] | None = None
+    effects_from: str = "the given functions"
+    keys: Path | None = None
+    record: Path | None = None
+    seed: bytes | None = None
+    replay: ReplayMode | None = None
+    seal: Seal | None = None
+    limits: Limits = DEFAULT_LIMITS
+    quantum: int = QUANTUM_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """`ok` when every coroutine halted and every session closed; `report` says what did not."""
+
+    ok: bool
+    rounds: int
+    events: int
+    seed: bytes
+    report: Report
+
+
+def seed_from_number(number: int) -> bytes:
+    """The 32-byte seed that `--seed NUMBER` stands for."""
+    return blake3(str(number).encode(), derive_key_context="troth/v1 seed number").digest()
+
+
+def run(
+    image: Image,
+    *,
+    options: RunOptions | None = None,
+    write_line: Callable[[str], None] = print,
+    on_events: Callable[[list[Event]], None] | None = None,
+) -> RunResult:
+    """Runs `image` from its entry program to the end.
+
+    `write_line` gets each printed line, `on_events` the events of each round.
+
+    Raises:
+        Invalid: the image is refused, or has no entry.
+        Unusable: keys, effects or the artifact file cannot be used.
+        LimitExceeded: the run took more rounds than its limits allow.
+    """
+    return _Run(image, options or RunOptions(), write_line, on_events).to_the_end()
+
+
+class _Run:
+    def __init__(
+        self,
+        image: Image,
+        options: RunOptions,
+        write_line: Callable[[str], None],
+        on_events: Callable[[list[Event]], None] | None,
+    ) -> None:
+        self.options = options
+        self.write_line = write_line
+        self.on_events = on_events
+        self.seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)
+        loaded = load(image)
+        self.image = image
+        self.functions: dict[str, EffectFunction] = bind_effects(
+            image, options.effects or {}, options.effects_from
+        )
+        self.signer: HostSigner = (
+            ephemeral_signer() if options.keys is None else directory_signer(options.keys)
+        )
+        self.machine = Machine(
+            loaded,
+            seed=self.seed,
+            signer=self.signer,
+            roster=self.signer,
+            limits=options.limits,
+            quantum=options.quantum,
+            overrides=Overrides(replay=options.replay, seal=options.seal),
+        )
+        self.recorder, self.writer = self._open_artifact(loaded.id)
+        self.rounds = 0
+        self.events = 0
+        self.now_ns = 0
+
+    def _open_artifact(self, image_id: bytes) -> tuple[Recorder | None, ArtifactWriter | None]:
+        if self.options.record is None:
+            return None, None
+        options = self.options
+        header = HeaderFacts(
+            image_id=image_id,
+            seed=self.seed,
+            quantum=options.quantum,
+            policy="cooperative",
+            limits=tuple(getattr(options.limits, field.name) for field in fields(Limits)),
+            runner="cooperative",
+            replay=options.replay,
+            seal=options.seal,
+            entry=self.image.entry or 0,
+            anchor_unix_ns=time.time_ns(),
+        )
+        recorder = Recorder(header, encode_image(self.image), self.signer, self.signer)
+        return recorder, ArtifactWriter(options.record)
+
+    def to_the_end(self) -> RunResult:
+        self.machine.start()
+        try:
+            while self._step():
+                if self.rounds >= self.options.limits.rounds_max:
+                    raise _too_many_rounds(self.options.limits)
+            report = self.machine.report()
+            if self.recorder is not None:
+                self.recorder.finish(self.rounds, "ok" if report.ok else "failed")
+                self._flush(force=True)
+        finally:
+            if self.writer is not None:
+                self.writer.close()
+        return RunResult(report.ok, self.rounds, self.events, self.seed, report)
+
+    def _step(self) -> bool:
+        """One round, or what must happen before the next; False when nothing can."""
+        if self.machine.run_round(self.now_ns):
+            self.rounds += 1
+            self._commit()
+            return True
+        state = self.machine.state
+        if state in (MachineState.FINISHED, MachineState.STUCK):
+            self._commit()
+            return False
+        deadline_ns = self.machine.deadline_ns()
+        if deadline_ns is not None:
+            self.now_ns = max(self.now_ns, deadline_ns)
+        return True
+
+    def _commit(self) -> None:
+        events = self.machine.poll_events()
+        requests = self.machine.poll_effects()
+        if self.recorder is not None:
+            self.recorder.extend(events, self.rounds)
+            self._flush(force=bool(requests) or any(type(e) is Printed for e in events))
+        self.events += len(events)
+        if self.on_events is not None:
+            self.on_events(events)
+        for event in events:
+            if type(event) is Printed:
+                self.write_line(event.text)
+        for request in requests:
+            self._perform(request)
+
+    def _flush(self, *, force: bool) -> None:
+        assert self.recorder is not None
+        assert self.writer is not None
+        if force or self.recorder.pending_bytes >= FLUSH_BYTES:
+            self.writer.write(self.recorder.take_bytes())
+
+    def _perform(self, request: EffectRequest) -> None:
+        effect = self.image.effects[request.effect]
+        try:
+            result = call_effect(effect, self.functions[effect.name], request.arguments)
+        except EffectFailed as failure:
+            self.machine.complete_failed(request.effect_id, str(failure))
+        else:
+            self.machine.complete(request.effect_id, result)
+
+
+def _too_many_rounds(limits: Limits) -> LimitExceeded:
+    return LimitExceeded(
+        "limit.rounds",
+        "the run did not end",
+        expected=f"at most rounds_max = {limits.rounds_max} rounds",
+        advice="Look for a loop that never blocks, or raise the limit",
+    )
