@@ -44,7 +44,7 @@ def load_effects_module(path: Path) -> ModuleType:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 - a user's module may raise anything
+    except Exception as error:
         raise Unusable(
             "effects.module",
             f"the effects file failed to load: {type(error).__name__}: {error}",
@@ -120,7 +120,7 @@ def call_effect(
     """
     try:
         result = function(*(to_python(argument) for argument in arguments))
-    except Exception as error:  # noqa: BLE001 - a user's function may raise anything
+    except Exception as error:
         raise EffectFailed(f"{effect.name} raised {type(error).__name__}: {error}") from error
     try:
         return from_python(result, effect.result, f"what {effect.name} returned")

@@ -1,0 +1,28 @@
+"""Runs the benchmarks and prints ratios; `--smoke` is a short run for CI.
+
+A benchmark never fails on a number: it fails when what it runs does not work.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import bench_main_job
+import bench_memory
+from measure import describe_machine, one_core
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="a few seconds instead of minutes")
+    smoke = parser.parse_args().smoke
+    one_core()
+    print(describe_machine())
+    for ratio in bench_main_job.measure(rounds=200 if smoke else 1000, pairs=3 if smoke else 15):
+        print(ratio.line())
+    for line in bench_memory.measure([1_000] if smoke else [10_000, 100_000]):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
