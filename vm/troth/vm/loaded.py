@@ -1,0 +1,55 @@
+"""What the loader hands to the machine: an image that passed every check, with its tables.
+
+Everything here is derived from the image alone and never changes; a machine, a verifier and
+several threads can share one `LoadedImage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from troth.vm.image import EdgeSettings, Image, Protocol
+from troth.vm.types import State, Transition
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolTables:
+    """One protocol, laid out for walking.
+
+    Attributes:
+        id: the 32-byte content id.
+        role_index: a role's place in `protocol.roles`.
+        states: per role index, the states of its local type.
+        branches: per role index and state, the transition of each label.
+        labels: every label of the protocol, sorted; `label_index` is its inverse.
+        edges: the directed (sender, receiver) pairs on which the protocol sends, sorted.
+        edge_settings: what the protocol fixes, for those edges that it mentions.
+    """
+
+    protocol: Protocol
+    id: bytes
+    role_index: Mapping[str, int]
+    states: tuple[tuple[State, ...], ...]
+    branches: tuple[tuple[Mapping[str, Transition], ...], ...]
+    labels: tuple[str, ...]
+    label_index: Mapping[str, int]
+    edges: tuple[tuple[str, str], ...]
+    edge_settings: Mapping[tuple[str, str], EdgeSettings]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedImage:
+    """A checked image. `protocols[i]` belongs to `image.protocols[i]`.
+
+    Attributes:
+        id: the image's 32-byte content id.
+        protocol_ids: the 32-byte content id of each protocol.
+        protocol_index: a protocol's place in the image, by its name.
+    """
+
+    image: Image
+    id: bytes
+    protocol_ids: tuple[bytes, ...]
+    protocols: tuple[ProtocolTables, ...]
+    protocol_index: Mapping[str, int]
