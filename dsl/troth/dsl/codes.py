@@ -1,0 +1,44 @@
+"""All diagnostic codes of the language, each with its cause and what to do about it.
+
+A code is stable: tools and tests may rely on it. Rows are sorted into sections by the pass that
+reports them; a row is `Code(code, title, cause, fix)`, with `cause` and `fix` one sentence each,
+written so that a newcomer who never saw the code can act on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    code: str
+    title: str
+    cause: str
+    fix: str
+
+
+CODES: Final[tuple[Code, ...]] = (
+    # --- parse: reading the text ---------------------------------------------------------
+    Code(
+        "parse.syntax",
+        "Not the language",
+        "At this place the grammar allows something else.",
+        "Write what `expected` names.",
+    ),
+    Code(
+        "parse.unsupported",
+        "Not in this version",
+        "The construct belongs to the language but this version cannot run it yet.",
+        "Leave it out, or express it with the constructs that exist.",
+    ),
+    # --- protocol: meaning of protocols, expansion, projection ----------------------------
+    # --- project: a role's local type cannot be derived ------------------------------------
+    # --- check: programs against the local types of their endpoints ------------------------
+)
+
+
+def lookup(code: str) -> Code | None:
+    """The row of `code`, or None when there is none."""
+    return next((row for row in CODES if row.code == code), None)
