@@ -21,7 +21,7 @@ from troth.vm.values import RegisterValue
 EffectFunction = Callable[..., object]
 
 
-class EffectFailed(Exception):
+class EffectError(Exception):
     """An effect's function raised or returned the wrong type; the text says which."""
 
 
@@ -116,13 +116,13 @@ def call_effect(
     """Calls the host's function and returns the machine's value of its result.
 
     Raises:
-        EffectFailed: when the function raised or its result has the wrong type.
+        EffectError: when the function raised or its result has the wrong type.
     """
     try:
         result = function(*(to_python(argument) for argument in arguments))
     except Exception as error:
-        raise EffectFailed(f"{effect.name} raised {type(error).__name__}: {error}") from error
+        raise EffectError(f"{effect.name} raised {type(error).__name__}: {error}") from error
     try:
         return from_python(result, effect.result, f"what {effect.name} returned")
     except TrothError as error:
-        raise EffectFailed(str(error)) from error
+        raise EffectError(str(error)) from error

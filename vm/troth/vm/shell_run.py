@@ -30,7 +30,7 @@ from troth.vm.machine import QUANTUM_DEFAULT, EffectRequest, Machine, MachineSta
 from troth.vm.recorder import HeaderFacts, Recorder
 from troth.vm.report import Report
 from troth.vm.shell_artifact import ArtifactWriter
-from troth.vm.shell_effects import EffectFailed, EffectFunction, bind_effects, call_effect
+from troth.vm.shell_effects import EffectError, EffectFunction, bind_effects, call_effect
 from troth.vm.shell_keys import directory_signer, ephemeral_signer
 
 SEED_BYTES: Final = 32
@@ -204,7 +204,7 @@ class _Run:
         effect = self.image.effects[request.effect]
         try:
             result = call_effect(effect, self.functions[effect.name], request.arguments)
-        except EffectFailed as failure:
+        except EffectError as failure:
             self.machine.complete_failed(request.effect_id, str(failure))
         else:
             self.machine.complete(request.effect_id, result)
