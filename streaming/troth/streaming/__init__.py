@@ -1,0 +1,3 @@
+"""The streaming transport and the event-socket library. Neither is in this version."""
+
+__all__: list[str] = []
