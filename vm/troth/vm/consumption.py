@@ -1,0 +1,124 @@
+"""Which messages one side of an edge takes: the replay modes, and the roots they leave.
+
+The machine asks before it delivers, the verifier asks the same question again later, and both
+must come to the same root. A `Consumption` belongs to one receiving side of one edge.
+
+| mode | takes | root |
+|---|---|---|
+| off | everything | none |
+| sequence | exactly the next number | a hash chain over what was consumed, in order |
+| nullifier | each identity once, in any order | a Merkle set, independent of the order |
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from troth.vm import statements
+from troth.vm.instructions import ReplayMode
+from troth.vm.merkle_set import MerkleSet
+
+SEQUENCE: Final = "vm.fault.replay.sequence"
+DUPLICATE: Final = "vm.fault.replay.duplicate"
+GENERATION: Final = "vm.fault.replay.generation"
+
+
+class Consumption(Protocol):
+    """What one receiving side remembers of the messages it has taken."""
+
+    def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:
+        """None to accept, else the fault's code. Changes nothing.
+
+        `statement` is the whole `statements.message_statement` of the message.
+        """
+
+    def consume(self, generation: int, sequence: int, statement: bytes) -> None:
+        """Takes a message that `decide` has just accepted."""
+
+    @property
+    def root(self) -> bytes | None:
+        """The root over everything consumed so far; None in mode `off`."""
+
+    @property
+    def expected(self) -> int:
+        """The next number in mode `sequence`; in the others how many messages were taken."""
+
+
+class _Off:
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:  # noqa: ARG002
+        return None
+
+    def consume(self, generation: int, sequence: int, statement: bytes) -> None:  # noqa: ARG002
+        self._count += 1
+
+    @property
+    def root(self) -> bytes | None:
+        return None
+
+    @property
+    def expected(self) -> int:
+        return self._count
+
+
+class _Sequence:
+    """One counter and one chained hash."""
+
+    __slots__ = ("expected", "root")
+
+    def __init__(self) -> None:
+        self.expected: int = 0
+        self.root: bytes | None = statements.history_start()
+
+    def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:  # noqa: ARG002
+        if generation != 0:
+            return GENERATION
+        if sequence == self.expected:
+            return None
+        return DUPLICATE if sequence < self.expected else SEQUENCE
+
+    def consume(self, generation: int, sequence: int, statement: bytes) -> None:  # noqa: ARG002
+        assert self.root is not None
+        self.root = statements.history_step(self.root, statement)
+        self.expected = sequence + 1
+
+
+class _Nullifier:
+    """A set of public tags, one for each message taken."""
+
+    __slots__ = ("_set",)
+
+    def __init__(self) -> None:
+        self._set = MerkleSet()
+
+    def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:  # noqa: ARG002
+        if generation != 0:
+            return GENERATION
+        return DUPLICATE if statements.nullifier(statement) in self._set else None
+
+    def consume(self, generation: int, sequence: int, statement: bytes) -> None:  # noqa: ARG002
+        added = self._set.insert(statements.nullifier(statement))
+        assert added, "consume without decide"
+
+    @property
+    def root(self) -> bytes | None:
+        return self._set.root
+
+    @property
+    def expected(self) -> int:
+        return len(self._set)
+
+
+def start(mode: ReplayMode) -> Consumption:
+    """The state of an edge side that has taken nothing yet."""
+    match mode:
+        case ReplayMode.OFF:
+            return _Off()
+        case ReplayMode.SEQUENCE:
+            return _Sequence()
+        case ReplayMode.NULLIFIER:
+            return _Nullifier()

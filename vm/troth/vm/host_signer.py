@@ -1,0 +1,94 @@
+"""Holds private keys in memory and signs for the machine: a `Signer` and a `Roster`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from blake3 import blake3
+from nacl.bindings import crypto_sign
+
+from troth.vm.errors import Place, Unusable
+from troth.vm.keys import KeyPair
+from troth.vm.statements import SALT_BYTES, SIGNATURE_BYTES
+
+_SALT_CONTEXT: Final = "troth/v1 payload salt"
+
+
+class KeySource(Protocol):
+    """Where the key of a role comes from that is not held yet, such as a folder of keys."""
+
+    def make(self, role: str) -> KeyPair:
+        """The role's key, found or made.
+
+        Raises:
+            Unusable: codes `key.*`, when there is none and none can be made.
+        """
+
+
+class HostSigner:
+    """Signs with the key named after the role, whatever the protocol.
+
+    Each key is held once, under its public key; the same key may serve several roles.
+    """
+
+    __slots__ = ("_names", "_roles", "_salt_keys", "_signing_keys", "_source")
+
+    def __init__(self, keys: Mapping[str, KeyPair], source: KeySource | None = None) -> None:
+        """`keys` maps role names to keys; `source` is asked, once, for a role not among them."""
+        self._roles: dict[str, bytes] = {}
+        self._names: dict[bytes, str] = {}
+        self._signing_keys: dict[bytes, bytes] = {}
+        self._salt_keys: dict[bytes, bytes] = {}
+        self._source = source
+        for role, pair in keys.items():
+            self._add(role, pair)
+
+    def _add(self, role: str, pair: KeyPair) -> None:
+        public_key = pair.public_key
+        self._roles[role] = public_key
+        self._names.setdefault(public_key, pair.name)
+        self._signing_keys[public_key] = pair.signing_key
+        salt_key = blake3(pair.seed, derive_key_context=_SALT_CONTEXT).digest()
+        self._salt_keys[public_key] = salt_key
+
+    def sign(self, principal: bytes, statement: bytes) -> bytes:
+        try:
+            signing_key = self._signing_keys[principal]
+        except KeyError:
+            raise _missing_principal(principal) from None
+        return crypto_sign(statement, signing_key)[:SIGNATURE_BYTES]
+
+    def salt(self, principal: bytes, position: bytes) -> bytes:
+        try:
+            salt_key = self._salt_keys[principal]
+        except KeyError:
+            raise _missing_principal(principal) from None
+        return blake3(position, key=salt_key).digest(length=SALT_BYTES)
+
+    def principal(self, protocol: str, role: str) -> bytes:
+        """The key of the role; asks the source for it when the role is new."""
+        if role not in self._roles:
+            if self._source is None:
+                raise Unusable(
+                    "key.missing",
+                    f"nobody holds a key for role {role} of protocol {protocol}",
+                    place=Place(role=role),
+                    expected=f"a key named {role}",
+                    actual=f"keys for {', '.join(sorted(self._roles)) or 'no role'}",
+                    advice=f"Make one with `troth keygen {role}`",
+                )
+            self._add(role, self._source.make(role))
+        return self._roles[role]
+
+    def name_of(self, principal: bytes) -> str:
+        return self._names.get(principal, "")
+
+
+def _missing_principal(principal: bytes) -> Unusable:
+    return Unusable(
+        "key.missing",
+        "the private key of this principal is not held here",
+        actual=f"public key {principal.hex()}",
+        advice="Run with the folder that holds its key",
+    )

@@ -1,0 +1,178 @@
+"""RFC 6962 Merkle trees: append-only logs of byte strings (SHA-256).
+
+A leaf is hashed after a 0x00 byte, an inner node after a 0x01 byte, and a tree of n leaves is
+split at the largest power of two below n (RFC 6962, section 2.1). `Frontier` keeps only what
+is needed to go on appending; `Tree` keeps every leaf hash and can prove things.
+The two `verify_…` functions are the algorithms of RFC 9162, sections 2.1.3.2 and 2.1.4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Final
+
+EMPTY_ROOT: Final = sha256(b"").digest()
+"""The root of a tree without leaves."""
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    return sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right).digest()
+
+
+class Frontier:
+    """The right edge of a growing tree: one hash per full subtree, about log2(size) of them."""
+
+    __slots__ = ("_subtrees", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._subtrees: list[bytes] = []
+
+    def append(self, leaf: bytes) -> None:
+        """Adds one leaf; its bytes are not kept."""
+        node = sha256(b"\x00" + leaf).digest()
+        subtrees = self._subtrees
+        size = self.size
+        self.size = size + 1
+        # A one bit at the bottom of the size is a full subtree that the new one completes.
+        while size & 1:
+            node = sha256(b"\x01" + subtrees.pop() + node).digest()
+            size >>= 1
+        subtrees.append(node)
+
+    @property
+    def root(self) -> bytes:
+        """The tree hash of all leaves so far."""
+        if not self._subtrees:
+            return EMPTY_ROOT
+        *rest, node = self._subtrees
+        for left in reversed(rest):
+            node = node_hash(left, node)
+        return node
+
+
+class Tree:
+    """A log that remembers the hash of every leaf (32 bytes each), to make proofs."""
+
+    __slots__ = ("_leaves",)
+
+    def __init__(self) -> None:
+        self._leaves: list[bytes] = []
+
+    @property
+    def size(self) -> int:
+        return len(self._leaves)
+
+    def append(self, leaf: bytes) -> None:
+        self._leaves.append(leaf_hash(leaf))
+
+    def root(self, size: int | None = None) -> bytes:
+        """The root of the first `size` leaves, of all without it."""
+        size = self.size if size is None else size
+        _require(0 <= size <= self.size, "size", size)
+        return _root(self._leaves[:size])
+
+    def inclusion_proof(self, index: int, size: int) -> tuple[bytes, ...]:
+        """The hashes that lead from leaf `index` to the root of the first `size` leaves."""
+        _require(0 <= index < size <= self.size, "index", index)
+        return tuple(_path(index, self._leaves[:size]))
+
+    def consistency_proof(self, old_size: int, size: int) -> tuple[bytes, ...]:
+        """The hashes that show the tree of `old_size` to be the beginning of that of `size`."""
+        _require(0 < old_size <= size <= self.size, "old_size", old_size)
+        return tuple(_consistency(old_size, self._leaves[:size], whole=True))
+
+
+def _require(condition: bool, name: str, value: int) -> None:
+    if not condition:
+        raise ValueError(f"{name} {value} is outside of the tree")
+
+
+def _split(size: int) -> int:
+    """The largest power of two below `size`, for sizes from 2."""
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def _root(leaves: Sequence[bytes]) -> bytes:
+    if not leaves:
+        return EMPTY_ROOT
+    level = list(leaves)
+    while len(level) > 1:
+        paired = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        level = paired + level[len(paired) * 2 :]
+    return level[0]
+
+
+def _path(index: int, leaves: Sequence[bytes]) -> list[bytes]:
+    if len(leaves) == 1:
+        return []
+    split = _split(len(leaves))
+    if index < split:
+        return [*_path(index, leaves[:split]), _root(leaves[split:])]
+    return [*_path(index - split, leaves[split:]), _root(leaves[:split])]
+
+
+def _consistency(old_size: int, leaves: Sequence[bytes], *, whole: bool) -> list[bytes]:
+    """`whole`: the old tree is this subtree from its first leaf on, so its root is known."""
+    if old_size == len(leaves):
+        return [] if whole else [_root(leaves)]
+    split = _split(len(leaves))
+    if old_size <= split:
+        return [*_consistency(old_size, leaves[:split], whole=whole), _root(leaves[split:])]
+    right = _consistency(old_size - split, leaves[split:], whole=False)
+    return [*right, _root(leaves[:split])]
+
+
+def verify_inclusion(
+    leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
+) -> bool:
+    """Whether `proof` shows that leaf number `index` of the tree of `size` is `leaf`."""
+    if not 0 <= index < size:
+        return False
+    node, last = leaf_hash(leaf), size - 1
+    for sibling in proof:
+        if last == 0:
+            return False
+        if index & 1 or index == last:
+            node = node_hash(sibling, node)
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        else:
+            node = node_hash(node, sibling)
+        index, last = index >> 1, last >> 1
+    return last == 0 and node == root
+
+
+def verify_consistency(
+    old_size: int, size: int, old_root: bytes, root: bytes, proof: Sequence[bytes]
+) -> bool:
+    """Whether `proof` shows that the tree of `size` begins with the tree of `old_size`."""
+    if not 0 < old_size <= size:
+        return False
+    if old_size == size:
+        return not proof and old_root == root
+    path = list(proof)
+    if old_size & (old_size - 1) == 0:
+        path.insert(0, old_root)
+    if not path:
+        return False
+    index, last = old_size - 1, size - 1
+    while index & 1:
+        index, last = index >> 1, last >> 1
+    old = new = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if index & 1 or index == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        else:
+            new = node_hash(new, sibling)
+        index, last = index >> 1, last >> 1
+    return last == 0 and old == old_root and new == root
