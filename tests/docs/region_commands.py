@@ -1,0 +1,57 @@
+"""The command line's reference, made from its argument parser."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+
+from docs.region_tables import table
+from troth.conformance.shell_main import build_parser
+
+
+def parsers() -> Mapping[str, argparse.ArgumentParser]:
+    """Every command's own parser."""
+    for action in build_parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found: Mapping[str, argparse.ArgumentParser] = action.choices
+            return found
+    raise AssertionError("the command has no subcommands")
+
+
+def helps() -> Mapping[str, str]:
+    """Every command's one line of help."""
+    for action in build_parser()._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            return {choice.dest: choice.help or "" for choice in action._choices_actions}
+    raise AssertionError("the command has no subcommands")
+
+
+def commands(_: str) -> str:
+    rows = [(f"[`troth {name}`](#troth-{name})", text) for name, text in helps().items()]
+    return table(("command", "what it does"), rows)
+
+
+def options(command: str) -> str:
+    """The arguments of one command, as `troth COMMAND --help` shows them."""
+    rows = [
+        (_written(action), _meaning(action))
+        for action in parsers()[command]._actions
+        if not isinstance(action, argparse._HelpAction)
+    ]
+    return table(("argument", "meaning"), rows)
+
+
+def _written(action: argparse.Action) -> str:
+    metavar = action.metavar or (action.dest.upper() if action.option_strings else action.dest)
+    if action.choices is not None:
+        metavar = "{" + ",".join(map(str, action.choices)) + "}"
+    assert isinstance(metavar, str)
+    if not action.option_strings:
+        return f"`{metavar}`" + (" …" if action.nargs in ("+", "*") else "")
+    value = "" if action.nargs == 0 else f" {metavar}"
+    return ", ".join(f"`{option}{value}`" for option in action.option_strings)
+
+
+def _meaning(action: argparse.Action) -> str:
+    assert action.help, f"{action.dest} has no help"
+    return action.help.replace("|", "\\|")

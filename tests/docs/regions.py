@@ -1,0 +1,54 @@
+"""The parts of the documentation that are made from the code.
+
+A page holds `<!-- generated: NAME ARGUMENTS -->` … `<!-- end -->`; what stands between is the
+result of the generator NAME. `python tests/docs/bless.py` writes all of them anew, and
+`test_regions` fails when one is not current.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from docs import region_commands, region_evidence, region_tables
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+
+GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
+    "faults": region_tables.faults,
+    "lifecycle": region_tables.lifecycle,
+    "limits-of-reading": region_tables.limits_of_reading,
+    "limits-of-running": region_tables.limits_of_running,
+    "record-kinds": region_tables.record_kinds,
+    "options": region_commands.options,
+    "commands": region_commands.commands,
+    "hello-records": region_evidence.hello_records,
+    "hello-derivation": region_evidence.hello_derivation,
+}
+
+_REGION: Final = re.compile(
+    r"(?P<head><!-- generated: (?P<name>[a-z-]+)(?: (?P<argument>[^>]*?))? -->\n)"
+    r"(?P<body>.*?)"
+    r"(?P<tail><!-- end -->)",
+    re.DOTALL,
+)
+
+
+def pages() -> list[Path]:
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def names_used(text: str) -> list[str]:
+    return [match["name"] for match in _REGION.finditer(text)]
+
+
+def render(text: str) -> str:
+    """The page with every region made anew."""
+    return _REGION.sub(_replace, text)
+
+
+def _replace(match: re.Match[str]) -> str:
+    body = GENERATORS[match["name"]](match["argument"] or "")
+    return f"{match['head']}\n{body.strip(chr(10))}\n\n{match['tail']}"

@@ -1,0 +1,40 @@
+"""The generated parts of the documentation are current, and all of them are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from docs import regions
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(regions.ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", regions.pages(), ids=_name)
+def test_generated_parts_are_current(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert regions.render(text) == text, "run `python tests/docs/bless.py` and look at the diff"
+
+
+def test_every_generator_is_used() -> None:
+    used = {
+        name
+        for page in regions.pages()
+        for name in regions.names_used(page.read_text(encoding="utf-8"))
+    }
+    assert used == set(regions.GENERATORS)
+
+
+def test_a_stale_part_is_noticed() -> None:
+    stale = "<!-- generated: faults -->\nnothing\n<!-- end -->"
+    current = regions.render(stale)
+    assert "vm.fault.label" in current
+    assert regions.render(current) == current
+
+
+def test_an_unknown_generator_is_refused() -> None:
+    with pytest.raises(KeyError):
+        regions.render("<!-- generated: nobody -->\n<!-- end -->")
