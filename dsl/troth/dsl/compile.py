@@ -1,0 +1,195 @@
+"""From the text of a script to a program image: parse, check, project, lower.
+
+`check_source` reports everything that is wrong with a script; `compile_source` gives the image
+of a script without errors and raises `ScriptErrors` otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from troth.dsl.ast import ProgramDecl, Script, Span
+from troth.dsl.check_program import CheckedPrograms, check_programs
+from troth.dsl.check_program_symbols import MAIN
+from troth.dsl.diag import Diagnostic, Diagnostics, Severity
+from troth.dsl.lower import Indexes, lower_program
+from troth.dsl.names import did_you_mean
+from troth.dsl.parser import parse
+from troth.dsl.protocols import check_protocols
+from troth.vm.errors import Invalid, Place
+from troth.vm.image import Image, Program, Protocol
+from troth.vm.limits import DEFAULT_LIMITS, INSTRUCTIONS_PER_PROGRAM_MAX
+from troth.vm.local_text import format_term, to_term
+from troth.vm.types import LocalType
+
+
+class ScriptErrors(Invalid):
+    """A script has errors. `diagnostics` holds all of them; the message is their text."""
+
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        first = next(item for item in diagnostics.ordered() if item.severity is Severity.ERROR)
+        super().__init__(
+            "dsl.errors",
+            diagnostics.render(),
+            place=Place(file=diagnostics.file, line=first.span.line, column=first.span.column),
+            advice="Correct the script; `troth check` shows the same errors",
+        )
+        self.diagnostics = diagnostics
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True, slots=True)
+class LocalView:
+    """One role of a protocol: what a participant written in Python holds."""
+
+    protocol: Protocol
+    role: str
+    local_type: LocalType
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolView:
+    """A checked protocol of a module."""
+
+    protocol: Protocol
+
+    @property
+    def name(self) -> str:
+        return self.protocol.name
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return self.protocol.roles
+
+    def role(self, name: str) -> LocalView:
+        """The local view of one role; `Invalid` when the protocol does not have it."""
+        if name not in self.roles:
+            raise Invalid(
+                "dsl.role",
+                f"the protocol {self.name} has no role {name}",
+                expected="one of " + ", ".join(self.roles),
+                actual=name,
+                advice=did_you_mean(name, self.roles) or "Use one of its roles",
+            )
+        index = self.roles.index(name)
+        return LocalView(self.protocol, name, self.protocol.local_types[index])
+
+    def describe(self, role: str) -> str:
+        """The local type of a role as text: what the protocol asks of it, step by step."""
+        view = self.role(role)
+        return f"{self.name}.{role}\n{format_term(to_term(view.local_type))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A compiled script. `diagnostics` holds its warnings."""
+
+    image: Image
+    diagnostics: Diagnostics
+
+    @property
+    def protocol_names(self) -> tuple[str, ...]:
+        """In the order of the script."""
+        return tuple(protocol.name for protocol in self.image.protocols)
+
+    def protocol(self, name: str) -> ProtocolView:
+        """One protocol of the script; `Invalid` when it does not have it."""
+        for protocol in self.image.protocols:
+            if protocol.name == name:
+                return ProtocolView(protocol)
+        raise Invalid(
+            "dsl.protocol",
+            f"there is no protocol {name} in {self.image.source}",
+            expected="one of " + ", ".join(self.protocol_names),
+            actual=name,
+            advice=did_you_mean(name, self.protocol_names) or "Use one of its protocols",
+        )
+
+
+def check_source(text: str, name: str) -> Diagnostics:
+    """Everything that is wrong with a script; `name` is what diagnostics call the file."""
+    return _build(text, name)[1]
+
+
+def compile_source(text: str, name: str) -> Image:
+    """The image of a script; `ScriptErrors` when it has errors."""
+    return compile_module(text, name).image
+
+
+def compile_module(text: str, name: str) -> Module:
+    """The image of a script with its warnings; `ScriptErrors` when it has errors."""
+    image, diagnostics = _build(text, name)
+    if image is None:
+        raise ScriptErrors(diagnostics)
+    return Module(image, diagnostics)
+
+
+def _build(text: str, name: str) -> tuple[Image | None, Diagnostics]:
+    diagnostics = Diagnostics(name, text)
+    parsed = parse(text, name, diagnostics)
+    protocols = check_protocols(parsed, diagnostics)
+    images = {key: checked.image for key, checked in protocols.checked.items()}
+    broken = frozenset(parsed.broken) | protocols.broken
+    checked = check_programs(parsed.script, protocols.scope, images, broken, diagnostics)
+    if diagnostics.has_errors:
+        return None, diagnostics
+    image = _lower(parsed.script, images, checked, name)
+    _check_sizes(parsed.script, image, diagnostics)
+    return (None if diagnostics.has_errors else image), diagnostics
+
+
+def _lower(
+    script: Script, protocols: dict[str, Protocol], checked: CheckedPrograms, name: str
+) -> Image:
+    declared = [item for item in script.declarations if isinstance(item, ProgramDecl)]
+    effects = [effect for effect in checked.symbols.effects.values() if effect is not None]
+    ordered = [protocols[key] for key in checked.symbols.protocols]
+    indexes = Indexes(
+        protocols={protocol.name: index for index, protocol in enumerate(ordered)},
+        effects={effect.name: index for index, effect in enumerate(effects)},
+        programs={item.name.text: index for index, item in enumerate(declared)},
+    )
+    programs = tuple(
+        lower_program(
+            item,
+            checked.symbols.programs[item.name.text] or (),
+            checked.facts[item.name.text],
+            checked.symbols,
+            indexes,
+        )
+        for item in declared
+    )
+    return Image(tuple(ordered), tuple(effects), programs, indexes.programs.get(MAIN), name)
+
+
+def _check_sizes(script: Script, image: Image, diagnostics: Diagnostics) -> None:
+    """What only the finished code shows: a program that the machine would refuse to load."""
+    spans = {
+        item.name.text: item.name.span
+        for item in script.declarations
+        if isinstance(item, ProgramDecl)
+    }
+    for program in image.programs:
+        span = spans[program.name]
+        if len(program.code) > INSTRUCTIONS_PER_PROGRAM_MAX:
+            _report_size(program, span, "instructions", INSTRUCTIONS_PER_PROGRAM_MAX, diagnostics)
+        elif program.register_count > DEFAULT_LIMITS.registers_max:
+            _report_size(program, span, "registers", DEFAULT_LIMITS.registers_max, diagnostics)
+
+
+def _report_size(
+    program: Program, span: Span, what: str, most: int, diagnostics: Diagnostics
+) -> None:
+    found = len(program.code) if what == "instructions" else program.register_count
+    diagnostics.add(
+        Diagnostic(
+            code="check.limit.size",
+            message=f"{program.name} is too large",
+            span=span,
+            expected=f"at most {most} {what}",
+            found=f"{found} {what}",
+            fix="divide it into several programs, or a long list into several",
+        )
+    )
