@@ -27,7 +27,7 @@ from troth.dsl.ast import (
     TypeExpr,
 )
 from troth.dsl.diag import Diagnostic, Diagnostics
-from troth.dsl.suggest import did_you_mean
+from troth.dsl.names import did_you_mean
 from troth.vm.types import EndpointType, Field, ListType, Primitive, RecordType, ValueType
 
 TYPE_DEPTH_MAX: Final = 16

@@ -1,0 +1,107 @@
+"""Why a protocol cannot be projected on a role, in words a newcomer can act on.
+
+A conflict is two places a role may be at without knowing which. The branches taken to them first
+differ at a choice that the role hears nothing about: that choice, its two branches and what the
+role would have to do in each are what the diagnostic names.
+"""
+
+from __future__ import annotations
+
+from troth.dsl.ast import Span
+from troth.dsl.diag import Diagnostic
+from troth.dsl.global_type import Comm, EndNode, GlobalBranch, GlobalType
+from troth.dsl.merge import ConflictKind
+from troth.dsl.project import STEPS_MAX, TooManyStates, Unprojectable
+from troth.vm.limits import STATES_MAX
+
+
+def explain(problem: Unprojectable, global_type: GlobalType, protocol: str) -> Diagnostic:
+    """The diagnostic for a failed merge."""
+    choice, left, right = _where_they_part(problem, global_type)
+    role, conflict = problem.role, problem.conflict
+    found = (_does(problem.left, role, global_type), _does(problem.right, role, global_type))
+    message = f"in {protocol}, {role} cannot tell which branch {choice.sender} chose"
+    expected = f"the same next step for {role} in both branches, or a message that tells it"
+    fix = _tell(problem, global_type, choice, (left, right))
+    if conflict.kind is ConflictKind.FIELDS:
+        message = f"in {protocol}, {conflict.label} reaches {role} with different fields"
+        expected = f"the same fields with {conflict.label} in both branches, or different labels"
+        fix = f"give the two messages different labels, or the same fields; or {fix}"
+    return Diagnostic(
+        code="project.merge",
+        message=message,
+        span=choice.span,
+        expected=expected,
+        found=f"after {left.label} {role} {found[0]}, but after {right.label} it {found[1]}",
+        fix=fix,
+        related=_related(problem, global_type, (left, right), found),
+    )
+
+
+def explain_size(problem: TooManyStates, protocol: str, span: Span) -> Diagnostic:
+    """The diagnostic for a projection that is too large."""
+    return Diagnostic(
+        code="project.too_large",
+        message=f"the local type of {problem.role} in {protocol} is too large",
+        span=span,
+        expected=f"at most {STATES_MAX} states, found within {STEPS_MAX} steps",
+        fix=f"tell {problem.role} earlier which branches were taken, or split the protocol",
+    )
+
+
+def _where_they_part(
+    problem: Unprojectable, global_type: GlobalType
+) -> tuple[Comm, GlobalBranch, GlobalBranch]:
+    for (place, left), (_, right) in zip(problem.left_path, problem.right_path, strict=False):
+        if left != right:
+            choice = global_type.nodes[place]
+            assert isinstance(choice, Comm)
+            return choice, choice.branches[left], choice.branches[right]
+    raise AssertionError("two places are reached by different branches")
+
+
+def _does(place: int, role: str, global_type: GlobalType) -> str:
+    node = global_type.nodes[place]
+    if isinstance(node, EndNode) or role not in (node.sender, node.receiver):
+        return "is done"
+    labels = [branch.label for branch in node.branches]
+    listed = ", ".join(labels[:4]) + (", …" if len(labels) > 4 else "")
+    if node.sender == role:
+        return f"sends {listed} to {node.receiver}"
+    return f"waits for {listed} from {node.sender}"
+
+
+def _tell(
+    problem: Unprojectable,
+    global_type: GlobalType,
+    choice: Comm,
+    branches: tuple[GlobalBranch, GlobalBranch],
+) -> str:
+    """What to add, in the branches where the chooser does not speak to the role first."""
+    role, chooser = problem.role, choice.sender
+    lines = []
+    for place, branch in zip((problem.left, problem.right), branches, strict=True):
+        node = global_type.nodes[place]
+        told = isinstance(node, Comm) and (node.sender, node.receiver) == (chooser, role)
+        if not told:
+            lines.append(f"`{chooser} -> {role}: {branch.label}()` after {branch.label}")
+    if not lines:
+        return f"let the first messages from {chooser} to {role} have labels of their own"
+    return f"let {chooser} tell {role} which branch was taken: add " + " and ".join(lines)
+
+
+def _related(
+    problem: Unprojectable,
+    global_type: GlobalType,
+    branches: tuple[GlobalBranch, GlobalBranch],
+    found: tuple[str, str],
+) -> tuple[tuple[Span, str], ...]:
+    places: list[tuple[Span, str]] = []
+    for branch, does in zip(branches, found, strict=True):
+        places.append((branch.span, f"if {branch.label} is chosen, {problem.role} {does}"))
+    for place in (problem.left, problem.right):
+        node = global_type.nodes[place]
+        if isinstance(node, Comm) and problem.role in (node.sender, node.receiver):
+            step = _does(place, problem.role, global_type)
+            places.append((node.branches[0].span, f"here {problem.role} {step}"))
+    return tuple(dict.fromkeys(places))
