@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from troth.dsl.code_rows_protocol import PROTOCOL_ROWS
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -33,8 +35,8 @@ CODES: Final[tuple[Code, ...]] = (
         "The construct belongs to the language but this version cannot run it yet.",
         "Leave it out, or express it with the constructs that exist.",
     ),
-    # --- protocol: meaning of protocols, expansion, projection ----------------------------
-    # --- project: a role's local type cannot be derived ------------------------------------
+    # --- type, protocol, project: types, protocols, what each role sees of them --------------
+    *(Code(*row) for row in PROTOCOL_ROWS),
     # --- check: programs against the local types of their endpoints ------------------------
     Code(
         "check.name.duplicate",
