@@ -62,6 +62,11 @@ class KeyPair:
         return VerifierKey(self.name, self.public_key)
 
     @property
+    def public_text(self) -> str:
+        """The C2SP verifier key, without a line end."""
+        return self.verifier.text
+
+    @property
     def private_text(self) -> str:
         """The C2SP private key, without a line end. Secret."""
         return _PRIVATE_PREFIX + _text(self.name, self.public_key, self.seed)
