@@ -1,0 +1,165 @@
+"""Statements: from parse tree to syntax tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from troth.dsl.ast import (
+    Assign,
+    Break,
+    CallStatement,
+    CancelStatement,
+    CloseStatement,
+    ContinueLoop,
+    Expression,
+    Fail,
+    ForRange,
+    If,
+    Let,
+    Literal,
+    Loop,
+    Name,
+    OpenStatement,
+    Pass,
+    Print,
+    RecvCase,
+    RecvChoice,
+    RecvStatement,
+    SendStatement,
+    SpawnStatement,
+    Statement,
+    While,
+    YieldStatement,
+)
+from troth.dsl.build_expressions import arguments, call, expression, value
+from troth.dsl.build_nodes import Node, name_of, names_of, trees
+from troth.dsl.build_types import settings
+from troth.dsl.parser_report import Reporter, tree_span
+
+_Builder: TypeAlias = Callable[[Node, list[Node], Reporter], Statement]
+
+
+def statements(node: Node, reporter: Reporter) -> tuple[Statement, ...]:
+    """Of a `statements` node."""
+    return tuple(_BUILDERS[child.data](child, trees(child), reporter) for child in trees(node))
+
+
+def _send(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    endpoint, peer, label = names_of(parts[:3])
+    return SendStatement(endpoint, peer, label, arguments(parts[3], reporter), tree_span(node))
+
+
+def _recv(node: Node, parts: list[Node], _reporter: Reporter) -> Statement:
+    endpoint, peer, label = names_of(parts[:3])
+    return RecvStatement(endpoint, peer, label, names_of(trees(parts[3])), tree_span(node))
+
+
+def _recv_choice(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    endpoint, peer = names_of(parts[:2])
+    cases = tuple(_case(part, reporter) for part in parts[2:])
+    return RecvChoice(endpoint, peer, cases, tree_span(node))
+
+
+def _case(node: Node, reporter: Reporter) -> RecvCase:
+    label, targets, body = trees(node)
+    return RecvCase(
+        name_of(label), names_of(trees(targets)), statements(body, reporter), tree_span(node)
+    )
+
+
+def _let(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    return Let(name_of(parts[0]), value(parts[1], reporter), tree_span(node))
+
+
+def _assign(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    return Assign(name_of(parts[0]), value(parts[1], reporter), tree_span(node))
+
+
+def _call_statement(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    return CallStatement(call(parts[0], reporter), tree_span(node))
+
+
+def _if(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    arms = [(expression(parts[0], reporter), statements(parts[1], reporter))]
+    otherwise = None
+    for part in parts[2:]:
+        inner = trees(part)
+        if part.data == "elif":
+            arms.append((expression(inner[0], reporter), statements(inner[1], reporter)))
+        else:
+            otherwise = statements(inner[0], reporter)
+    return If(tuple(arms), otherwise, tree_span(node))
+
+
+def _while(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    return While(expression(parts[0], reporter), statements(parts[1], reporter), tree_span(node))
+
+
+def _for(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    variable, counted, body = parts
+    start, stop = _range(counted, reporter)
+    return ForRange(name_of(variable), start, stop, statements(body, reporter), tree_span(node))
+
+
+def _range(node: Node, reporter: Reporter) -> tuple[Expression | None, Expression]:
+    if node.data == "function" and name_of(trees(node)[0]).text == "range":
+        given = arguments(trees(node)[1], reporter)
+        if len(given) == 1:
+            return None, given[0]
+        if len(given) == 2:
+            return given[0], given[1]
+    reporter.error(
+        "parse.for.range",
+        "`for` counts through a `range`",
+        tree_span(node),
+        expected="`range(n)` or `range(a, b)`",
+        found="something else",
+        fix="write `for i in range(len(items)):` and use `items[i]` to go through a list",
+    )
+    return None, Literal(None, tree_span(node))
+
+
+def _loop(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    return Loop(_optional_name(parts[:-1]), statements(parts[-1], reporter), tree_span(node))
+
+
+def _optional_name(parts: list[Node]) -> Name | None:
+    return name_of(parts[0]) if parts else None
+
+
+def _spawn(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    return SpawnStatement(name_of(parts[0]), arguments(parts[1], reporter), tree_span(node))
+
+
+def _open(node: Node, parts: list[Node], _reporter: Reporter) -> Statement:
+    chosen = settings(parts[2]) if len(parts) > 2 else ()
+    return OpenStatement(name_of(parts[0]), names_of(trees(parts[1])), chosen, tree_span(node))
+
+
+def _cancel(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    return CancelStatement(name_of(parts[0]), expression(parts[1], reporter), tree_span(node))
+
+
+_BUILDERS: Final[dict[str, _Builder]] = {
+    "send": _send,
+    "recv": _recv,
+    "recv_choice": _recv_choice,
+    "let": _let,
+    "assign": _assign,
+    "call_statement": _call_statement,
+    "if": _if,
+    "while": _while,
+    "for": _for,
+    "loop": _loop,
+    "break": lambda node, parts, _: Break(_optional_name(parts), tree_span(node)),
+    "continue_loop": lambda node, parts, _: ContinueLoop(_optional_name(parts), tree_span(node)),
+    "pass": lambda node, _parts, _: Pass(tree_span(node)),
+    "print": lambda node, parts, report: Print(expression(parts[0], report), tree_span(node)),
+    "yield": lambda node, _parts, _: YieldStatement(tree_span(node)),
+    "fail": lambda node, parts, report: Fail(expression(parts[0], report), tree_span(node)),
+    "close": lambda node, parts, _: CloseStatement(name_of(parts[0]), tree_span(node)),
+    "cancel": _cancel,
+    "spawn": _spawn,
+    "open": _open,
+}

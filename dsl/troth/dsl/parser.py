@@ -1,0 +1,94 @@
+"""Reading a script: from text to its syntax tree, with every syntax error reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from lark import Token
+
+from troth.dsl.ast import Declaration, Script, Span
+from troth.dsl.build import build_declaration
+from troth.dsl.diag import Diagnostics
+from troth.dsl.layout import Line, read_layout
+from troth.dsl.parser_errors import report_indent_at_top
+from troth.dsl.parser_feed import parse_lines
+from troth.dsl.parser_report import Reporter
+
+SOURCE_BYTES_MAX: Final = 1 << 20
+DECLARATION_HEADS: Final = frozenset({"PROTOCOL", "PROGRAM", "EFFECT", "TYPE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What could be read of a script.
+
+    `script` holds the declarations without syntax errors, `broken` the names of the others:
+    a reference to one of these is no error of its own.
+    """
+
+    script: Script
+    broken: frozenset[str]
+
+
+def parse(text: str, name: str, diagnostics: Diagnostics) -> Parsed:
+    """Reads a script; `name` is its base name. Never raises for anything in `text`.
+
+    Syntax errors go to `diagnostics`, all that there are, at most `SYNTAX_ERRORS_MAX`.
+    """
+    reporter = Reporter(diagnostics)
+    if not _fits(text, reporter):
+        return Parsed(Script(name, "", ()), frozenset())
+    declarations: list[Declaration] = []
+    broken: set[str] = set()
+    for lines in _groups(read_layout(text, reporter).lines):
+        declaration = _read(lines, reporter)
+        if declaration is not None:
+            declarations.append(declaration)
+        else:
+            broken.update(_declared_name(lines[0]))
+    return Parsed(Script(name, text, tuple(declarations)), frozenset(broken))
+
+
+def _read(lines: list[Line], reporter: Reporter) -> Declaration | None:
+    if lines[0].depth > 0:
+        report_indent_at_top(lines[0], reporter)
+        return None
+    tree = parse_lines(lines, reporter)
+    return None if tree is None else build_declaration(tree, reporter)
+
+
+def _fits(text: str, reporter: Reporter) -> bool:
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > SOURCE_BYTES_MAX:
+        reporter.error(
+            "parse.size",
+            "the script is too large",
+            Span(1, 1, 1, 1),
+            expected=f"at most {SOURCE_BYTES_MAX} bytes",
+            found=f"{size} bytes",
+            fix="split it into several scripts",
+        )
+    return size <= SOURCE_BYTES_MAX
+
+
+def _groups(lines: tuple[Line, ...]) -> Iterator[list[Line]]:
+    """The lines of each declaration: one at the left margin and what is indented under it."""
+    group: list[Line] = []
+    for line in lines:
+        if line.depth == 0 and group:
+            yield group
+            group = []
+        group.append(line)
+    if group:
+        yield group
+
+
+def _declared_name(line: Line) -> Iterator[str]:
+    """The name that a declaration with errors would have had, as far as it can be told."""
+    head: Token = line.tokens[0]
+    if head.type == "MAIN":
+        yield "main"
+    elif len(line.tokens) > 1 and line.tokens[1].isidentifier():
+        yield str(line.tokens[1])
