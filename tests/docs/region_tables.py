@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from dataclasses import fields
 from typing import Final
 
@@ -11,7 +10,9 @@ from troth.vm import limits
 from troth.vm.faults import FAULT_CODES
 from troth.vm.lifecycle import TRANSITIONS, mermaid
 from troth.vm.limits import DEFAULT_LIMITS, Limits
+from troth.vm.record_codec import FIELDS, NIL_TOGETHER, Field
 from troth.vm.records import Kind
+from troth.vm.values import INT_MAX
 
 _READING: Final = {
     "NESTING_DEPTH_MAX": "levels of lists and records inside each other in one value or record",
@@ -69,12 +70,22 @@ def limits_of_reading(_: str) -> str:
     return table(("limit", "value", "counts"), rows)
 
 
-def record_kinds(_: str) -> str:
-    """The table in the docstring of `Kind`, with the number of each kind."""
-    rows: list[tuple[str, ...]] = []
-    for line in (inspect.getdoc(Kind) or "").splitlines():
-        match = re.fullmatch(r"\| ([A-Z]+) \| (.*) \|", line.strip())
-        if match is not None:
-            rows.append((str(int(Kind[match[1]])), match[1], match[2]))
-    assert [row[1] for row in rows] == [kind.name for kind in Kind]
-    return table(("kind", "name", "fields after the kind"), rows)
+def record(kind_name: str) -> str:
+    """The fields of one kind of record, with its number."""
+    kind = Kind[kind_name]
+    nil_sets = NIL_TOGETHER.get(kind, (frozenset[str](),))
+    may_be_nil = frozenset[str]().union(*nil_sets)
+    rows: list[tuple[str, ...]] = [("0", "kind", str(int(kind)))]
+    for number, item in enumerate(FIELDS[kind], start=1):
+        nil = ", or nil" if item.name in may_be_nil else ""
+        rows.append((str(number), item.name, _described(item) + nil))
+    return table(("item", "field", "value"), rows)
+
+
+def _described(item: Field) -> str:
+    if not item.row:
+        return item.described.replace(str(INT_MAX), "2^63-1")
+    if len(item.row) == 1 and not item.row[0].name:
+        return f"an array, each item {_described(item.row[0])}"
+    columns = "; ".join(f"{column.name}: {_described(column)}" for column in item.row)
+    return f"an array of rows, each an array of {columns}"

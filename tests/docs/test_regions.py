@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from docs import regions
+from troth.vm.records import Kind
 
 
 def _name(path: Path) -> str:
@@ -26,6 +27,12 @@ def test_every_generator_is_used() -> None:
         for name in regions.names_used(page.read_text(encoding="utf-8"))
     }
     assert used == set(regions.GENERATORS)
+
+
+def test_every_kind_of_record_is_described() -> None:
+    text = (regions.ROOT / "docs" / "reference" / "format.md").read_text(encoding="utf-8")
+    missing = [kind.name for kind in Kind if f"<!-- generated: record {kind.name} -->" not in text]
+    assert not missing
 
 
 def test_a_stale_part_is_noticed() -> None:
