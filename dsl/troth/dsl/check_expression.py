@@ -29,10 +29,11 @@ from troth.dsl.check_program_context import Context
 from troth.dsl.check_program_words import a_or_an
 from troth.dsl.names import did_you_mean
 from troth.dsl.scope import Scope
-from troth.vm.errors import TrothError
 from troth.vm.instructions import Operator
-from troth.vm.operators import result_type
+from troth.vm.limits import NESTING_DEPTH_MAX
+from troth.vm.operator_types import result_type
 from troth.vm.types import Field, ListType, Primitive, RecordType, ValueType
+from troth.vm.value_types import type_depth
 from troth.vm.values import INT_MAX, INT_MIN
 
 BINARY_OPERATORS: Final[Mapping[str, Operator]] = {
@@ -283,16 +284,6 @@ def _index(context: Context, scope: Scope, expression: Index, depth: int) -> Val
     return _apply(context, Operator.INDEX, (collection, index), "[…]", expression.span)
 
 
-def operator_type(
-    operator: Operator, arguments: tuple[ValueType, ...], names: tuple[str, ...] = ()
-) -> ValueType | None:
-    """The type of an operator's result, or None when it does not take these arguments."""
-    try:
-        return result_type(operator, arguments, names)
-    except TrothError:
-        return None
-
-
 def _apply(
     context: Context,
     operator: Operator,
@@ -300,7 +291,7 @@ def _apply(
     symbol: str,
     span: Span,
 ) -> ValueType | None:
-    result = operator_type(operator, arguments)
+    result = result_type(operator, arguments)
     if result is None:
         _report_operator(context, symbol, arguments, span, _EXPECTED[operator])
     return result
@@ -390,7 +381,22 @@ def _list(
             )
             return None
         item = kind
-    return None if item is None else ListType(item)
+    return None if item is None else _shallow(context, ListType(item), expression.span)
+
+
+def _shallow(context: Context, kind: ValueType, span: Span) -> ValueType | None:
+    """A value has a bounded depth, whatever built it."""
+    if type_depth(kind) <= NESTING_DEPTH_MAX:
+        return kind
+    context.error(
+        "check.limit.nesting",
+        "this value is nested too deeply",
+        span,
+        expected=f"at most {NESTING_DEPTH_MAX} lists and records in each other",
+        found=f"{type_depth(kind)} levels",
+        fix="make the value flatter",
+    )
+    return None
 
 
 def _record(
@@ -428,7 +434,8 @@ def _record(
             fields[name.text] = kind
     if not complete:
         return None
-    return RecordType(tuple(Field(name, fields[name]) for name in sorted(fields)))
+    record = RecordType(tuple(Field(name, fields[name]) for name in sorted(fields)))
+    return _shallow(context, record, expression.span)
 
 
 def _field(context: Context, scope: Scope, expression: FieldOf, depth: int) -> ValueType | None:
@@ -436,7 +443,7 @@ def _field(context: Context, scope: Scope, expression: FieldOf, depth: int) -> V
     if record is None:
         return None
     name = expression.field.text
-    result = operator_type(Operator.FIELD, (record,), (name,))
+    result = result_type(Operator.FIELD, (record,), (name,))
     if result is not None:
         return result
     known = tuple(field.name for field in record.fields) if isinstance(record, RecordType) else ()

@@ -172,19 +172,19 @@ class _Settings:
                 "conflict",
                 value,
                 "a full buffer may drop only messages that are lossy",
-                "block, error or resize",
+                "block or error",
                 "write `policy = block`: the sender waits for space",
             )
-        elif value.text.startswith("resize{"):
+        elif value.text.startswith(Policy.RESIZE.value):
             self.refuse(
                 "unsupported",
                 value,
-                "the maximum of resize is set edge by edge",
-                "block, error or resize",
-                "write `policy = resize`, or in the protocol `edge A -> B: policy = resize{n}`",
+                "resize is set for one edge, with its maximum",
+                "block or error",
+                "in the protocol write `edge A -> B: policy = resize{n}`",
             )
         else:
-            named = {item.value: item for item in (Policy.BLOCK, Policy.ERROR, Policy.RESIZE)}
+            named = {item.value: item for item in (Policy.BLOCK, Policy.ERROR)}
             self.policy = self._one_of("policy", value, named)
 
     def read_linger(self, value: Name) -> None:

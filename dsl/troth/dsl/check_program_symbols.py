@@ -86,7 +86,7 @@ def _refuse_duplicates(script: Script, diagnostics: Diagnostics) -> None:
         earlier_kind, earlier = first[name.text]
         if kind == earlier_kind and kind in ("protocol", "type"):
             continue
-        again = "twice" if kind == earlier_kind else f"as a {earlier_kind} and as a {kind}"
+        again = "twice" if kind == earlier_kind else f"as {_one(earlier_kind)} and as {_one(kind)}"
         diagnostics.add(
             Diagnostic(
                 code="check.name.duplicate",
@@ -98,3 +98,7 @@ def _refuse_duplicates(script: Script, diagnostics: Diagnostics) -> None:
                 related=((earlier.span, "first declared here"),),
             )
         )
+
+
+def _one(kind: str) -> str:
+    return f"an {kind}" if kind == "effect" else f"a {kind}"
