@@ -24,7 +24,7 @@ from troth.vm.merkle import EMPTY_ROOT, Frontier
 from troth.vm.records import FORMAT_VERSION, MAGIC, SEAL_EVERY_LEAVES, Kind
 from troth.vm.signer import Roster, Signer
 
-ENDED_SESSIONS_KEPT: Final = 1 << 16
+ENDED_SESSIONS_KEPT: Final = 1 << 14
 """How many ended sessions a late event (a fault of somebody who waited) can still name."""
 
 _FINAL: Final = frozenset({Status.CLOSED, Status.CANCELLED, Status.FAULTED})
