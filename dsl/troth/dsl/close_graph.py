@@ -11,7 +11,7 @@ is built only when nothing was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from troth.dsl.ast import ProtocolDecl, Span
@@ -48,6 +48,8 @@ class _Closer:
     graph: RawGraph
     report: Report
     steps: int = 0
+    refused: set[int] = field(default_factory=set)
+    """Where a loop without a message closes: not followed when choices are checked."""
 
     # --- guardedness ---------------------------------------------------------------------
 
@@ -77,8 +79,8 @@ class _Closer:
 
     def _unguarded(self, origin: int) -> None:
         node = self.graph.nodes[origin]
-        if not isinstance(node, Jump | RawChoice):
-            return
+        assert isinstance(node, Jump | RawChoice), "only these lead on without a message"
+        self.refused.add(origin)
         what = f"`{node.written}`" if isinstance(node, Jump) else "this loop"
         self.report.add(
             Diagnostic(
@@ -139,7 +141,7 @@ class _Closer:
                     raise TooLarge
                 raw, span = pending.pop()
                 node = self.graph.nodes[raw]
-                if raw in visited:
+                if raw in visited or raw in self.refused:
                     continue
                 visited.add(raw)
                 if isinstance(node, Jump):

@@ -13,23 +13,28 @@ from troth.dsl.global_type import Comm, EndNode, GlobalBranch, GlobalType
 from troth.dsl.merge import ConflictKind
 from troth.dsl.project import STEPS_MAX, TooManyStates, Unprojectable
 from troth.vm.limits import STATES_MAX
+from troth.vm.local_text import message
 
 
 def explain(problem: Unprojectable, global_type: GlobalType, protocol: str) -> Diagnostic:
     """The diagnostic for a failed merge."""
     choice, left, right = _where_they_part(problem, global_type)
     role, conflict = problem.role, problem.conflict
-    found = (_does(problem.left, role, global_type), _does(problem.right, role, global_type))
-    message = f"in {protocol}, {role} cannot tell which branch {choice.sender} chose"
+    shown = conflict.label if conflict.kind is ConflictKind.FIELDS else None
+    found = (
+        _does(problem.left, role, global_type, shown),
+        _does(problem.right, role, global_type, shown),
+    )
+    title = f"in {protocol}, {role} cannot tell which branch {choice.sender} chose"
     expected = f"the same next step for {role} in both branches, or a message that tells it"
     fix = _tell(problem, global_type, choice, (left, right))
     if conflict.kind is ConflictKind.FIELDS:
-        message = f"in {protocol}, {conflict.label} reaches {role} with different fields"
+        title = f"in {protocol}, {conflict.label} comes to {role} with different fields"
         expected = f"the same fields with {conflict.label} in both branches, or different labels"
         fix = f"give the two messages different labels, or the same fields; or {fix}"
     return Diagnostic(
         code="project.merge",
-        message=message,
+        message=title,
         span=choice.span,
         expected=expected,
         found=f"after {left.label} {role} {found[0]}, but after {right.label} it {found[1]}",
@@ -60,11 +65,16 @@ def _where_they_part(
     raise AssertionError("two places are reached by different branches")
 
 
-def _does(place: int, role: str, global_type: GlobalType) -> str:
+def _does(place: int, role: str, global_type: GlobalType, shown: str | None = None) -> str:
+    """In words what the role does at a place; `shown` is a label to show with its fields."""
     node = global_type.nodes[place]
     if isinstance(node, EndNode) or role not in (node.sender, node.receiver):
         return "is done"
-    labels = [branch.label for branch in node.branches]
+    labels = [
+        message(branch.label, branch.fields) if shown else branch.label
+        for branch in node.branches
+        if shown is None or branch.label == shown
+    ]
     listed = ", ".join(labels[:4]) + (", …" if len(labels) > 4 else "")
     if node.sender == role:
         return f"sends {listed} to {node.receiver}"
@@ -99,9 +109,8 @@ def _related(
     places: list[tuple[Span, str]] = []
     for branch, does in zip(branches, found, strict=True):
         places.append((branch.span, f"if {branch.label} is chosen, {problem.role} {does}"))
-    for place in (problem.left, problem.right):
+    for place, does in zip((problem.left, problem.right), found, strict=True):
         node = global_type.nodes[place]
         if isinstance(node, Comm) and problem.role in (node.sender, node.receiver):
-            step = _does(place, problem.role, global_type)
-            places.append((node.branches[0].span, f"here {problem.role} {step}"))
+            places.append((node.branches[0].span, f"here {problem.role} {does}"))
     return tuple(dict.fromkeys(places))
