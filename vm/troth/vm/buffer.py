@@ -1,0 +1,91 @@
+"""The bounded, directed buffer of one edge, and the signed envelopes it holds.
+
+A full buffer never loses anything: `admission` is asked before a message is signed, so a sequence
+number is spent only on a message that has its place.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from troth.vm.instructions import Policy
+
+if TYPE_CHECKING:
+    from troth.vm.session import EndpointState
+
+
+class Envelope(NamedTuple):
+    """A signed message in flight.
+
+    `endpoints` are those that travel inside, in the order of the fields that hold them.
+    """
+
+    kind: int
+    label: str
+    generation: int
+    sequence: int
+    salt: bytes
+    payload: bytes
+    commitment: bytes
+    signature: bytes
+    signer: bytes
+    endpoints: tuple[EndpointState, ...]
+
+
+class Admission(Enum):
+    """What a buffer says to one more message, before it is signed."""
+
+    ADMIT = "admit"
+    WAIT = "wait"
+    REFUSE = "refuse"
+    DROP = "drop"
+
+
+class EdgeBuffer:
+    """First in, first out, at most `capacity` messages; `resize` grows it up to `resize_max`."""
+
+    __slots__ = ("capacity", "messages", "policy", "resize_max")
+
+    def __init__(self, capacity: int, policy: Policy, resize_max: int) -> None:
+        self.capacity = capacity
+        self.policy = policy
+        self.resize_max = resize_max
+        self.messages: deque[Envelope] = deque()
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    def admission(self) -> Admission:
+        """Whether one more message has a place. Changes nothing."""
+        if len(self.messages) < self.capacity:
+            return Admission.ADMIT
+        if self.policy is Policy.RESIZE:
+            return Admission.ADMIT if self.capacity < self.resize_max else Admission.WAIT
+        if self.policy is Policy.ERROR:
+            return Admission.REFUSE
+        return Admission.DROP if self.policy is Policy.DROP else Admission.WAIT
+
+    def put(self, envelope: Envelope) -> None:
+        """Appends a message that `admission` has admitted; a full `resize` buffer doubles."""
+        messages = self.messages
+        if len(messages) >= self.capacity:
+            assert self.policy is Policy.RESIZE, "a full buffer of another policy admits nothing"
+            assert self.capacity < self.resize_max, "a resize buffer at its maximum admits nothing"
+            self.capacity = min(self.capacity * 2, self.resize_max)
+        messages.append(envelope)
+
+    def peek(self) -> Envelope | None:
+        """The oldest message, left in its place."""
+        return self.messages[0] if self.messages else None
+
+    def take(self) -> Envelope:
+        """Removes the oldest message."""
+        return self.messages.popleft()
+
+    def drain(self) -> tuple[Envelope, ...]:
+        """Removes everything, oldest first."""
+        messages = tuple(self.messages)
+        self.messages.clear()
+        return messages

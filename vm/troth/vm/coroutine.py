@@ -1,0 +1,86 @@
+"""A coroutine: one program's registers, position and the endpoints it owns."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from troth.vm.session import Cell, Edge, EndpointState
+    from troth.vm.step_code import ProgramCode
+
+
+class CoroutineStatus(Enum):
+    READY = "ready"
+    BLOCKED = "blocked"
+    ENDED = "ended"
+
+
+class Blocked(Enum):
+    """What a blocked coroutine waits for."""
+
+    RECEIVE = "a message"
+    SEND = "space in a full buffer"
+    EFFECT = "an effect of the host"
+    HOLES = "endpoints that its parent has yet to transfer"
+
+
+class Completion(NamedTuple):
+    """How an effect ended: `failure` is why it failed, None when `value` is its result."""
+
+    failure: str | None
+    value: Cell
+
+
+FIRST_PARENT: Final = b""
+
+
+class Coroutine:
+    """`pc` is the next instruction; a blocked instruction is executed again when woken.
+
+    Attributes:
+        owned: the endpoints it owns, in the order it got them (an ordered set).
+        spent: instructions executed so far, out of the budget `instructions_max`.
+        children, opened, invoked: local counters that ids are derived from.
+        blocked: what it waits for, and on which edge, while BLOCKED.
+        effect: the id of the effect it waits for.
+        completion: that effect's result, until the instruction takes it.
+        holes: endpoint parameters that `transfer` has yet to fill.
+    """
+
+    __slots__ = (
+        "blocked",
+        "blocked_edge",
+        "children",
+        "code",
+        "completion",
+        "effect",
+        "holes",
+        "id",
+        "invoked",
+        "opened",
+        "owned",
+        "parent",
+        "pc",
+        "registers",
+        "spent",
+        "status",
+    )
+
+    def __init__(self, identity: bytes, parent: bytes, code: ProgramCode) -> None:
+        self.id = identity
+        self.parent = parent
+        self.code = code
+        self.registers: list[Cell] = [None] * code.register_count
+        self.pc = 0
+        self.status = CoroutineStatus.READY
+        self.owned: dict[EndpointState, None] = {}
+        self.spent = 0
+        self.children = 0
+        self.opened = 0
+        self.invoked = 0
+        self.blocked: Blocked | None = None
+        self.blocked_edge: Edge | None = None
+        self.effect: bytes | None = None
+        self.completion: Completion | None = None
+        self.holes: list[int] = []

@@ -1,0 +1,248 @@
+"""The session VM: sans-IO, deterministic, driven through its doors.
+
+A machine opens no socket, reads no clock, draws no randomness and starts no thread. What the
+program does not determine comes in through `complete` and through the time given to
+`run_round`; keys stay behind the signer. So a run is a function of the image, the seed, the
+limits, the quantum and what came through the doors.
+
+    machine = Machine(loaded, seed=seed, signer=keys, roster=keys)
+    machine.start()
+    while machine.run_round(now_ns): ...
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from troth.vm import statements
+from troth.vm.coroutine import FIRST_PARENT, Completion, Coroutine
+from troth.vm.errors import Unusable
+from troth.vm.events import Event
+from troth.vm.limits import DEFAULT_LIMITS, Limits
+from troth.vm.loaded import LoadedImage
+from troth.vm.report import Outcome, Report, make_report
+from troth.vm.scheduler import Scheduler
+from troth.vm.settings import NO_OVERRIDES, Overrides
+from troth.vm.signer import Roster, Signer
+from troth.vm.step_code import ProgramCode
+from troth.vm.step_decode import decode_image
+from troth.vm.step_spawn import require_registers
+from troth.vm.step_tables import all_initial_states
+from troth.vm.turn import Context, EffectRequest
+from troth.vm.values import RegisterValue
+
+QUANTUM_DEFAULT: Final = 64
+"""Instructions of one turn."""
+
+POLICY_COOPERATIVE: Final = "cooperative"
+SEED_BYTES: Final = 32
+
+__all__ = [
+    "POLICY_COOPERATIVE",
+    "QUANTUM_DEFAULT",
+    "SEED_BYTES",
+    "EffectRequest",
+    "Machine",
+    "MachineState",
+    "Outcome",
+    "Overrides",
+]
+
+
+class MachineState(Enum):
+    """What a machine can do next.
+
+    READY: `run_round` has something to run. WAITING: an effect is outstanding or a deadline is
+    set. STUCK: coroutines wait for each other and nothing will ever wake them. FINISHED: every
+    coroutine has ended and no session lingers.
+    """
+
+    READY = "ready"
+    WAITING = "waiting"
+    STUCK = "stuck"
+    FINISHED = "finished"
+
+
+class Machine:
+    """One run of one image."""
+
+    def __init__(
+        self,
+        loaded: LoadedImage,
+        *,
+        seed: bytes,
+        signer: Signer,
+        roster: Roster,
+        limits: Limits = DEFAULT_LIMITS,
+        quantum: int = QUANTUM_DEFAULT,
+        policy: str = POLICY_COOPERATIVE,
+        overrides: Overrides = NO_OVERRIDES,
+    ) -> None:
+        """`loaded` comes from the loader, which has checked it; `seed` has 32 bytes.
+
+        Raises:
+            Unusable: codes `machine.seed`, `machine.quantum`, `machine.policy`.
+        """
+        if len(seed) != SEED_BYTES:
+            raise _unusable("seed", f"{SEED_BYTES} bytes", f"{len(seed)}")
+        if quantum < 1:
+            raise _unusable("quantum", "at least 1", str(quantum))
+        if policy != POLICY_COOPERATIVE:
+            raise _unusable("policy", POLICY_COOPERATIVE, policy)
+        coroutines: dict[bytes, Coroutine] = {}
+        self._context = Context(
+            loaded=loaded,
+            initial_states=all_initial_states(loaded),
+            programs=decode_image(loaded.image),
+            seed=seed,
+            signer=signer,
+            roster=roster,
+            limits=limits,
+            overrides=overrides,
+            coroutines=coroutines,
+        )
+        self._scheduler = Scheduler(self._context, coroutines, quantum)
+        self._started = False
+
+    def start(self, program: str | None = None) -> None:
+        """Spawns the first coroutine: `program`, or the image's entry. It takes no parameters.
+
+        Raises:
+            Unusable: codes `machine.started`, `machine.entry`.
+            Fault: `vm.fault.limit`.
+        """
+        if self._started:
+            raise Unusable(
+                "machine.started", "the machine has started already", advice="Make another one"
+            )
+        code = self._entry(program)
+        require_registers(code, self._context.limits)
+        self._started = True
+        identity = statements.coroutine_id(self._context.seed, FIRST_PARENT, 0)
+        self._scheduler.start(Coroutine(identity, FIRST_PARENT, code))
+
+    def _entry(self, program: str | None) -> ProgramCode:
+        programs = self._context.programs
+        if program is None:
+            entry = self._context.loaded.image.entry
+            found = None if entry is None else programs[entry]
+        else:
+            found = next((code for code in programs if code.name == program), None)
+        if found is None:
+            raise Unusable(
+                "machine.entry",
+                "there is no program to start",
+                expected=program or "a main",
+                actual=", ".join(code.name for code in programs) or "no programs",
+                advice="Add a main to the script, or name one of its programs",
+            )
+        if found.parameters:
+            raise Unusable(
+                "machine.entry",
+                f"the program {found.name} cannot be started by itself",
+                expected="a program without parameters",
+                actual=", ".join(str(parameter) for parameter in found.parameters),
+                advice="Start one that spawns it",
+            )
+        return found
+
+    def run_round(self, now_ns: int) -> bool:
+        """Runs one round at the time `now_ns`; False when there was nothing to run.
+
+        Time only matters to sessions that linger, and never goes back.
+
+        Raises:
+            LimitExceeded: code `limit.rounds`; the machine has not changed.
+        """
+        return self._scheduler.run_round(now_ns)
+
+    def poll_events(self) -> list[Event]:
+        """What was committed since the last call, in order."""
+        events = self._scheduler.events
+        self._scheduler.events = []
+        return events
+
+    def poll_effects(self) -> list[EffectRequest]:
+        """Effects asked for since the last call. Each is to be completed once."""
+        requests = self._scheduler.requests
+        self._scheduler.requests = []
+        return requests
+
+    def complete(self, effect_id: bytes, value: RegisterValue) -> None:
+        """The host finished an effect. A value of another type fails it, in the next round.
+
+        Raises:
+            Unusable: code `effect.unknown`, when no such effect is outstanding.
+        """
+        self._require_outstanding(effect_id)
+        self._scheduler.answer(effect_id, Completion(None, value))
+
+    def complete_failed(self, effect_id: bytes, message: str) -> None:
+        """The host could not finish an effect: its coroutine faults with `vm.fault.invoke`.
+
+        Raises:
+            Unusable: code `effect.unknown`, when no such effect is outstanding.
+        """
+        self._require_outstanding(effect_id)
+        self._scheduler.answer(effect_id, Completion(message, None))
+
+    def _require_outstanding(self, effect_id: bytes) -> None:
+        if effect_id not in self._scheduler.effects:
+            raise Unusable(
+                "effect.unknown",
+                "no such effect is outstanding",
+                actual=effect_id.hex(),
+                advice="Complete each effect once, with the id it was asked for with",
+            )
+
+    def cancel_session(self, session: bytes, reason: str) -> None:
+        """Ends a session by the host's own decision, between two rounds.
+
+        Raises:
+            Unusable: code `session.unknown`, when there is no such live session.
+        """
+        found = self._scheduler.sessions.live.get(session)
+        if found is None:
+            raise Unusable(
+                "session.unknown", "there is no such session going on", actual=session.hex()
+            )
+        self._scheduler.cancel(found, reason)
+
+    def deadline_ns(self) -> int | None:
+        """The time at which a round will have something to do although nothing is ready."""
+        return self._scheduler.next_deadline_ns()
+
+    @property
+    def rounds(self) -> int:
+        """Rounds that have run."""
+        return self._scheduler.rounds
+
+    @property
+    def state(self) -> MachineState:
+        scheduler = self._scheduler
+        if scheduler.ready or scheduler.answers:
+            return MachineState.READY
+        if scheduler.effects or scheduler.next_deadline_ns() is not None:
+            return MachineState.WAITING
+        return MachineState.STUCK if scheduler.coroutines else MachineState.FINISHED
+
+    def report(self) -> Report:
+        """Who holds what, who waits for whom, what faulted."""
+        return make_report(self._scheduler, self.outcome())
+
+    def outcome(self) -> Outcome:
+        """How the run ended, or that it has not."""
+        state = self.state
+        if state in (MachineState.READY, MachineState.WAITING):
+            return Outcome.RUNNING
+        if state is MachineState.STUCK:
+            return Outcome.STUCK
+        clean = self._scheduler.fault_count == 0 and self._scheduler.sessions.all_closed
+        return Outcome.OK if clean else Outcome.FAILED
+
+
+def _unusable(what: str, expected: str, actual: str) -> Unusable:
+    return Unusable(
+        f"machine.{what}", f"the {what} cannot be used", expected=expected, actual=actual
+    )

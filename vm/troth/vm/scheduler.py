@@ -1,0 +1,287 @@
+"""Rounds: who runs when, and when the effects of a turn become real.
+
+A round takes the ready queue as it stands and gives each coroutine in it one turn; what becomes
+ready meanwhile waits for the next. A turn's machine-wide effects are committed in queue order.
+The cooperative runner here commits each turn before it executes the next: a turn cannot tell,
+because nothing that is committed can be seen by another turn of the same round.
+
+Two limits count over the whole machine, coroutines and sessions. Each turn gets an equal share
+of what is left, and a turn that would need more stops before that instruction; it is executed
+after all turns of the round are committed, when the count is exact.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Final, NamedTuple
+
+from troth.vm import step_end
+from troth.vm.codec import encode_payload
+from troth.vm.coroutine import FIRST_PARENT, Completion, Coroutine, CoroutineStatus
+from troth.vm.errors import Fault, LimitExceeded, TrothError
+from troth.vm.events import Cancelled, Completed, Event, Spawned, TimeSet
+from troth.vm.lifecycle import LIVE, LifeEvent
+from troth.vm.session import Session
+from troth.vm.store import SessionStore
+from troth.vm.turn import Context, EffectRequest, Trapped, Turn, TurnEnd, execute
+
+FAULTS_LISTED_MAX: Final = 64
+FAILURE_CHARACTERS_MAX: Final = 2000
+"""What a host function says about its failure goes into the evidence."""
+
+
+class _Answer(NamedTuple):
+    """A completed effect that waits for the next round."""
+
+    effect_id: bytes
+    coroutine: Coroutine
+    completion: Completion
+    recorded: bytes
+
+
+class Scheduler:
+    """The machine-wide state. Only commits and the start of a round change it.
+
+    Attributes:
+        rounds: rounds that have run; the one in progress has the number `rounds + 1`.
+        now_ns: the last time that was recorded, 0 before any.
+        faults: the first faults of the run, `fault_count` counts all.
+    """
+
+    __slots__ = (
+        "answers",
+        "context",
+        "coroutines",
+        "effects",
+        "events",
+        "fault_count",
+        "faults",
+        "now_ns",
+        "quantum",
+        "ready",
+        "requests",
+        "round_now_ns",
+        "rounds",
+        "sessions",
+        "timer_count",
+        "timers",
+        "turn",
+    )
+
+    def __init__(self, context: Context, coroutines: dict[bytes, Coroutine], quantum: int) -> None:
+        """`coroutines` is the dict that `context` shows to turns."""
+        self.context = context
+        self.coroutines = coroutines
+        self.quantum = quantum
+        self.ready: list[Coroutine] = []
+        self.sessions = SessionStore()
+        self.timers: list[tuple[int, int, Session]] = []
+        self.timer_count = 0
+        self.rounds = 0
+        self.now_ns = 0
+        self.round_now_ns = 0
+        self.events: list[Event] = []
+        self.requests: list[EffectRequest] = []
+        self.effects: dict[bytes, Coroutine] = {}
+        self.answers: list[_Answer] = []
+        self.faults: list[Fault] = []
+        self.fault_count = 0
+        self.turn = Turn(context)
+
+    # --- the doors -------------------------------------------------------------------------
+
+    def start(self, first: Coroutine) -> None:
+        self.coroutines[first.id] = first
+        self.events.append(Spawned(first.id, FIRST_PARENT, first.code.index))
+        self.ready.append(first)
+
+    def answer(self, effect_id: bytes, completion: Completion) -> None:
+        """Takes the result of an outstanding effect; the next round delivers it."""
+        coroutine = self.effects.pop(effect_id)
+        self.answers.append(_Answer(effect_id, coroutine, *self._recordable(completion)))
+
+    def _recordable(self, completion: Completion) -> tuple[Completion, bytes]:
+        """The bytes that the evidence keeps. What cannot be recorded is a failure instead."""
+        limit = self.context.limits.value_bytes_max
+        if completion.failure is None:
+            try:
+                recorded = encode_payload((completion.value,))  # type: ignore[arg-type]
+            except TrothError as error:
+                reason = f"the host returned {error.actual or 'something else'}, not a value"
+                return self._recordable(Completion(reason, None))
+            if len(recorded) <= limit:
+                return completion, recorded
+            reason = f"the host returned more than value_bytes_max = {limit} bytes"
+            return self._recordable(Completion(reason, None))
+        text = completion.failure[:FAILURE_CHARACTERS_MAX].encode(errors="replace")
+        return Completion(text.decode(), None), text
+
+    def cancel(self, session: Session, reason: str) -> None:
+        """The host ends a session."""
+        turn = self.turn
+        turn.events.append(Cancelled(session.id, "", reason, b"", b""))
+        step_end.end_session(turn, session, LifeEvent.CANCEL, reason)
+        self._commit(turn)
+
+    def next_deadline_ns(self) -> int | None:
+        """When the next linger clock runs out."""
+        timers = self.timers
+        while timers and timers[0][2].status not in LIVE:
+            heapq.heappop(timers)
+        return timers[0][0] if timers else None
+
+    # --- rounds ----------------------------------------------------------------------------
+
+    def run_round(self, now_ns: int) -> bool:
+        """Runs one round, unless there is nothing to do in it.
+
+        Raises:
+            LimitExceeded: code `limit.rounds`; nothing has changed.
+        """
+        deadline_ns = self.next_deadline_ns()
+        due = deadline_ns is not None and now_ns >= deadline_ns
+        if not (self.ready or self.answers or due):
+            return False
+        if self.rounds >= self.context.limits.rounds_max:
+            raise _too_many_rounds(self.context.limits.rounds_max)
+        self.round_now_ns = max(now_ns, self.now_ns)
+        if deadline_ns is not None:
+            self._record_time()
+        if self.answers:
+            self._deliver_answers()
+        if due:
+            self._expire()
+        self._run_batch()
+        self.rounds += 1
+        return True
+
+    def _record_time(self) -> None:
+        if self.round_now_ns != self.now_ns:
+            self.now_ns = self.round_now_ns
+            self.events.append(TimeSet(self.now_ns, self.rounds + 1))
+
+    def _deliver_answers(self) -> None:
+        for effect_id, coroutine, completion, recorded in self.answers:
+            failed = completion.failure is not None
+            self.events.append(Completed(effect_id, failed, recorded, self.rounds + 1))
+            coroutine.completion = completion
+            self._make_ready(coroutine)
+        self.answers = []
+
+    def _make_ready(self, coroutine: Coroutine) -> None:
+        coroutine.blocked = None
+        coroutine.blocked_edge = None
+        coroutine.status = CoroutineStatus.READY
+        self.ready.append(coroutine)
+
+    def _expire(self) -> None:
+        """Closes the sessions whose linger time is over."""
+        turn = self.turn
+        while True:
+            deadline_ns = self.next_deadline_ns()
+            if deadline_ns is None or deadline_ns > self.round_now_ns:
+                break
+            session = heapq.heappop(self.timers)[2]
+            step_end.end_session(turn, session, LifeEvent.LINGER_EXPIRED, step_end.LINGER_OVER)
+        self._commit(turn)
+
+    def _run_batch(self) -> None:
+        batch = self.ready
+        if not batch:
+            return
+        self.ready = []
+        limits = self.context.limits
+        coroutine_share = (limits.coroutines_max - len(self.coroutines)) // len(batch)
+        session_share = (limits.sessions_max - len(self.sessions.live)) // len(batch)
+        turn = self.turn
+        deferred = []
+        for coroutine in batch:
+            turn.coroutines_left = coroutine_share
+            turn.sessions_left = session_share
+            end = take_turn(turn, coroutine, self.quantum)
+            self._commit(turn)
+            if end is TurnEnd.READY:
+                self.ready.append(coroutine)
+            elif end is TurnEnd.ENDED:
+                del self.coroutines[coroutine.id]
+            elif end is TurnEnd.DEFERRED:
+                deferred.append(coroutine)
+        if deferred:
+            self._run_deferred(deferred)
+
+    def _run_deferred(self, deferred: list[Coroutine]) -> None:
+        """One instruction each, with the exact headroom."""
+        limits = self.context.limits
+        turn = self.turn
+        turn.exact = True
+        for coroutine in deferred:
+            turn.coroutines_left = limits.coroutines_max - len(self.coroutines)
+            turn.sessions_left = limits.sessions_max - len(self.sessions.live)
+            end = take_turn(turn, coroutine, 1)
+            self._commit(turn)
+            if end is TurnEnd.READY:
+                self.ready.append(coroutine)
+            else:
+                assert end is TurnEnd.ENDED, "open and spawn go on, or fault"
+                del self.coroutines[coroutine.id]
+        turn.exact = False
+
+    def _commit(self, turn: Turn) -> None:
+        """Makes a turn's machine-wide effects real, and empties it for the next."""
+        if turn.events:
+            self.events += turn.events
+            turn.events.clear()
+        if turn.spawned:
+            self.coroutines.update(turn.spawned)
+            turn.spawned.clear()
+        if turn.woken:
+            for coroutine in turn.woken:
+                coroutine.status = CoroutineStatus.READY
+            self.ready += turn.woken
+            turn.woken.clear()
+        if turn.opened or turn.ended or turn.lingering:
+            self._commit_sessions(turn)
+        if turn.requests:
+            for request in turn.requests:
+                self.effects[request.effect_id] = self.coroutines[request.coroutine]
+            self.requests += turn.requests
+            turn.requests.clear()
+        if turn.faults:
+            self.fault_count += len(turn.faults)
+            self.faults = (self.faults + turn.faults)[:FAULTS_LISTED_MAX]
+            turn.faults.clear()
+
+    def _commit_sessions(self, turn: Turn) -> None:
+        for session in turn.opened:
+            self.sessions.add(session)
+        for session in turn.ended:
+            self.sessions.retire(session)
+        for session in turn.lingering:
+            if session.status in LIVE:
+                self._record_time()
+                deadline_ns = self.now_ns + session.descriptor.linger_ns
+                session.linger_deadline_ns = deadline_ns
+                heapq.heappush(self.timers, (deadline_ns, self.timer_count, session))
+                self.timer_count += 1
+        turn.opened.clear()
+        turn.ended.clear()
+        turn.lingering.clear()
+
+
+def take_turn(turn: Turn, coroutine: Coroutine, quantum: int) -> TurnEnd:
+    """Executes one turn, with the consequences of a fault for the sessions of its lane."""
+    end = execute(turn, coroutine, quantum)
+    if isinstance(end, Trapped):
+        step_end.end_by_fault(turn, coroutine, end.fault, end.refused)
+        return TurnEnd.ENDED
+    return end
+
+
+def _too_many_rounds(rounds_max: int) -> LimitExceeded:
+    return LimitExceeded(
+        "limit.rounds",
+        "the run did not end",
+        expected=f"at most rounds_max = {rounds_max} rounds",
+        actual="one more",
+        advice="Look for a loop that never blocks, or raise the limit",
+    )

@@ -1,0 +1,206 @@
+"""Sessions, their directed edges and their endpoints: the only place where types live.
+
+An `EndpointState` is what a register holds for an endpoint. It belongs to its session, knows
+its position in its local type, and says who may use it: exactly one coroutine, or nobody while
+it travels inside a message and once it is done.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from troth.vm import consumption
+from troth.vm.buffer import EdgeBuffer
+from troth.vm.consumption import Consumption
+from troth.vm.descriptor import Descriptor
+from troth.vm.events import EdgeConfig, Status
+from troth.vm.instructions import Policy, ReplayMode
+from troth.vm.loaded import ProtocolTables
+from troth.vm.values import Endpoint, RegisterValue
+
+if TYPE_CHECKING:
+    from troth.vm.coroutine import Coroutine
+    from troth.vm.step_tables import StateTable
+
+GENERATION: Final = 0
+"""The generation of every edge: rotation of nullifier sets starts new ones."""
+
+
+class Custody(Enum):
+    """Where an endpoint is."""
+
+    HELD = "held by a coroutine"
+    IN_TRANSIT = "in transit inside a message"
+    DONE = "done"
+    LOST = "lost with the message that carried it"
+
+
+class EndpointState:
+    """One role's end of one session.
+
+    Attributes:
+        state: the position in the local type.
+        signer: the public key that signs for the role.
+        owner: the coroutine that may use it; None unless `custody` is HELD.
+        fresh: neither sent nor received yet, so it can still be delegated.
+        carrier: the edge on which it travels while IN_TRANSIT.
+        noticed: has given notice: its role is done.
+        outgoing, incoming: its edges, by the peer's role; empty once the session has ended.
+        handle: how values and evidence name it.
+    """
+
+    __slots__ = (
+        "carrier",
+        "custody",
+        "fresh",
+        "handle",
+        "incoming",
+        "noticed",
+        "outgoing",
+        "owner",
+        "role",
+        "session",
+        "signer",
+        "state",
+    )
+
+    def __init__(
+        self, session: Session, role: str, state: StateTable, signer: bytes, owner: Coroutine
+    ) -> None:
+        self.session = session
+        self.role = role
+        self.state = state
+        self.signer = signer
+        self.owner: Coroutine | None = owner
+        self.custody = Custody.HELD
+        self.carrier: Edge | None = None
+        self.fresh = True
+        self.noticed = False
+        self.outgoing: dict[str, Edge] = {}
+        self.incoming: dict[str, Edge] = {}
+        self.handle = Endpoint(session.id, role)
+
+
+Cell: TypeAlias = RegisterValue | EndpointState
+"""What a register can hold. A bare `Endpoint` never is in a register."""
+
+
+class Edge:
+    """A directed pair of roles inside one session.
+
+    Attributes:
+        sent: messages signed so far, so the next one's number: spent at signing, never before.
+        consumption: the replay protection and history of the receiving side.
+        consumed: messages taken by the receiver.
+        discarded: messages that were refused or that nobody will take any more.
+        rejects: per fault code, how many messages were refused.
+        waiting_receiver, waiting_sender: the coroutine blocked here, if any.
+    """
+
+    __slots__ = (
+        "buffer",
+        "config",
+        "consumed",
+        "consumption",
+        "discarded",
+        "generation",
+        "receiver",
+        "rejects",
+        "sender",
+        "sent",
+        "waiting_receiver",
+        "waiting_sender",
+    )
+
+    def __init__(self, config: EdgeConfig, sender: EndpointState, receiver: EndpointState) -> None:
+        self.config = config
+        self.sender = sender
+        self.receiver = receiver
+        self.buffer = EdgeBuffer(config.capacity, Policy(config.policy), config.resize_max)
+        self.generation = GENERATION
+        self.sent = 0
+        self.consumption: Consumption = consumption.start(ReplayMode(config.replay))
+        self.consumed = 0
+        self.discarded = 0
+        self.rejects: dict[str, int] = {}
+        self.waiting_receiver: Coroutine | None = None
+        self.waiting_sender: Coroutine | None = None
+
+    def __str__(self) -> str:
+        return f"{self.sender.role} -> {self.receiver.role}"
+
+
+class Session:
+    """One session, from open to its end; afterwards a husk that says how it ended.
+
+    Attributes:
+        endpoints: in the order of the protocol's roles.
+        edges: in the order of the descriptor, sorted by (sender, receiver).
+        notices_missing: the first count of the draining latch.
+        detail: why it was cancelled or faulted.
+        ended_by: the role that cancelled or faulted it, "" for the host or the clock.
+        linger_deadline_ns: when the linger clock runs out, None while it does not run.
+    """
+
+    __slots__ = (
+        "descriptor",
+        "detail",
+        "edges",
+        "ended_by",
+        "endpoints",
+        "epoch",
+        "id",
+        "linger_deadline_ns",
+        "notices_missing",
+        "status",
+        "tables",
+    )
+
+    def __init__(self, descriptor: Descriptor, tables: ProtocolTables) -> None:
+        self.id = descriptor.session
+        self.descriptor = descriptor
+        self.tables = tables
+        self.status = Status.ACTIVE
+        self.epoch = 0
+        self.detail = ""
+        self.ended_by = ""
+        self.endpoints: dict[str, EndpointState] = {}
+        self.edges: tuple[Edge, ...] = ()
+        self.notices_missing = len(descriptor.roles)
+        self.linger_deadline_ns: int | None = None
+
+    @property
+    def protocol(self) -> str:
+        return self.descriptor.protocol
+
+
+def build(
+    descriptor: Descriptor,
+    tables: ProtocolTables,
+    initial: tuple[StateTable, ...],
+    owner: Coroutine,
+) -> Session:
+    """A session in its first state, all endpoints held by `owner`. Changes nothing else."""
+    session = Session(descriptor, tables)
+    for role, principal, state in zip(
+        descriptor.roles, descriptor.principals, initial, strict=True
+    ):
+        session.endpoints[role] = EndpointState(session, role, state, principal, owner)
+    edges = []
+    for config in descriptor.edges:
+        sender, receiver = session.endpoints[config.sender], session.endpoints[config.receiver]
+        edge = Edge(config, sender, receiver)
+        sender.outgoing[config.receiver] = edge
+        receiver.incoming[config.sender] = edge
+        edges.append(edge)
+    session.edges = tuple(edges)
+    return session
+
+
+def prune(session: Session) -> None:
+    """Forgets the buffers, counters and histories of a session that has ended."""
+    session.edges = ()
+    for endpoint in session.endpoints.values():
+        endpoint.outgoing = {}
+        endpoint.incoming = {}

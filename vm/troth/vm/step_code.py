@@ -1,0 +1,27 @@
+"""A program as the machine executes it: one step per instruction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from troth.vm.types import Field
+
+if TYPE_CHECKING:
+    from troth.vm.step_common import Step
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramCode:
+    """`steps` has one more entry than the program: a trap for running off its end."""
+
+    index: int
+    name: str
+    parameters: tuple[Field, ...]
+    register_count: int
+    steps: tuple[Step, ...]
+    lines: tuple[int, ...]
+
+    def line_of(self, pc: int) -> int:
+        """The source line, or 0 when it is not known."""
+        return self.lines[pc] if 0 <= pc < len(self.lines) else 0

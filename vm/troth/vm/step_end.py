@@ -1,0 +1,253 @@
+"""How sessions end: close, cancel, linger, and the wreckage of a fault.
+
+Ending a session early strands what lies in its buffers. Every such message is listed, and an
+endpoint that travelled inside one is lost: its session is cancelled in turn.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from troth.vm import statements
+from troth.vm.buffer import Envelope
+from troth.vm.coroutine import Coroutine, CoroutineStatus
+from troth.vm.errors import Fault
+from troth.vm.events import (
+    Cancelled,
+    Event,
+    Faulted,
+    Noticed,
+    Receipted,
+    Rejected,
+    Status,
+    StatusChanged,
+    Undelivered,
+)
+from troth.vm.faults import fault, summary
+from troth.vm.lifecycle import LIVE, Action, LifeEvent, next_status
+from troth.vm.session import Custody, Edge, EndpointState, Session, prune
+from troth.vm.step_common import sign
+from troth.vm.turn import Turn
+from troth.vm.types import StateKind
+
+LOST_IN_TRANSIT: Final = "endpoint lost in transit"
+LINGER_OVER: Final = "linger time is over"
+
+
+# --- the whole session ---------------------------------------------------------------------
+
+
+def end_session(turn: Turn, session: Session, event: LifeEvent, detail: str, by: str = "") -> None:
+    """Ends `session` by `event`, and those whose endpoints are stranded in its buffers.
+
+    A session that has ended already stays as it is.
+    """
+    cancel_stranded(turn, _end_one(turn, session, event, detail, by))
+
+
+def cancel_stranded(turn: Turn, lost: list[EndpointState]) -> None:
+    """Cancels the sessions of endpoints that are lost, and what that strands in turn."""
+    pending = deque(lost)
+    while pending:
+        session = pending.popleft().session
+        if session.status in LIVE:
+            turn.events.append(Cancelled(session.id, "", LOST_IN_TRANSIT, b"", b""))
+            pending += _end_one(turn, session, LifeEvent.CANCEL, LOST_IN_TRANSIT, "")
+
+
+def _end_one(
+    turn: Turn, session: Session, event: LifeEvent, detail: str, by: str
+) -> list[EndpointState]:
+    """Returns the endpoints that its undelivered messages carried."""
+    transition = next_status(session.status, event)
+    if transition is None:
+        return []
+    status, action = transition
+    assert action not in (Action.ANNOUNCE, Action.COUNT), "a notice does not end a session"
+    stranded = []
+    for edge in session.edges:
+        for envelope in edge.buffer.drain():
+            assert action is not Action.RETIRE, "a drained session holds no messages"
+            edge.discarded += 1
+            stranded += strand(edge, envelope)
+            turn.events.append(_undelivered(edge, envelope.generation, envelope.sequence))
+        turn.wake_edge(edge)
+    session.status = status
+    session.detail = detail
+    session.ended_by = by
+    session.linger_deadline_ns = None
+    if status is Status.CLOSED:
+        session.epoch += 1
+    turn.events.append(StatusChanged(session.id, status, session.epoch, detail))
+    turn.ended.append(session)
+    prune(session)
+    return stranded
+
+
+def strand(edge: Edge, envelope: Envelope) -> list[EndpointState]:
+    """The endpoints that travel inside a message which nobody will take: they are lost.
+
+    A forged copy of a message carries nothing: only the real one's endpoints are in transit.
+    """
+    lost = [
+        endpoint
+        for endpoint in envelope.endpoints
+        if endpoint.custody is Custody.IN_TRANSIT and endpoint.carrier is edge
+    ]
+    for endpoint in lost:
+        endpoint.custody = Custody.LOST
+        endpoint.carrier = None
+    return lost
+
+
+def _undelivered(edge: Edge, generation: int, sequence: int) -> Undelivered:
+    sender, receiver = edge.sender, edge.receiver
+    return Undelivered(sender.session.id, sender.role, receiver.role, generation, sequence)
+
+
+# --- close ---------------------------------------------------------------------------------
+
+
+class Farewell(NamedTuple):
+    """What one role signs when it is done: receipts of its in-edges, then its notice."""
+
+    endpoint: EndpointState
+    events: tuple[Event, ...]
+
+
+def prepare_close(turn: Turn, endpoint: EndpointState) -> Farewell:
+    """Checks that the role is done, and signs. Changes nothing.
+
+    Raises:
+        Fault: `vm.fault.close`, when the protocol is not over for the role; `vm.fault.key`.
+    """
+    if endpoint.state.kind is not StateKind.END:
+        raise fault(
+            "vm.fault.close",
+            f"{endpoint.role} of {endpoint.session.protocol} has not finished its protocol",
+            endpoint=endpoint,
+            expected=endpoint.state.describe(),
+            actual="close",
+        )
+    receipts = [
+        _receipt(turn, endpoint, sender, edge) for sender, edge in sorted(endpoint.incoming.items())
+    ]
+    return Farewell(endpoint, (*receipts, _notice(turn, endpoint)))
+
+
+def _receipt(turn: Turn, endpoint: EndpointState, sender: str, edge: Edge) -> Receipted:
+    counts = (edge.generation, edge.consumed, edge.discarded)
+    root = edge.consumption.root
+    session = endpoint.session.id
+    statement = statements.receipt_statement(session, endpoint.role, sender, *counts, root)
+    signature = sign(turn, endpoint, statement)
+    return Receipted(session, endpoint.role, sender, *counts, root, signature, endpoint.signer)
+
+
+def _notice(turn: Turn, endpoint: EndpointState) -> Noticed:
+    session = endpoint.session.id
+    finals = tuple(
+        (receiver, edge.generation, edge.sent)
+        for receiver, edge in sorted(endpoint.outgoing.items())
+    )
+    signature = sign(turn, endpoint, statements.notice_statement(session, endpoint.role, finals))
+    return Noticed(session, endpoint.role, finals, signature, endpoint.signer)
+
+
+def commit_close(turn: Turn, coroutine: Coroutine, farewell: Farewell) -> None:
+    """The role's notice counts: the session drains, and closes when the latch is zero."""
+    endpoint = farewell.endpoint
+    session = endpoint.session
+    turn.events += farewell.events
+    release(coroutine, endpoint)
+    endpoint.noticed = True
+    session.notices_missing -= 1
+    transition = next_status(session.status, LifeEvent.NOTICE)
+    assert transition is not None, "a role of a live session can give notice"
+    session.status, action = transition
+    if action is Action.ANNOUNCE:
+        turn.events.append(StatusChanged(session.id, session.status, session.epoch, ""))
+    _wake_peers(turn, endpoint)
+    if session.notices_missing == 0:
+        if any(edge.buffer.messages for edge in session.edges):
+            turn.lingering.append(session)
+        else:
+            end_session(turn, session, LifeEvent.LATCH_ZERO, "")
+
+
+def _wake_peers(turn: Turn, endpoint: EndpointState) -> None:
+    """Whoever waits for this role to send, or to make space, learns that it never will."""
+    for edge in endpoint.outgoing.values():
+        if not edge.buffer.messages:
+            turn.wake_edge(edge)
+    for edge in endpoint.incoming.values():
+        turn.wake_edge(edge)
+
+
+def release(coroutine: Coroutine, endpoint: EndpointState) -> None:
+    """The coroutine owns the endpoint no longer, and nobody else does."""
+    del coroutine.owned[endpoint]
+    endpoint.owner = None
+    endpoint.custody = Custody.DONE
+
+
+# --- fault ---------------------------------------------------------------------------------
+
+
+def end_by_fault(turn: Turn, coroutine: Coroutine, error: Fault, refused: Edge | None) -> None:
+    """Ends a coroutine that faulted, and every live session in which it owns an endpoint."""
+    place = error.place
+    turn.faults.append(error)
+    if refused is not None:
+        reject(turn, refused, error.code)
+    turn.events.append(
+        Faulted(
+            coroutine.id,
+            error.code,
+            summary(error),
+            place.program or "",
+            place.pc or 0,
+            bytes.fromhex(place.session or ""),
+            place.role or "",
+        )
+    )
+    coroutine.status = CoroutineStatus.ENDED
+    owned = tuple(coroutine.owned)
+    for endpoint in owned:
+        release(coroutine, endpoint)
+    for endpoint in owned:
+        if endpoint.session.status in LIVE:
+            end_session(turn, endpoint.session, LifeEvent.FAULT, error.code, endpoint.role)
+
+
+def reject(turn: Turn, edge: Edge, code: str) -> None:
+    """Moves the oldest message of an edge out of the buffer, as evidence of what was wrong.
+
+    The first few of an edge and code are listed, later ones only counted, so that nobody can
+    flood the record.
+    """
+    envelope = edge.buffer.take()
+    edge.discarded += 1
+    lost = strand(edge, envelope)
+    seen = edge.rejects.get(code, 0)
+    edge.rejects[code] = seen + 1
+    if seen < turn.context.limits.rejects_listed_max:
+        turn.events.append(_rejected(edge, envelope, code))
+    cancel_stranded(turn, lost)
+
+
+def _rejected(edge: Edge, envelope: Envelope, code: str) -> Rejected:
+    sender, receiver = edge.sender, edge.receiver
+    statement = statements.message_statement(
+        sender.session.id,
+        sender.role,
+        receiver.role,
+        envelope.kind,
+        envelope.label,
+        envelope.generation,
+        envelope.sequence,
+        envelope.commitment,
+    )
+    digest = statements.identity_digest(statement)
+    return Rejected(sender.session.id, sender.role, receiver.role, code, digest)

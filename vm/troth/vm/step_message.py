@@ -1,0 +1,242 @@
+"""`send` and `select`: sign a message and put it into its edge's buffer.
+
+The order is what makes it atomic: everything is checked, then everything is signed, then the
+counters, the buffer, the type and the events change together and nothing can fail any more. A
+sequence number is spent on the signature, never on a message that found no place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from troth.vm import statements
+from troth.vm.buffer import Admission, Envelope
+from troth.vm.codec import encode_payload
+from troth.vm.coroutine import Blocked, Coroutine
+from troth.vm.errors import Fault, TrothError
+from troth.vm.events import Sent, Status
+from troth.vm.faults import fault
+from troth.vm.instructions import Select, Send
+from troth.vm.session import Cell, Edge, EndpointState
+from troth.vm.statements import StepKind
+from troth.vm.step_common import Step, no_key, not_usable, session_over
+from troth.vm.step_delegate import Delegation, commit_delegation, prepare_delegation
+from troth.vm.step_tables import TransitionTable
+from troth.vm.turn import Turn, block
+from troth.vm.types import StateKind
+from troth.vm.value_ops import kind_name, type_matches
+
+
+def decode_send(instruction: Send | Select, following: int) -> Step:
+    """The step of a `Send` or `Select`: they differ in how many labels the state offers."""
+    register, peer, label = instruction.endpoint, instruction.peer, instruction.label
+    arguments = instruction.arguments
+    kind = StepKind.SELECTION if isinstance(instruction, Select) else StepKind.MESSAGE
+
+    def step(turn: Turn, coroutine: Coroutine) -> int:
+        registers = coroutine.registers
+        endpoint = registers[register]
+        if type(endpoint) is not EndpointState or endpoint.owner is not coroutine:
+            raise not_usable(endpoint, coroutine)
+        if endpoint.session.status > Status.DRAINING:
+            raise session_over(endpoint)
+        transition = endpoint.state.sends.get(label)
+        if transition is None or transition.peer != peer or transition.kind is not kind:
+            raise _out_of_turn(endpoint, peer, label, kind)
+        edge = endpoint.outgoing.get(peer)
+        if edge is None or edge.receiver.noticed:
+            raise _peer_gone(endpoint, peer)
+        values = [registers[argument] for argument in arguments]
+        delegation = None
+        if transition.carried:
+            delegation = prepare_delegation(turn, coroutine, endpoint, edge, transition, values)
+        payload = _payload(turn, endpoint, transition, values)
+        buffer = edge.buffer
+        if len(buffer.messages) >= buffer.capacity and not _admitted(edge, endpoint):
+            edge.waiting_sender = coroutine
+            return block(coroutine, Blocked.SEND, edge)
+        envelope = _seal(turn, edge, endpoint, transition, payload, delegation)
+        if delegation is not None:
+            commit_delegation(turn, coroutine, edge, delegation)
+            for position in transition.carried:
+                registers[arguments[position]] = None
+        _commit(turn, edge, endpoint, transition, envelope)
+        return following
+
+    return step
+
+
+def _out_of_turn(endpoint: EndpointState, peer: str, label: str, kind: StepKind) -> Fault:
+    state = endpoint.state
+    known = state.kind is StateKind.SEND and state.peer == peer
+    if known and label not in state.sends:
+        return fault(
+            "vm.fault.label",
+            f"{endpoint.role} cannot send {label} to {peer} here",
+            endpoint=endpoint,
+            expected=state.describe(),
+            actual=f"send {peer} {label}",
+        )
+    verb = "select" if kind is StepKind.SELECTION else "send"
+    return fault(
+        "vm.fault.type",
+        f"{endpoint.role} sends out of turn",
+        endpoint=endpoint,
+        expected=state.describe(),
+        actual=f"{verb} {peer} {label}",
+    )
+
+
+def _peer_gone(endpoint: EndpointState, peer: str) -> Fault:
+    return fault(
+        "vm.fault.channel",
+        f"{peer} has closed its end and takes no more messages",
+        endpoint=endpoint,
+        expected="a peer that still receives",
+        actual=f"{peer} is done",
+    )
+
+
+def _payload(
+    turn: Turn, endpoint: EndpointState, transition: TransitionTable, values: Sequence[Cell]
+) -> bytes:
+    """Checks the arguments against the branch and encodes them.
+
+    Raises:
+        Fault: `vm.fault.type` or `vm.fault.limit`.
+    """
+    checks = transition.checks
+    if len(values) != len(checks):
+        raise _wrong_payload(endpoint, transition, f"{len(values)} arguments")
+    wire = []
+    for value, wanted, field in zip(values, checks, transition.fields, strict=True):
+        if type(value) is EndpointState:
+            wire.append(value.handle)
+            continue
+        if type(value) is not wanted and (
+            wanted is not None or not type_matches(value, field.type)
+        ):
+            raise _wrong_payload(endpoint, transition, f"{kind_name(value)} for {field.name}")
+        wire.append(value)  # type: ignore[arg-type]  # an EndpointState was handled above
+    try:
+        payload = encode_payload(wire)
+    except TrothError as error:
+        raise _wrong_payload(endpoint, transition, error.actual or error.message) from error
+    limit = turn.context.limits.message_bytes_max
+    if len(payload) > limit:
+        raise fault(
+            "vm.fault.limit",
+            f"the message {transition.label} is too long",
+            endpoint=endpoint,
+            expected=f"at most message_bytes_max = {limit} bytes",
+            actual=f"{len(payload)} bytes",
+        )
+    return payload
+
+
+def _wrong_payload(endpoint: EndpointState, transition: TransitionTable, actual: str) -> Fault:
+    types = ", ".join(str(field) for field in transition.fields)
+    return fault(
+        "vm.fault.type",
+        f"the message {transition.label} does not have its declared fields",
+        endpoint=endpoint,
+        expected=f"{transition.label}({types})",
+        actual=actual,
+    )
+
+
+def _admitted(edge: Edge, endpoint: EndpointState) -> bool:
+    """Whether a full buffer can still take the message; False to wait for space.
+
+    Raises:
+        Fault: `vm.fault.buffer`, when the policy of the edge is `error`.
+    """
+    admission = edge.buffer.admission()
+    if admission is Admission.ADMIT:
+        return True
+    assert admission is not Admission.DROP, "open refuses edges that drop"
+    if admission is Admission.REFUSE:
+        raise fault(
+            "vm.fault.buffer",
+            f"the buffer of edge {edge} is full",
+            endpoint=endpoint,
+            expected=f"space among {edge.buffer.capacity} messages",
+            actual=f"{len(edge.buffer)} messages waiting",
+        )
+    return False
+
+
+def _seal(
+    turn: Turn,
+    edge: Edge,
+    endpoint: EndpointState,
+    transition: TransitionTable,
+    payload: bytes,
+    delegation: Delegation | None,
+) -> Envelope:
+    """Salts, commits to and signs the message. Changes nothing."""
+    session, sender, receiver = endpoint.session.id, endpoint.role, edge.receiver.role
+    generation, sequence, principal = edge.generation, edge.sent, endpoint.signer
+    signer = turn.context.signer
+    position = statements.message_position(session, sender, receiver, generation, sequence)
+    try:
+        salt = signer.salt(principal, position)
+        commitment = statements.payload_commitment(salt, payload)
+        statement = statements.message_statement(
+            session,
+            sender,
+            receiver,
+            transition.kind,
+            transition.label,
+            generation,
+            sequence,
+            commitment,
+        )
+        signature = signer.sign(principal, statement)
+    except TrothError as error:
+        raise no_key(endpoint, error) from error
+    return Envelope(
+        transition.kind,
+        transition.label,
+        generation,
+        sequence,
+        salt,
+        payload,
+        commitment,
+        signature,
+        principal,
+        delegation.endpoints if delegation is not None else (),
+    )
+
+
+def _commit(
+    turn: Turn,
+    edge: Edge,
+    endpoint: EndpointState,
+    transition: TransitionTable,
+    envelope: Envelope,
+) -> None:
+    edge.sent += 1
+    edge.buffer.put(envelope)
+    endpoint.state = transition.next
+    endpoint.fresh = False
+    turn.events.append(
+        Sent(
+            endpoint.session.id,
+            endpoint.role,
+            edge.receiver.role,
+            transition.kind,
+            transition.label,
+            envelope.generation,
+            envelope.sequence,
+            envelope.salt,
+            envelope.payload,
+            envelope.commitment,
+            envelope.signature,
+            envelope.signer,
+        )
+    )
+    receiver = edge.waiting_receiver
+    if receiver is not None:
+        edge.waiting_receiver = None
+        turn.wake(receiver)

@@ -1,0 +1,241 @@
+"""`recv` and `branch`: take the oldest message of an edge.
+
+A receive looks at the message in its place, verifies the signature, asks the replay protection,
+checks label and payload, and only then takes it. A message that fails stays where it is; the
+fault names the edge, and the machine moves it to the evidence as rejected.
+"""
+
+from __future__ import annotations
+
+from troth.vm import signatures, statements
+from troth.vm.buffer import Envelope
+from troth.vm.codec import decode_payload
+from troth.vm.coroutine import Blocked, Coroutine
+from troth.vm.errors import Fault, TrothError
+from troth.vm.events import Received, Status
+from troth.vm.faults import MessageRefused, fault
+from troth.vm.instructions import Branch, Recv
+from troth.vm.session import Cell, Custody, Edge, EndpointState
+from troth.vm.step_common import Step, not_usable, session_over
+from troth.vm.step_delegate import arrive, require_type
+from troth.vm.step_tables import StateTable, TransitionTable
+from troth.vm.turn import Turn, block
+from troth.vm.types import StateKind
+from troth.vm.values import Endpoint
+
+
+def decode_receive(instruction: Recv | Branch, following: int) -> Step:
+    """The step of a `Recv` or `Branch`: a `Recv` is a branch with one label and no jump."""
+    register, peer = instruction.endpoint, instruction.peer
+    if isinstance(instruction, Recv):
+        cases = {instruction.label: (instruction.targets, following)}
+    else:
+        cases = {case.label: (case.targets, case.target) for case in instruction.cases}
+    labels = frozenset(cases)
+
+    def step(turn: Turn, coroutine: Coroutine) -> int:
+        registers = coroutine.registers
+        endpoint = registers[register]
+        if type(endpoint) is not EndpointState or endpoint.owner is not coroutine:
+            raise not_usable(endpoint, coroutine)
+        if endpoint.session.status > Status.DRAINING:
+            raise session_over(endpoint)
+        state = endpoint.state
+        if state.peer != peer or state.receive_labels != labels:
+            raise _out_of_turn(endpoint, peer, cases)
+        edge = endpoint.incoming.get(peer)
+        if edge is None:
+            raise _nobody_sends(endpoint, peer)
+        messages = edge.buffer.messages
+        if not messages:
+            if edge.sender.noticed:
+                raise _nobody_sends(endpoint, peer)
+            edge.waiting_receiver = coroutine
+            return block(coroutine, Blocked.RECEIVE, edge)
+        envelope = messages[0]
+        statement = _verify(edge, envelope)
+        transition, values = _open_envelope(turn, edge, envelope, state)
+        targets, target = cases[envelope.label]
+        if len(targets) != len(values):
+            raise _wrong_targets(endpoint, transition, len(targets))
+        _commit(turn, edge, envelope, statement, transition)
+        for target_register, value in zip(targets, values, strict=True):
+            registers[target_register] = value
+        for position in transition.carried:
+            arrive(coroutine, values[position])
+        return target
+
+    return step
+
+
+def _out_of_turn(
+    endpoint: EndpointState, peer: str, cases: dict[str, tuple[tuple[int, ...], int]]
+) -> Fault:
+    state = endpoint.state
+    known = state.kind is StateKind.RECV and state.peer == peer
+    labels = " or ".join(sorted(cases))
+    return fault(
+        "vm.fault.label" if known else "vm.fault.type",
+        f"{endpoint.role} cannot receive {labels} from {peer} here",
+        endpoint=endpoint,
+        expected=state.describe(),
+        actual=f"recv {peer} {labels}",
+    )
+
+
+def _nobody_sends(endpoint: EndpointState, peer: str) -> Fault:
+    return fault(
+        "vm.fault.channel",
+        f"{peer} has closed its end and nothing more will come",
+        endpoint=endpoint,
+        expected=endpoint.state.describe(),
+        actual=f"{peer} is done and the edge is drained",
+    )
+
+
+def _wrong_targets(endpoint: EndpointState, transition: TransitionTable, count: int) -> Fault:
+    return fault(
+        "vm.fault.register",
+        f"the message {transition.label} does not fit the registers given for it",
+        endpoint=endpoint,
+        expected=f"{len(transition.fields)} registers",
+        actual=str(count),
+    )
+
+
+def _verify(edge: Edge, envelope: Envelope) -> bytes:
+    """The statement that the message's sender really signed, accepted by the replay mode.
+
+    Everything is computed from the receiver's own view of the edge: what the envelope says
+    about itself counts for nothing unless the signature covers it.
+
+    Raises:
+        MessageRefused: `vm.fault.verification` or `vm.fault.replay.…`.
+    """
+    sender = edge.sender
+    statement = statements.message_statement(
+        sender.session.id,
+        sender.role,
+        edge.receiver.role,
+        envelope.kind,
+        envelope.label,
+        envelope.generation,
+        envelope.sequence,
+        statements.payload_commitment(envelope.salt, envelope.payload),
+    )
+    # An endpoint's signer changes only before its first use, so today's is that of sending.
+    if not signatures.verify(sender.signer, statement, envelope.signature):
+        raise _refused(
+            edge,
+            "vm.fault.verification",
+            "the message is not what its sender signed",
+            f"a signature by {sender.signer.hex()}",
+            "one that does not verify",
+        )
+    code = edge.consumption.decide(envelope.generation, envelope.sequence, statement)
+    if code is not None:
+        raise _refused(
+            edge,
+            code,
+            "the message was signed for another position of its edge",
+            f"generation {edge.generation}, number {edge.consumption.expected}",
+            f"generation {envelope.generation}, number {envelope.sequence}",
+        )
+    return statement
+
+
+def _refused(edge: Edge, code: str, message: str, expected: str, actual: str) -> MessageRefused:
+    cause = fault(
+        code,
+        f"edge {edge}: {message}",
+        endpoint=edge.receiver,
+        expected=expected,
+        actual=actual,
+    )
+    return MessageRefused(cause, edge)
+
+
+def _open_envelope(
+    turn: Turn, edge: Edge, envelope: Envelope, state: StateTable
+) -> tuple[TransitionTable, tuple[Cell, ...]]:
+    """Checks label and payload of a verified message.
+
+    Raises:
+        MessageRefused: `vm.fault.label`, `.type` or `.limit`.
+    """
+    transition = state.receives.get(envelope.label)
+    if transition is None:
+        raise _refused(
+            edge,
+            "vm.fault.label",
+            "the message's label is not offered here",
+            state.describe(),
+            envelope.label,
+        )
+    limit = turn.context.limits.message_bytes_max
+    try:
+        values = decode_payload(envelope.payload, transition.fields, bytes_max=limit)
+    except TrothError as error:
+        code = "vm.fault.limit" if error.code == "codec.size" else "vm.fault.type"
+        expected, actual = error.expected or "its declared fields", error.actual or "other bytes"
+        raise _refused(edge, code, error.message, expected, actual) from error
+    if transition.carried:
+        return transition, _bind_endpoints(edge, envelope, transition, values)
+    return transition, values
+
+
+def _bind_endpoints(
+    edge: Edge, envelope: Envelope, transition: TransitionTable, values: tuple[Cell, ...]
+) -> tuple[Cell, ...]:
+    """Replaces the endpoint references of a payload by the endpoints in transit."""
+    bound = list(values)
+    in_transit = {
+        endpoint.handle: endpoint
+        for endpoint in envelope.endpoints
+        if endpoint.custody is Custody.IN_TRANSIT and endpoint.carrier is edge
+    }
+    for position in transition.carried:
+        reference = values[position]
+        assert isinstance(reference, Endpoint), "the payload has its declared fields"
+        endpoint = in_transit.pop(reference, None)
+        if endpoint is None:
+            raise _refused(
+                edge,
+                "vm.fault.verification",
+                "the message names an endpoint that does not travel with it",
+                "endpoints in transit on this edge",
+                f"{reference.role} of {reference.session.hex()}",
+            )
+        try:
+            require_type(endpoint, transition.fields[position].type)
+        except Fault as cause:
+            raise MessageRefused(cause, edge) from cause
+        bound[position] = endpoint
+    return tuple(bound)
+
+
+def _commit(
+    turn: Turn, edge: Edge, envelope: Envelope, statement: bytes, transition: TransitionTable
+) -> None:
+    endpoint = edge.receiver
+    edge.buffer.take()
+    consumption = edge.consumption
+    consumption.consume(envelope.generation, envelope.sequence, statement)
+    edge.consumed += 1
+    endpoint.state = transition.next
+    endpoint.fresh = False
+    turn.events.append(
+        Received(
+            endpoint.session.id,
+            endpoint.role,
+            edge.sender.role,
+            envelope.generation,
+            envelope.sequence,
+            consumption.root,
+            endpoint.signer,
+        )
+    )
+    sender = edge.waiting_sender
+    if sender is not None:
+        edge.waiting_sender = None
+        turn.wake(sender)

@@ -1,0 +1,106 @@
+"""Local types laid out for the machine's hottest path: one object per state and transition."""
+
+from __future__ import annotations
+
+from troth.vm.loaded import LoadedImage, ProtocolTables
+from troth.vm.statements import StepKind
+from troth.vm.types import EndpointType, Field, Primitive, State, StateKind, Transition
+from troth.vm.values import Blob
+
+_CLASS_OF: dict[Primitive, type] = {
+    Primitive.UNIT: type(None),
+    Primitive.INT: int,
+    Primitive.FLOAT: float,
+    Primitive.BOOL: bool,
+    Primitive.STR: str,
+    Primitive.BYTES: bytes,
+    Primitive.BLOB: Blob,
+}
+
+
+class TransitionTable:
+    """One labelled step out of a state.
+
+    Attributes:
+        checks: per field its position, its type and the exact class of its values (None for
+            types that need a deeper look), see `value_ops.type_matches`.
+        carried: the positions of fields that are endpoints.
+    """
+
+    __slots__ = ("carried", "checks", "fields", "kind", "label", "next", "peer")
+
+    def __init__(self, transition: Transition, peer: str, kind: StepKind) -> None:
+        self.label = transition.label
+        self.peer = peer
+        self.kind = kind
+        self.fields = transition.fields
+        self.checks = tuple(
+            _CLASS_OF[field.type] if isinstance(field.type, Primitive) else None
+            for field in transition.fields
+        )
+        self.carried = tuple(
+            position
+            for position, field in enumerate(transition.fields)
+            if isinstance(field.type, EndpointType)
+        )
+        self.next: StateTable
+
+
+class StateTable:
+    """One position in a local type.
+
+    Attributes:
+        sends: the transitions by label when this is a send state, else empty.
+        receives: likewise when it is a receive state; `receive_labels` are its keys.
+    """
+
+    __slots__ = ("kind", "number", "peer", "receive_labels", "receives", "sends", "state")
+
+    def __init__(self, number: int, state: State) -> None:
+        self.number = number
+        self.state = state
+        self.kind = state.kind
+        self.peer = state.peer
+        several = len(state.transitions) > 1
+        kind = StepKind.SELECTION if several else StepKind.MESSAGE
+        tables = {
+            transition.label: TransitionTable(transition, state.peer, kind)
+            for transition in state.transitions
+        }
+        self.sends = tables if state.kind is StateKind.SEND else {}
+        self.receives = tables if state.kind is StateKind.RECV else {}
+        self.receive_labels = frozenset(self.receives)
+
+    def describe(self) -> str:
+        """What the local type allows here, in words."""
+        if self.kind is StateKind.END:
+            return "nothing: the protocol is over here, close the endpoint"
+        verb = "send" if self.kind is StateKind.SEND else "recv"
+        labels = " or ".join(
+            f"{transition.label}({_types(transition.fields)})"
+            for transition in self.state.transitions
+        )
+        return f"{verb} {self.peer} {labels}"
+
+
+def _types(fields: tuple[Field, ...]) -> str:
+    return ", ".join(str(field) for field in fields)
+
+
+def initial_states(tables: ProtocolTables) -> tuple[StateTable, ...]:
+    """The first state of each role's local type, linked to all others."""
+    return tuple(_link(states) for states in tables.states)
+
+
+def _link(states: tuple[State, ...]) -> StateTable:
+    linked = [StateTable(number, state) for number, state in enumerate(states)]
+    for table in linked:
+        for transition in table.state.transitions:
+            step = (table.sends or table.receives)[transition.label]
+            step.next = linked[transition.next]
+    return linked[0]
+
+
+def all_initial_states(loaded: LoadedImage) -> tuple[tuple[StateTable, ...], ...]:
+    """`initial_states` of every protocol of an image."""
+    return tuple(initial_states(tables) for tables in loaded.protocols)
