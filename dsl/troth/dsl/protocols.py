@@ -97,6 +97,7 @@ def _check_one(
     report.failed = not facts.sound
     expansion = expand(facts, all_facts, report)
     if expansion.global_type is None:
+        facts.sound = False  # whoever uses it fails silently
         return None
     settings = _effective_settings(facts, expansion.inherited, report)
     _check_use(facts, expansion.global_type, report)
