@@ -79,6 +79,7 @@ from troth.vm.types import (
     ValueType,
 )
 from troth.vm.value_ops import kind_name
+from troth.vm.value_types import TYPE_NODES_MAX, is_small
 from troth.vm.values import INT_MAX
 
 IMAGE_VERSION: Final = 1
@@ -126,7 +127,10 @@ def _write_inner_type(value: object, depth_max: int) -> object:
 
 
 def _read_type(raw: object, path: Path) -> ValueType:
-    return _read_inner_type(raw, path, NESTING_DEPTH_MAX)
+    kind = _read_inner_type(raw, path, NESTING_DEPTH_MAX)
+    if not is_small(kind):
+        refuse(path, f"a type of at most {TYPE_NODES_MAX} parts", "more")
+    return kind
 
 
 def _read_inner_type(raw: object, path: Path, depth_max: int) -> ValueType:

@@ -7,9 +7,8 @@ from itertools import pairwise
 from typing import Final, TypeAlias
 
 from troth.vm.instructions import Operator
-from troth.vm.limits import NESTING_DEPTH_MAX
 from troth.vm.types import Field, ListType, Primitive, RecordType, ValueType
-from troth.vm.value_types import EMPTY_LIST, NOTHING, has_endpoint, join, type_depth
+from troth.vm.value_types import EMPTY_LIST, NOTHING, has_endpoint, is_small, join
 
 Types: TypeAlias = tuple[ValueType, ...]
 Rule: TypeAlias = Callable[[Types, tuple[str, ...]], ValueType | None]
@@ -143,7 +142,7 @@ def _is_value(kind: ValueType) -> bool:
 
 
 def _bounded(kind: ValueType) -> ValueType | None:
-    return kind if type_depth(kind) <= NESTING_DEPTH_MAX else None
+    return kind if is_small(kind) else None
 
 
 _RULES: Final[dict[tuple[Operator, int], Rule]] = {

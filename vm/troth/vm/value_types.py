@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from troth.vm.limits import NESTING_DEPTH_MAX
 from troth.vm.types import EndpointType, Field, ListType, RecordType, ValueType
 from troth.vm.value_ops import PRIMITIVE_OF
 from troth.vm.values import Record, Value
 
 NOTHING: Final = EndpointType("", "")
 """The item type of the empty list. No value has it: an endpoint is never part of a value."""
+
+TYPE_NODES_MAX: Final = 1_024
+"""Parts of one type. Programs can build types out of types; comparing them has to stay cheap."""
 
 EMPTY_LIST: Final = ListType(NOTHING)
 
@@ -84,13 +88,27 @@ def type_of(value: Value) -> ValueType | None:
     return ListType(common)
 
 
-def type_depth(kind: ValueType) -> int:
-    """How many lists and records are nested in values of the type."""
+def is_small(kind: ValueType) -> bool:
+    """Whether a type is nested no deeper and has no more parts than types may."""
+    return _nodes(kind, NESTING_DEPTH_MAX, TYPE_NODES_MAX) <= TYPE_NODES_MAX
+
+
+def _nodes(kind: ValueType, depth_max: int, nodes_max: int) -> int:
+    """The parts of a type, or some number above `nodes_max` when a bound is passed."""
     if isinstance(kind, ListType):
-        return 1 + type_depth(kind.item)
-    if isinstance(kind, RecordType):
-        return 1 + max((type_depth(field.type) for field in kind.fields), default=0)
-    return 0
+        inner: tuple[ValueType, ...] = (kind.item,)
+    elif isinstance(kind, RecordType):
+        inner = tuple([field.type for field in kind.fields])
+    else:
+        return 1
+    if depth_max == 0:
+        return nodes_max + 1
+    total = 1
+    for part in inner:
+        total += _nodes(part, depth_max - 1, nodes_max - total)
+        if total > nodes_max:
+            break
+    return total
 
 
 def has_endpoint(kind: ValueType) -> bool:

@@ -1,0 +1,162 @@
+"""Follows every path of a program and knows, for every instruction, what each register holds.
+
+The code is cut where jumps land. What is known at a cut only ever loses detail: a type becomes
+wider or a register unset, an endpoint counts as used. So the walk ends; that it ends soon is
+seen to by a budget, because the code may have been made to be slow.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+from troth.vm.errors import LimitExceeded, Place
+from troth.vm.image import Program
+from troth.vm.instructions import Branch, Halt, Jump, JumpIf
+from troth.vm.loader_cells import Cell, Clash, EndpointCell, join_cells
+from troth.vm.loader_frame import Frame, ImageView
+from troth.vm.loader_steps import after, apply, fails, transitions_of
+from troth.vm.types import StateKind
+
+WORK_MAX: Final = 4_000_000
+"""Instructions looked at, and registers joined, in one image."""
+
+CELLS_MAX: Final = 8_000_000
+"""Registers remembered for one program: its registers times its cuts."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """What is left of `WORK_MAX` for the programs of one image."""
+
+    left: int = WORK_MAX
+
+    def charge(self, work: int, program: Program) -> None:
+        self.left -= work
+        if self.left < 0:
+            _refuse_work(program, f"at most {WORK_MAX} steps of checking")
+
+
+@dataclass(slots=True)
+class _Walk:
+    view: ImageView
+    program: Program
+    budget: Budget
+    known: dict[int, list[Cell]] = field(default_factory=dict)
+    queue: deque[int] = field(default_factory=deque)
+    waiting: set[int] = field(default_factory=set)
+
+    def arrive(self, frame: Frame, target: int) -> None:
+        """A path reaches a cut with these registers."""
+        self.budget.charge(1 + len(frame.cells) // 8, self.program)
+        before = self.known.get(target)
+        if before is None:
+            joined = list(frame.cells)
+        else:
+            result = join_cells(before, frame.cells)
+            if isinstance(result, Clash):
+                self._refuse_clash(result, target)
+            assert isinstance(result, list)
+            if result == before:
+                return
+            joined = result
+        self.known[target] = joined
+        if target not in self.waiting:
+            self.waiting.add(target)
+            self.queue.append(target)
+
+    def _refuse_clash(self, clash: Clash, target: int) -> None:
+        frame = Frame(self.view, self.program, [], target)
+        endpoint = isinstance(clash.first, EndpointCell) or isinstance(clash.second, EndpointCell)
+        frame.refuse(
+            "image.endpoint.join" if endpoint else "image.spawn.unfilled",
+            f"Two paths meet here and disagree on register {clash.register}",
+            self.view.describe(clash.first),
+            self.view.describe(clash.second),
+        )
+
+
+def check_program(view: ImageView, program: Program, budget: Budget) -> None:
+    """Follows every path; jump targets and registers must be in range.
+
+    Raises:
+        Invalid: `image.…`, with the program and the program counter.
+        LimitExceeded: `image.flow`, for a program that takes too long to check.
+    """
+    cuts = _cuts(program)
+    if len(cuts) * program.register_count > CELLS_MAX:
+        _refuse_work(program, f"at most {CELLS_MAX} registers at all jump targets together")
+    walk = _Walk(view, program, budget)
+    cells: list[Cell] = [view.cell_of(parameter.type) for parameter in program.parameters]
+    cells += [None] * (program.register_count - len(cells))
+    walk.arrive(Frame(view, program, cells, 0), 0)
+    while walk.queue:
+        start = walk.queue.popleft()
+        walk.waiting.discard(start)
+        _follow(walk, Frame(view, program, list(walk.known[start]), start), cuts)
+
+
+def _follow(walk: _Walk, frame: Frame, cuts: frozenset[int]) -> None:
+    """From one cut to the next, or to the end of the path."""
+    code = walk.program.code
+    while True:
+        walk.budget.charge(1, walk.program)
+        instruction = code[frame.pc]
+        if isinstance(instruction, Branch):
+            _follow_cases(walk, frame, instruction)
+            return
+        apply(frame, instruction)
+        if isinstance(instruction, Jump | JumpIf):
+            walk.arrive(frame, instruction.target)
+        if isinstance(instruction, Jump | Halt) or fails(instruction):
+            return
+        frame.pc += 1
+        if frame.pc in cuts:
+            walk.arrive(frame, frame.pc)
+            return
+
+
+def _follow_cases(walk: _Walk, frame: Frame, instruction: Branch) -> None:
+    cell, transitions = transitions_of(
+        frame, instruction.endpoint, instruction.peer, StateKind.RECV, single=False
+    )
+    offered = [transition.label for transition in transitions]
+    handled = [case.label for case in instruction.cases]
+    if any(one >= other for one, other in pairwise(handled)):
+        frame.refuse("image.branch.order", "The cases of a branch do not ascend by label")
+    if offered != handled:
+        frame.refuse(
+            "image.branch.cases",
+            "The cases of a branch are not those that the local type offers",
+            " and ".join(offered),
+            " and ".join(handled) or "none",
+        )
+    for case, transition in zip(instruction.cases, transitions, strict=True):
+        walk.budget.charge(1 + len(frame.cells) // 8, walk.program)
+        taken = Frame(frame.view, frame.program, list(frame.cells), frame.pc)
+        taken.cells[instruction.endpoint] = after(cell, transition)
+        taken.receive(transition.fields, case.targets)
+        walk.arrive(taken, case.target)
+
+
+def _cuts(program: Program) -> frozenset[int]:
+    """Where a path can arrive other than from the instruction before."""
+    cuts = {0}
+    for instruction in program.code:
+        if isinstance(instruction, Jump | JumpIf):
+            cuts.add(instruction.target)
+        elif isinstance(instruction, Branch):
+            cuts.update(case.target for case in instruction.cases)
+    return frozenset(cuts)
+
+
+def _refuse_work(program: Program, expected: str) -> None:
+    raise LimitExceeded(
+        "image.flow",
+        "A program takes too long to check",
+        place=Place(program=program.name),
+        expected=expected,
+        advice="Split the program into smaller ones",
+    )

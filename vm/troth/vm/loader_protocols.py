@@ -1,0 +1,252 @@
+"""What the loader checks of protocols, effects and types; and the tables it makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final, NoReturn, TypeAlias
+
+from troth.vm.errors import Invalid, Place
+from troth.vm.image import EdgeSettings, Effect, Image, Protocol
+from troth.vm.instructions import BufferMode, Policy, ReplayMode
+from troth.vm.limits import Limits
+from troth.vm.loaded import ProtocolTables
+from troth.vm.local_types import edges, is_canonical, labels, protocol_id
+from troth.vm.types import EndpointType, Field, LocalType, State, StateKind, ValueType
+from troth.vm.value_types import has_endpoint
+
+ROLES_MIN: Final = 2
+
+
+def refuse(
+    code: str, message: str, position: str, expected: str | None = None, actual: str | None = None
+) -> NoReturn:
+    raise Invalid(code, message, place=Place(position=position), expected=expected, actual=actual)
+
+
+def require_distinct(names: Sequence[str], what: str, position: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            refuse("image.name", f"There are two {what} of one name", position, actual=name)
+        seen.add(name)
+
+
+# --- types ---------------------------------------------------------------------------------
+
+KnownRoles: TypeAlias = frozenset[tuple[str, str]]
+"""Every (protocol, role) of an image: what an endpoint can be of."""
+
+
+def known_roles(image: Image) -> KnownRoles:
+    return frozenset(
+        (protocol.name, role) for protocol in image.protocols for role in protocol.roles
+    )
+
+
+def check_fields(known: KnownRoles, fields: tuple[Field, ...], position: str) -> None:
+    """Names are distinct; an endpoint is a field of its own, of a role that exists."""
+    require_distinct([field.name for field in fields], "fields", position)
+    for field in fields:
+        check_type(known, field.type, f"{position}.{field.name}")
+
+
+def check_type(known: KnownRoles, kind: ValueType, position: str) -> None:
+    """An endpoint is of a role that exists, and is never part of another value."""
+    if not isinstance(kind, EndpointType):
+        if has_endpoint(kind):
+            refuse("image.type.endpoint", "An endpoint is part of another value", position)
+    elif (kind.protocol, kind.role) not in known:
+        refuse(
+            "image.type.endpoint",
+            "No protocol of the image has this role",
+            position,
+            actual=str(kind),
+        )
+
+
+def check_effects(effects: Sequence[Effect]) -> None:
+    """Effects have names of their own and exchange values only."""
+    require_distinct([effect.name for effect in effects], "effects", "effects")
+    for place, effect in enumerate(effects):
+        position = f"effects[{place}]"
+        require_distinct([field.name for field in effect.parameters], "parameters", position)
+        if any(has_endpoint(kind) for kind in (effect.result, *_types(effect.parameters))):
+            refuse("image.type.endpoint", "An effect cannot hold an endpoint", position)
+
+
+def _types(fields: Sequence[Field]) -> list[ValueType]:
+    return [field.type for field in fields]
+
+
+# --- protocols -----------------------------------------------------------------------------
+
+
+def check_protocol(protocol: Protocol, known: KnownRoles, limits: Limits, position: str) -> None:
+    """Everything that must hold for one protocol by itself.
+
+    Raises:
+        Invalid: `image.protocol.…`, `image.edge.…`, `image.name`, `image.type.endpoint`.
+    """
+    count = len(protocol.roles)
+    if not ROLES_MIN <= count <= limits.roles_max:
+        refuse(
+            "image.protocol.roles",
+            "A protocol has an impossible number of roles",
+            position,
+            f"{ROLES_MIN} to roles_max = {limits.roles_max}",
+            str(count),
+        )
+    require_distinct(protocol.roles, "roles", position)
+    if len(protocol.local_types) != count:
+        refuse(
+            "image.protocol.roles",
+            "Every role has one local type",
+            position,
+            f"{count} local types",
+            str(len(protocol.local_types)),
+        )
+    for role, local in zip(protocol.roles, protocol.local_types, strict=True):
+        _check_local_type(known, protocol, role, local, f"{position}.{role}")
+    _check_duality(protocol, position)
+    _check_settings(protocol, limits, position)
+
+
+def _check_local_type(
+    known: KnownRoles, protocol: Protocol, role: str, local: LocalType, position: str
+) -> None:
+    if not local.states:
+        refuse("image.protocol.state", "A local type has no states", position)
+    others = frozenset(protocol.roles) - {role}
+    for number, state in enumerate(local.states):
+        here = f"{position}.states[{number}]"
+        _check_state(state, others, len(local.states), here)
+        for transition in state.transitions:
+            check_fields(known, transition.fields, f"{here}.{transition.label}")
+    if not is_canonical(local):
+        refuse(
+            "image.protocol.canonical",
+            "A local type is not in its canonical form",
+            position,
+            "a minimal automaton with breadth-first numbers",
+        )
+
+
+def _check_state(state: State, others: frozenset[str], count: int, here: str) -> None:
+    if state.kind is StateKind.END:
+        if state.peer or state.transitions:
+            refuse("image.protocol.state", "An end state leads on", here, "no peer, no branches")
+        return
+    if state.peer not in others:
+        refuse(
+            "image.protocol.peer",
+            "A state names a peer that is no other role",
+            here,
+            " or ".join(sorted(others)),
+            state.peer,
+        )
+    if not state.transitions:
+        refuse("image.protocol.state", "A state offers no message", here, "at least one branch")
+    for one, other in pairwise(state.transitions):
+        if one.label >= other.label:
+            refuse(
+                "image.protocol.label",
+                "Labels of a state do not ascend",
+                here,
+                f"a label after {one.label}",
+                other.label,
+            )
+    for transition in state.transitions:
+        if not 0 <= transition.next < count:
+            refuse(
+                "image.protocol.state",
+                "A branch leads to no state",
+                here,
+                f"a state below {count}",
+                str(transition.next),
+            )
+
+
+def _check_duality(protocol: Protocol, position: str) -> None:
+    """Whatever one side can say somewhere, the other can hear somewhere, and the reverse."""
+    sides: dict[StateKind, dict[tuple[str, str, str, tuple[Field, ...]], None]] = {
+        StateKind.SEND: {},
+        StateKind.RECV: {},
+        StateKind.END: {},
+    }
+    for role, local in zip(protocol.roles, protocol.local_types, strict=True):
+        for state in local.states:
+            pair = (role, state.peer) if state.kind is StateKind.SEND else (state.peer, role)
+            for transition in state.transitions:
+                sides[state.kind][(*pair, transition.label, transition.fields)] = None
+    for side, other, verb in (
+        (StateKind.SEND, StateKind.RECV, "receives"),
+        (StateKind.RECV, StateKind.SEND, "sends"),
+    ):
+        for sender, receiver, label, fields in sides[side]:
+            if (sender, receiver, label, fields) not in sides[other]:
+                refuse(
+                    "image.protocol.duality",
+                    f"Nobody {verb} this message as its other side does",
+                    position,
+                    actual=f"{sender} -> {receiver}: {label}",
+                )
+
+
+# --- edge settings -------------------------------------------------------------------------
+
+
+def _check_settings(protocol: Protocol, limits: Limits, position: str) -> None:
+    pairs = [(edge.sender, edge.receiver) for edge in protocol.edges]
+    if any(one >= other for one, other in pairwise(pairs)):
+        refuse("image.edge.order", "Edge settings are not sorted or not distinct", position)
+    known = frozenset(edges(protocol))
+    for edge in protocol.edges:
+        here = f"{position}.{edge.sender} -> {edge.receiver}"
+        if (edge.sender, edge.receiver) not in known:
+            refuse("image.edge.unknown", "The protocol sends nothing on this edge", here)
+        _check_edge(edge, limits, here)
+
+
+def _check_edge(edge: EdgeSettings, limits: Limits, here: str) -> None:
+    largest = limits.buffer_capacity_max
+    for name, number in (("capacity", edge.capacity), ("resize", edge.resize_max)):
+        if number is not None and not 1 <= number <= largest:
+            expected = f"1 to buffer_capacity_max = {largest}"
+            refuse("image.edge.settings", f"The {name} is impossible", here, expected, str(number))
+    if edge.resize_max is not None and edge.policy is not Policy.RESIZE:
+        refuse("image.edge.settings", "Only the policy resize has a maximum", here)
+    if edge.resize_max is not None and edge.resize_max < (edge.capacity or 1):
+        refuse("image.edge.settings", "The buffer cannot shrink to its maximum", here)
+    if edge.buffer is BufferMode.LATEST and edge.replay is ReplayMode.SEQUENCE:
+        refuse(
+            "image.edge.settings",
+            "A buffer that keeps the latest message cannot keep a sequence",
+            here,
+            "replay = nullifier or off, or buffer = fifo",
+        )
+
+
+# --- tables --------------------------------------------------------------------------------
+
+
+def tables(protocol: Protocol) -> ProtocolTables:
+    """The lookup tables of a protocol that passed every check."""
+    known = labels(protocol.local_types)
+    return ProtocolTables(
+        protocol=protocol,
+        id=protocol_id(protocol),
+        role_index={role: index for index, role in enumerate(protocol.roles)},
+        states=tuple(local.states for local in protocol.local_types),
+        branches=tuple(
+            tuple(
+                {transition.label: transition for transition in state.transitions}
+                for state in local.states
+            )
+            for local in protocol.local_types
+        ),
+        labels=known,
+        label_index={label: index for index, label in enumerate(known)},
+        edges=edges(protocol),
+        edge_settings={(edge.sender, edge.receiver): edge for edge in protocol.edges},
+    )

@@ -1,0 +1,305 @@
+"""What each instruction does to what is known of the registers: one rule each, in one table.
+
+A rule refuses the instruction, or changes the frame to what holds afterwards on the path that
+goes on. Jumps and branches are followed in `loader_flow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from troth.vm.instructions import (
+    HOLE,
+    BufferMode,
+    Cancel,
+    Close,
+    Halt,
+    Instruction,
+    Invoke,
+    Jump,
+    JumpIf,
+    Move,
+    Op,
+    Open,
+    Operator,
+    Recv,
+    ReplayMode,
+    Select,
+    Send,
+    Set,
+    Spawn,
+    Transfer,
+    Yield,
+)
+from troth.vm.loader_cells import EndpointCell, HandleCell, has_holes
+from troth.vm.loader_frame import Frame
+from troth.vm.local_types import format_state
+from troth.vm.operator_types import result_type
+from troth.vm.types import EndpointType, Primitive, StateKind, Transition
+from troth.vm.value_types import is_small, type_of
+
+Rule: TypeAlias = Callable[..., None]
+"""Takes the frame and an instruction of the class that the table below gives it."""
+
+
+def apply(frame: Frame, instruction: Instruction) -> None:
+    """Changes the frame to what holds after the instruction.
+
+    Raises:
+        Invalid: `image.…`, with the program and the program counter.
+    """
+    _RULES[type(instruction)](frame, instruction)
+
+
+# --- communication -------------------------------------------------------------------------
+
+
+def transitions_of(
+    frame: Frame, register: int, peer: str, kind: StateKind, *, single: bool
+) -> tuple[EndpointCell, tuple[Transition, ...]]:
+    """What an endpoint can do next, when that is what the instruction is for."""
+    cell = frame.endpoint(register)
+    tables = frame.view.protocols[cell.protocol]
+    state = tables.states[cell.role][cell.state]
+    if state.kind is not kind:
+        _refuse_turn(frame, cell, "image.endpoint.turn", f"a {kind} here")
+    if state.peer != peer:
+        _refuse_turn(frame, cell, "image.endpoint.peer", f"the peer {state.peer}, not {peer}")
+    if single != (len(state.transitions) == 1):
+        wanted = "one label" if single else "several labels"
+        _refuse_turn(frame, cell, "image.endpoint.choice", f"a state with {wanted}")
+    return cell, state.transitions
+
+
+def _refuse_turn(frame: Frame, cell: EndpointCell, code: str, expected: str) -> None:
+    tables = frame.view.protocols[cell.protocol]
+    local = tables.protocol.local_types[cell.role]
+    frame.refuse(
+        code,
+        "The endpoint's local type does not allow this",
+        expected,
+        format_state(local, cell.state),
+    )
+
+
+def _transition(
+    frame: Frame, cell: EndpointCell, transitions: tuple[Transition, ...], label: str
+) -> Transition:
+    for transition in transitions:
+        if transition.label == label:
+            return transition
+    tables = frame.view.protocols[cell.protocol]
+    return frame.refuse(
+        "image.endpoint.label",
+        f"The endpoint's local type does not offer {label} here",
+        " or ".join(transition.label for transition in transitions),
+        f"{label} at {format_state(tables.protocol.local_types[cell.role], cell.state)}",
+    )
+
+
+def _send(frame: Frame, instruction: Send | Select) -> None:
+    register = instruction.endpoint
+    cell, transitions = transitions_of(
+        frame,
+        register,
+        instruction.peer,
+        StateKind.SEND,
+        single=isinstance(instruction, Send),
+    )
+    transition = _transition(frame, cell, transitions, instruction.label)
+    if register in instruction.arguments:
+        frame.refuse("image.endpoint.self", "An endpoint is sent over itself")
+    frame.give(transition.fields, instruction.arguments)
+    frame.cells[register] = after(cell, transition)
+
+
+def _recv(frame: Frame, instruction: Recv) -> None:
+    cell, transitions = transitions_of(
+        frame, instruction.endpoint, instruction.peer, StateKind.RECV, single=True
+    )
+    transition = _transition(frame, cell, transitions, instruction.label)
+    frame.cells[instruction.endpoint] = after(cell, transition)
+    frame.receive(transition.fields, instruction.targets)
+
+
+def after(cell: EndpointCell, transition: Transition) -> EndpointCell:
+    """The endpoint once it has taken the transition."""
+    return replace(cell, state=transition.next, fresh=False)
+
+
+# --- sessions and ownership ----------------------------------------------------------------
+
+
+def _open(frame: Frame, instruction: Open) -> None:
+    tables = frame.view.protocols[instruction.protocol]
+    roles = tables.protocol.roles
+    frame.require_count("endpoints", len(roles), len(instruction.targets))
+    _check_options(frame, instruction)
+    known = frozenset(tables.edges)
+    pairs = [(sender, receiver) for sender, receiver, _ in instruction.handlers]
+    if not known.issuperset(pairs) or len(frozenset(pairs)) != len(pairs):
+        frame.refuse(
+            "image.open.handlers",
+            "A handler is bound to no edge of the protocol, or two are bound to one",
+            ", ".join(f"{sender} -> {receiver}" for sender, receiver in tables.edges),
+        )
+    for role, register in enumerate(instruction.targets):
+        frame.write(register, EndpointCell(instruction.protocol, role, 0, True))
+
+
+def _check_options(frame: Frame, instruction: Open) -> None:
+    options = instruction.options
+    largest = frame.view.limits.buffer_capacity_max
+    if options.capacity is not None and not 1 <= options.capacity <= largest:
+        frame.refuse(
+            "image.open.options",
+            "The capacity is impossible",
+            f"1 to buffer_capacity_max = {largest}",
+            str(options.capacity),
+        )
+    if options.replay is not ReplayMode.SEQUENCE:
+        return
+    for edge in frame.view.protocols[instruction.protocol].protocol.edges:
+        if edge.buffer is BufferMode.LATEST and edge.replay is None:
+            frame.refuse(
+                "image.open.options",
+                "A buffer that keeps the latest message cannot keep a sequence",
+                "replay = nullifier or off",
+                f"{edge.sender} -> {edge.receiver}: buffer = latest",
+            )
+
+
+def _close(frame: Frame, instruction: Close) -> None:
+    cell = frame.endpoint(instruction.endpoint)
+    if not _is_finished(frame, cell):
+        _refuse_turn(frame, cell, "image.endpoint.unfinished", "the end of the local type")
+    frame.cells[instruction.endpoint] = None
+
+
+def _is_finished(frame: Frame, cell: EndpointCell) -> bool:
+    tables = frame.view.protocols[cell.protocol]
+    return tables.states[cell.role][cell.state].kind is StateKind.END
+
+
+def _cancel(frame: Frame, instruction: Cancel) -> None:
+    frame.endpoint(instruction.endpoint)
+    frame.require(instruction.reason, Primitive.STR)
+    frame.cells[instruction.endpoint] = None
+
+
+def _spawn(frame: Frame, instruction: Spawn) -> None:
+    parameters = frame.view.image.programs[instruction.program].parameters
+    arguments = instruction.arguments
+    frame.require_count("arguments", len(parameters), len(arguments))
+    holes: list[int] = []
+    for place, (field, register) in enumerate(zip(parameters, arguments, strict=True)):
+        if register != HOLE:
+            frame.give((field,), (register,))
+        elif isinstance(field.type, EndpointType):
+            holes.append(place)
+        else:
+            frame.refuse("image.spawn.hole", f"Parameter {field.name} takes a value, not a hole")
+    frame.write(instruction.target, HandleCell(instruction.program, tuple(holes)))
+
+
+def _transfer(frame: Frame, instruction: Transfer) -> None:
+    handle = frame.handle(instruction.coroutine)
+    if instruction.parameter not in handle.holes:
+        frame.refuse(
+            "image.transfer.parameter",
+            "The child has no such open parameter",
+            " or ".join(str(hole) for hole in handle.holes) or "none",
+            str(instruction.parameter),
+        )
+    program = frame.view.image.programs[handle.program]
+    kind = program.parameters[instruction.parameter].type
+    assert isinstance(kind, EndpointType)
+    frame.take_initial(instruction.endpoint, kind)
+    left = tuple(hole for hole in handle.holes if hole != instruction.parameter)
+    frame.cells[instruction.coroutine] = HandleCell(handle.program, left)
+
+
+# --- effects, data and control -------------------------------------------------------------
+
+
+def _invoke(frame: Frame, instruction: Invoke) -> None:
+    effect = frame.view.image.effects[instruction.effect]
+    frame.give(effect.parameters, instruction.arguments)
+    frame.write(instruction.target, effect.result)
+
+
+def _set(frame: Frame, instruction: Set) -> None:
+    kind = type_of(instruction.value)
+    if kind is None:
+        frame.refuse("image.constant", "The items of a constant list have no type in common")
+    if not is_small(kind):
+        frame.refuse("image.constant", "The type of a constant is too large")
+    frame.write(instruction.target, kind)
+
+
+def _move(frame: Frame, instruction: Move) -> None:
+    cell = frame.cells[instruction.source]
+    if not isinstance(cell, EndpointCell) and not has_holes(cell):
+        if not isinstance(cell, HandleCell):
+            frame.value(instruction.source)
+        frame.write(instruction.target, cell)
+        return
+    if instruction.target == instruction.source:
+        frame.refuse("image.move.self", "An endpoint or handle is moved onto itself")
+    frame.write(instruction.target, cell)
+    frame.cells[instruction.source] = None
+
+
+def _op(frame: Frame, instruction: Op) -> None:
+    types = tuple([frame.value(register) for register in instruction.arguments])
+    result = result_type(instruction.operator, types, instruction.names)
+    if result is None:
+        frame.refuse(
+            "image.operator",
+            f"The operator {instruction.operator} does not take these arguments",
+            actual="(" + ", ".join(str(kind) for kind in types) + ")",
+        )
+    frame.write(instruction.target, result)
+
+
+def _jump_if(frame: Frame, instruction: JumpIf) -> None:
+    frame.require(instruction.condition, Primitive.BOOL)
+
+
+def _halt(frame: Frame, _instruction: Halt) -> None:
+    for register, cell in enumerate(frame.cells):
+        if isinstance(cell, EndpointCell) and not _is_finished(frame, cell):
+            _refuse_turn(frame, cell, "image.endpoint.unfinished", "the end of the local type")
+        if has_holes(cell):
+            frame.refuse_holes(register, cell)
+
+
+def _nothing(_frame: Frame, _instruction: Jump | Yield) -> None:
+    """Changes no register."""
+
+
+def fails(instruction: Instruction) -> bool:
+    """Whether the instruction always faults, so that no path leads on from it."""
+    return isinstance(instruction, Op) and instruction.operator is Operator.FAIL
+
+
+_RULES: Final[dict[type, Rule]] = {
+    Open: _open,
+    Send: _send,
+    Select: _send,
+    Recv: _recv,
+    Close: _close,
+    Cancel: _cancel,
+    Invoke: _invoke,
+    Transfer: _transfer,
+    Set: _set,
+    Move: _move,
+    Op: _op,
+    Jump: _nothing,
+    JumpIf: _jump_if,
+    Spawn: _spawn,
+    Yield: _nothing,
+    Halt: _halt,
+}
