@@ -40,7 +40,7 @@ def integer(token: Token, reporter: Reporter) -> int | None:
     if prefix in ("0x", "0o", "0b"):
         return int(text[2:], {"0x": 16, "0o": 8, "0b": 2}[prefix])
     if len(text) > 1 and text.startswith("0"):
-        _refuse_number(token, reporter, "a leading zero")
+        _refuse_number(token, reporter, "a leading zero", "remove the zeros in front")
         return None
     return int(text)
 
@@ -57,14 +57,16 @@ def floating(token: Token, reporter: Reporter) -> float | None:
     return value
 
 
-def _refuse_number(token: Token, reporter: Reporter, found: str) -> None:
+def _refuse_number(
+    token: Token, reporter: Reporter, found: str, fix: str = "write a number in range"
+) -> None:
     reporter.error(
         "parse.number",
         f"{quoted(token)} is not a number of the language",
         token_span(token),
         expected="a 64-bit integer without leading zeros, or a finite 64-bit float",
         found=found,
-        fix="write a number in range",
+        fix=fix,
     )
 
 

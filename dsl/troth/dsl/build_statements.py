@@ -114,7 +114,7 @@ def _range(node: Node, reporter: Reporter) -> tuple[Expression | None, Expressio
         "`for` counts through a `range`",
         tree_span(node),
         expected="`range(n)` or `range(a, b)`",
-        found="something else",
+        found="an expression that is no range",
         fix="write `for i in range(len(items)):` and use `items[i]` to go through a list",
     )
     return None, Literal(None, tree_span(node))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from troth.dsl.code_rows_check import CHECK_ROWS
+from troth.dsl.code_rows_parse import PARSE_ROWS
 from troth.dsl.code_rows_protocol import PROTOCOL_ROWS
 
 
@@ -24,18 +25,7 @@ class Code:
 
 CODES: Final[tuple[Code, ...]] = (
     # --- parse: reading the text ---------------------------------------------------------
-    Code(
-        "parse.syntax",
-        "Not the language",
-        "At this place the grammar allows something else.",
-        "Write what `expected` names.",
-    ),
-    Code(
-        "parse.unsupported",
-        "Not in this version",
-        "The construct belongs to the language but this version cannot run it yet.",
-        "Leave it out, or express it with the constructs that exist.",
-    ),
+    *(Code(*row) for row in PARSE_ROWS),
     # --- type, protocol, project: types, protocols, what each role sees of them --------------
     *(Code(*row) for row in PROTOCOL_ROWS),
     # --- check: programs against the local types of their endpoints ------------------------

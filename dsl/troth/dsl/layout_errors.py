@@ -62,8 +62,13 @@ def _report_hidden(token: Token, offset: int, reporter: Reporter) -> None:
         Span(line, column, line, column + 1),
         expected="visible characters",
         found=describe_character(character),
-        fix="remove it" if token.type == "COMMENT" else "write it as an escape such as `\\u00a0`",
+        fix="remove it" if token.type == "COMMENT" else f"write it as `{_escape(character)}`",
     )
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def _report_unclosed(token: Token, reporter: Reporter) -> None:

@@ -13,15 +13,10 @@ from typing import Final
 from lark import Token, Tree
 
 from troth.dsl.layout import Line
-from troth.dsl.parser_errors import (
-    Situation,
-    line_end,
-    report_indent,
-    report_missing_block,
-    report_situation,
-)
+from troth.dsl.parser_errors import report_indent, report_missing_block, report_situation
 from troth.dsl.parser_machine import Machine
 from troth.dsl.parser_report import Reporter
+from troth.dsl.parser_situation import Situation, line_end
 
 _DEPENDENTS: Final = {
     "IF": frozenset({"ELIF", "ELSE"}),
@@ -158,5 +153,7 @@ class _Feeder:
 
 def _depends(line: Line, header: Line) -> bool:
     """Whether `line` is an `elif`, `else` or `or` that continues `header`."""
-    dependents = _DEPENDENTS.get(header.tokens[0].type, frozenset())
-    return line.depth == header.depth and line.tokens[0].type in dependents
+    head, opener = line.tokens[0], header.tokens[0].type
+    timed = opener == "CHOICE" and head == "timeout"
+    dependent = head.type in _DEPENDENTS.get(opener, frozenset()) or timed
+    return line.depth == header.depth and dependent
