@@ -88,6 +88,15 @@ def type_of(value: Value) -> ValueType | None:
     return ListType(common)
 
 
+def type_depth(kind: ValueType) -> int:
+    """How many lists and records are nested in values of the type."""
+    if isinstance(kind, ListType):
+        return 1 + type_depth(kind.item)
+    if isinstance(kind, RecordType):
+        return 1 + max((type_depth(field.type) for field in kind.fields), default=0)
+    return 0
+
+
 def is_small(kind: ValueType) -> bool:
     """Whether a type is nested no deeper and has no more parts than types may."""
     return _nodes(kind, NESTING_DEPTH_MAX, TYPE_NODES_MAX) <= TYPE_NODES_MAX
