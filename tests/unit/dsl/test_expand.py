@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from protocol_helpers import check, sound
 from troth.dsl.global_type import Comm, EndNode, GlobalType
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import pytest
+
 from protocol_helpers import check, sound
 from troth.dsl.check_edges import CAPACITY_MAX
 from troth.dsl.check_protocol import NESTING_MAX
