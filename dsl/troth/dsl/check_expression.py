@@ -33,7 +33,7 @@ from troth.vm.instructions import Operator
 from troth.vm.limits import NESTING_DEPTH_MAX
 from troth.vm.operator_types import result_type
 from troth.vm.types import Field, ListType, Primitive, RecordType, ValueType
-from troth.vm.value_types import type_depth
+from troth.vm.value_types import TYPE_NODES_MAX, is_small
 from troth.vm.values import INT_MAX, INT_MIN
 
 BINARY_OPERATORS: Final[Mapping[str, Operator]] = {
@@ -381,19 +381,19 @@ def _list(
             )
             return None
         item = kind
-    return None if item is None else _shallow(context, ListType(item), expression.span)
+    return None if item is None else _small(context, ListType(item), expression.span)
 
 
-def _shallow(context: Context, kind: ValueType, span: Span) -> ValueType | None:
-    """A value has a bounded depth, whatever built it."""
-    if type_depth(kind) <= NESTING_DEPTH_MAX:
+def _small(context: Context, kind: ValueType, span: Span) -> ValueType | None:
+    """The type of a value is bounded, whatever built it."""
+    if is_small(kind):
         return kind
     context.error(
         "check.limit.nesting",
-        "this value is nested too deeply",
+        "this value is nested too deeply, or has too many parts",
         span,
-        expected=f"at most {NESTING_DEPTH_MAX} lists and records in each other",
-        found=f"{type_depth(kind)} levels",
+        expected=f"at most {NESTING_DEPTH_MAX} levels and {TYPE_NODES_MAX} parts",
+        found="more",
         fix="make the value flatter",
     )
     return None
@@ -435,7 +435,7 @@ def _record(
     if not complete:
         return None
     record = RecordType(tuple(Field(name, fields[name]) for name in sorted(fields)))
-    return _shallow(context, record, expression.span)
+    return _small(context, record, expression.span)
 
 
 def _field(context: Context, scope: Scope, expression: FieldOf, depth: int) -> ValueType | None:

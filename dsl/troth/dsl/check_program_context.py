@@ -14,7 +14,7 @@ from troth.dsl.scope import BROKEN, Broken, Gone, Held, LoopFrame, Scope
 from troth.vm.instructions import OpenOptions
 from troth.vm.types import EndpointType, State, ValueType
 
-NESTING_MAX: Final = 64
+NESTING_MAX: Final = 100
 """Blocks within blocks, and expressions within expressions: both are walked recursively."""
 
 

@@ -7,6 +7,7 @@ of a script without errors and raises `ScriptErrors` otherwise.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from troth.dsl.ast import ProgramDecl, Script, Span
 from troth.dsl.check_program import CheckedPrograms, check_programs
@@ -16,9 +17,11 @@ from troth.dsl.lower import Indexes, lower_program
 from troth.dsl.names import did_you_mean
 from troth.dsl.parser import parse
 from troth.dsl.protocols import check_protocols
-from troth.vm.errors import Invalid, Place
-from troth.vm.image import Image, Program, Protocol
-from troth.vm.limits import DEFAULT_LIMITS, INSTRUCTIONS_PER_PROGRAM_MAX
+from troth.vm.errors import InternalError, Invalid, LimitExceeded, Malformed, Place
+from troth.vm.image import Image, Protocol
+from troth.vm.image_codec import encode_image
+from troth.vm.limits import DEFAULT_LIMITS, IMAGE_BYTES_MAX, INSTRUCTIONS_PER_PROGRAM_MAX
+from troth.vm.loader import load as load_image
 from troth.vm.local_text import format_term, to_term
 from troth.vm.types import LocalType
 
@@ -165,7 +168,7 @@ def _lower(
 
 
 def _check_sizes(script: Script, image: Image, diagnostics: Diagnostics) -> None:
-    """What only the finished code shows: a program that the machine would refuse to load."""
+    """What only the finished code shows: a script that no machine would load."""
     spans = {
         item.name.text: item.name.span
         for item in script.declarations
@@ -173,23 +176,45 @@ def _check_sizes(script: Script, image: Image, diagnostics: Diagnostics) -> None
     }
     for program in image.programs:
         span = spans[program.name]
-        if len(program.code) > INSTRUCTIONS_PER_PROGRAM_MAX:
-            _report_size(program, span, "instructions", INSTRUCTIONS_PER_PROGRAM_MAX, diagnostics)
-        elif program.register_count > DEFAULT_LIMITS.registers_max:
-            _report_size(program, span, "registers", DEFAULT_LIMITS.registers_max, diagnostics)
+        for what, found, most in (
+            ("instructions", len(program.code), INSTRUCTIONS_PER_PROGRAM_MAX),
+            ("registers", program.register_count, DEFAULT_LIMITS.registers_max),
+        ):
+            if found > most:
+                _report_size(program.name, span, f"{most} {what}", str(found), diagnostics)
+    size = len(encode_image(image))
+    if size > IMAGE_BYTES_MAX:
+        _report_size(
+            "the script", _FIRST, f"{IMAGE_BYTES_MAX} bytes of code", str(size), diagnostics
+        )
+    if not diagnostics.has_errors:
+        _check_loads(image, spans, diagnostics)
 
 
-def _report_size(
-    program: Program, span: Span, what: str, most: int, diagnostics: Diagnostics
-) -> None:
-    found = len(program.code) if what == "instructions" else program.register_count
+def _check_loads(image: Image, spans: dict[str, Span], diagnostics: Diagnostics) -> None:
+    """The machine checks again what was checked here; only a limit may still stop it."""
+    try:
+        load_image(image)
+    except LimitExceeded as error:
+        name = error.place.program or "the script"
+        _report_size(
+            name, spans.get(name, _FIRST), error.expected or "less", error.message, diagnostics
+        )
+    except (Invalid, Malformed) as error:
+        raise InternalError(f"a checked script gave a bad image: {error}") from error
+
+
+_FIRST: Final = Span(1, 1, 1, 2)
+
+
+def _report_size(what: str, span: Span, most: str, found: str, diagnostics: Diagnostics) -> None:
     diagnostics.add(
         Diagnostic(
             code="check.limit.size",
-            message=f"{program.name} is too large",
+            message=f"{what} is too large",
             span=span,
-            expected=f"at most {most} {what}",
-            found=f"{found} {what}",
+            expected=most if most.startswith("at most") else f"at most {most}",
+            found=found,
             fix="divide it into several programs, or a long list into several",
         )
     )

@@ -41,7 +41,13 @@ from troth.dsl.check_program_context import Facts
 from troth.dsl.check_program_flow import is_always_true
 from troth.dsl.check_program_symbols import Symbols
 from troth.dsl.lower_code import Code
-from troth.dsl.lower_expression import jump_unless, lower_into, lower_operand
+from troth.dsl.lower_expression import (
+    declare_type,
+    has_empty_list,
+    jump_unless,
+    lower_into,
+    lower_operand,
+)
 from troth.vm.image import Program
 from troth.vm.instructions import (
     HOLE,
@@ -176,6 +182,9 @@ def _lower_simple(lowering: _Lowering, item: Statement) -> None:
                 _lower_call(lowering, item.value, target)
             else:
                 lower_into(code, item.value, target)
+                kind = lowering.facts.variables[item.name.text]
+                if kind is not None and has_empty_list(item.value):
+                    declare_type(code, target, kind)
         case CallStatement():
             _lower_call(lowering, item.call, None)
         case Print():

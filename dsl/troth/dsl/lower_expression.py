@@ -21,7 +21,8 @@ from troth.dsl.ast import (
 from troth.dsl.check_expression import BINARY_OPERATORS, BUILTINS, is_negative_literal
 from troth.dsl.lower_code import Code
 from troth.vm.instructions import Move, Operator
-from troth.vm.values import Value
+from troth.vm.types import ListType, Primitive, RecordType, ValueType
+from troth.vm.values import Blob, Record, Value
 
 # Values are totally ordered within a type (floats are finite), so a comparison can be turned
 # round instead of being negated.
@@ -122,6 +123,59 @@ def _lower_short_circuit(code: Code, expression: Binary, target: int) -> None:
     lower_into(code, expression.right, result)
     code.place(end)
     code.emit(Move(target, result))
+
+
+def has_empty_list(expression: Expression) -> bool:
+    """Whether `[]` is written somewhere in a value."""
+    match expression:
+        case ListLiteral(items=items):
+            return not items or any(has_empty_list(item) for item in items)
+        case RecordLiteral(fields=fields):
+            return any(has_empty_list(part) for _, part in fields)
+        case Binary(left=left, right=right):
+            return has_empty_list(left) or has_empty_list(right)
+        case Index(collection=part) | FieldOf(record=part):
+            return has_empty_list(part)
+        case _:
+            return False
+
+
+def declare_type(code: Code, target: int, kind: ValueType) -> None:
+    """Makes a register's type known where an empty list would leave it open.
+
+    No instruction gives an empty list a type: it is a list of nothing until it meets another.
+    So it meets one here, on a path that is never taken.
+    """
+    mark = code.mark()
+    known = code.label()
+    always = code.temporary()
+    code.constant(always, True)
+    code.jump_if(always, known)
+    code.constant(target, sample(kind))
+    code.place(known)
+    code.release(mark)
+
+
+_SAMPLES: Final[Mapping[Primitive, Value]] = {
+    Primitive.UNIT: None,
+    Primitive.INT: 0,
+    Primitive.FLOAT: 0.0,
+    Primitive.BOOL: False,
+    Primitive.STR: "",
+    Primitive.BYTES: b"",
+    Primitive.BLOB: Blob(0, bytes(32)),
+}
+
+
+def sample(kind: ValueType) -> Value:
+    """Some value of a type, whose own type is exactly that: no list in it is empty."""
+    if isinstance(kind, Primitive):
+        return _SAMPLES[kind]
+    if isinstance(kind, ListType):
+        return (sample(kind.item),)
+    if isinstance(kind, RecordType):
+        return Record(tuple((field.name, sample(field.type)) for field in kind.fields))
+    raise AssertionError("an endpoint is not a value")
 
 
 def jump_unless(code: Code, condition: Expression, label: int) -> None:
