@@ -1,0 +1,252 @@
+"""Level 4, how sessions end: notices, receipts, cancellations, what was left undelivered.
+
+A close is honest when every role has given notice at the end of its local type, with its true
+final numbers, and every message was received; or when the linger time has run out and what was
+not received is listed. Every ended session lists exactly what was sent and not received.
+"""
+
+from __future__ import annotations
+
+from troth.conformance.divergence import Divergence
+from troth.conformance.tables import describe_state
+from troth.conformance.world import Edge, Session, World
+from troth.vm.events import Status
+from troth.vm.lifecycle import LIVE
+from troth.vm.record_codec import Items
+
+
+class Closing:
+    """Judges the end of every session."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def notice(self, items: Items) -> None:
+        _, _, role, rows, _ = items
+        session = self._session()
+        if session.skip:
+            return
+        tables = session.protocol.tables
+        assert tables is not None
+        name = session.protocol.roles[role]
+        if role in session.in_transit or session.noticed[role]:
+            raise _diverged(session, role, "protocol.notice", f"{name} cannot give notice now")
+        if not tables.ends[role][session.states[role]]:
+            raise _diverged(
+                session,
+                role,
+                "protocol.notice",
+                f"{name} gives notice before its protocol is over",
+                expected="a role at its end",
+                position=describe_state(tables, role, session.states[role]),
+            )
+        finals = tuple((edge.receiver, 0, edge.sent) for edge in session.edges_from(role))
+        if rows != finals:
+            raise _diverged(
+                session,
+                role,
+                "protocol.notice",
+                f"{name} gives notice with wrong final numbers",
+                expected=_finals(session, finals),
+                actual=_finals(session, rows),
+            )
+        for edge in session.edges_to(role):
+            if edge.receipted != (edge.received, edge.rejected):
+                raise _diverged(
+                    session,
+                    role,
+                    "protocol.receipt",
+                    f"{name} gives notice without a receipt for {edge}",
+                    expected=f"a receipt for {edge.received} received messages",
+                    actual="none" if edge.receipted is None else f"one for {edge.receipted[0]}",
+                )
+        session.noticed[role] = True
+        if all(session.noticed):
+            session.linger_from_ns = self.world.now_ns
+
+    def receipt(self, items: Items) -> None:
+        _, _, role, _, generation, consumed, discarded, _, _ = items
+        edge = self.world.edge
+        assert edge is not None
+        if edge.session.skip:
+            return
+        counted = (0, edge.received, edge.rejected)
+        if (generation, consumed, discarded) != counted:
+            raise _diverged(
+                edge.session,
+                role,
+                "protocol.receipt",
+                f"the receipt for {edge} does not count what was received",
+                expected="generation {}, {} received, {} discarded".format(*counted),
+                actual=f"generation {generation}, {consumed} received, {discarded} discarded",
+                edge=edge,
+            )
+        edge.receipted = (consumed, discarded)
+
+    def reject(self, items: Items) -> None:  # noqa: ARG002 - level 3 has taken the message
+        assert self.world.edge is not None
+        self.world.edge.rejected += 1
+
+    def cancel(self, items: Items) -> None:
+        _, _, role, reason, _ = items
+        session = self._session()
+        if session.skip:
+            session.cancelled = reason
+            return
+        if session.cancelled is not None:
+            raise _diverged(session, role, "protocol.close", "the session is cancelled twice")
+        session.cancelled = reason
+        if role is not None and (role in session.in_transit or session.noticed[role]):
+            raise _diverged(
+                session, role, "protocol.close", "a role cancels that does not hold its endpoint"
+            )
+
+    def undelivered(self, items: Items) -> None:  # noqa: ARG002 - level 3 has taken the message
+        assert self.world.edge is not None
+        self.world.edge.listed += 1
+
+    # --- status ---
+
+    def status(self, items: Items) -> None:
+        _, _, number, epoch, detail = items
+        session = self._session()
+        status = Status(number)
+        self._count(status)
+        if session.skip:
+            return
+        wanted = 1 if status is Status.CLOSED else 0
+        if epoch != wanted:
+            raise _diverged(
+                session,
+                None,
+                "protocol.epoch",
+                f"the epoch of a session that is {status.name.lower()} is another",
+                expected=str(wanted),
+                actual=str(epoch),
+            )
+        if status is Status.DRAINING and not any(session.noticed):
+            raise _diverged(
+                session, None, "protocol.close", "the session drains though no role gave notice"
+            )
+        if status is Status.CLOSED:
+            self._closed(session, detail)
+        elif status is Status.CANCELLED and session.cancelled != detail:
+            raise _diverged(
+                session,
+                None,
+                "protocol.close",
+                "the session is cancelled for a reason that nobody gave",
+                expected="no cancellation" if session.cancelled is None else session.cancelled,
+                actual=detail,
+            )
+        elif status is Status.FAULTED and detail != self.world.last_fault:
+            raise _diverged(
+                session,
+                None,
+                "protocol.close",
+                "the session is faulted by a fault that did not happen before",
+                expected=self.world.last_fault or "no fault",
+                actual=detail,
+            )
+        if status not in LIVE:
+            self._nothing_left(session)
+
+    def _count(self, status: Status) -> None:
+        tally = self.world.tally
+        if status is Status.CLOSED:
+            tally.closed += 1
+        elif status is Status.CANCELLED:
+            tally.cancelled += 1
+        elif status is Status.FAULTED:
+            tally.faulted += 1
+
+    def _closed(self, session: Session, detail: str) -> None:
+        roles = session.protocol.roles
+        silent = [name for name, done in zip(roles, session.noticed, strict=True) if not done]
+        if silent or session.cancelled is not None:
+            raise _diverged(
+                session,
+                None,
+                "protocol.close",
+                "the session is closed though not every role gave notice",
+                expected=f"a notice of {', '.join(silent)}" if silent else "cancelled",
+                actual="closed",
+            )
+        listed = sum(edge.listed for edge in session.edges.values())
+        assert session.linger_from_ns is not None
+        over_ns = session.linger_from_ns + session.linger_ns
+        if bool(listed) != bool(detail) or (listed and self.world.now_ns < over_ns):
+            raise _diverged(
+                session,
+                None,
+                "protocol.close",
+                "the session is closed before its messages were received or its time was over",
+                expected=f"nothing undelivered, or a time from {over_ns} ns on",
+                actual=f"{listed} undelivered at {self.world.now_ns} ns, detail {detail!r}",
+            )
+
+    def _nothing_left(self, session: Session) -> None:
+        for edge in session.edges.values():
+            if edge.in_flight and not edge.skip:
+                raise _diverged(
+                    session,
+                    None,
+                    "protocol.undelivered",
+                    f"the session ends, and messages of {edge} are neither received nor listed",
+                    expected=f"{len(edge.in_flight)} more undelivered messages listed",
+                    actual="none",
+                    edge=edge,
+                )
+
+    def end(self) -> None:
+        """At the end of the file no session is past the point where it had to be closed."""
+        for session in self.world.sessions.values():
+            if session.skip:
+                continue
+            if session.cancelled is not None or any(e.listed for e in session.edges.values()):
+                raise _diverged(
+                    session, None, "protocol.close", "the session has ended without a status"
+                )
+            if all(session.noticed) and not any(e.in_flight for e in session.edges.values()):
+                raise _diverged(
+                    session,
+                    None,
+                    "protocol.close",
+                    "every role gave notice and nothing is in flight, but it is not closed",
+                    expected="closed",
+                    actual=session.status.name.lower(),
+                )
+
+    def _session(self) -> Session:
+        assert self.world.session is not None
+        return self.world.session
+
+
+def _finals(session: Session, rows: tuple[tuple[int, int, int], ...]) -> str:
+    roles = session.protocol.roles
+    said = [f"{count} to {roles[receiver]}" for receiver, _, count in rows]
+    return ", ".join(said) or "no edge"
+
+
+def _diverged(
+    session: Session,
+    role: int | None,
+    code: str,
+    message: str,
+    *,
+    expected: str | None = None,
+    actual: str | None = None,
+    edge: Edge | None = None,
+    position: str | None = None,
+) -> Divergence:
+    session.skip = True
+    return Divergence(
+        code,
+        message,
+        expected=expected,
+        actual=actual,
+        session=session,
+        edge=edge,
+        role=None if role is None else session.protocol.roles[role],
+        position=position,
+    )

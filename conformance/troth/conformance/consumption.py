@@ -1,0 +1,174 @@
+"""Level 3: do the decisions on what was consumed, and the roots they leave, recompute?
+
+Messages of an edge are numbered without gaps and leave its buffer in the order they entered.
+The machine's own replay protection (`troth.vm.consumption`) is asked again for every receive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from troth.conformance.divergence import Divergence
+from troth.conformance.world import Edge, Message, World
+from troth.vm.record_codec import Items
+from troth.vm.records import Kind
+
+Handler: TypeAlias = Callable[[Items], None]
+
+
+class ConsumptionLevel:
+    """The checks of level 3, one method a kind."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def handlers(self) -> Mapping[int, Handler]:
+        return {
+            Kind.SEND: self.send,
+            Kind.RECEIVE: self.receive,
+            Kind.RECEIPT: self.receipt,
+            Kind.UNDELIVERED: self.undelivered,
+            Kind.REJECT: self.reject,
+        }
+
+    def send(self, items: Items) -> None:
+        world = self.world
+        edge = world.edge
+        assert edge is not None
+        world.tally.messages += 1
+        if edge.skip:
+            return
+        generation, sequence = items[6], items[7]
+        if sequence != edge.sent or generation != 0:
+            raise _diverged(
+                edge,
+                "consumption.sent.number",
+                "the message does not have the next number of its edge",
+                f"generation 0, number {edge.sent}",
+                f"generation {generation}, number {sequence}",
+            )
+        edge.sent = sequence + 1
+        in_flight = edge.in_flight
+        in_flight.append(Message(generation, sequence, items[5], world.statement))
+        if len(in_flight) > edge.in_flight_max:
+            raise _diverged(
+                edge,
+                "consumption.sent.capacity",
+                "the message has no place in the buffer",
+                f"at most {edge.in_flight_max} messages in flight",
+                str(len(in_flight)),
+            )
+
+    def receive(self, items: Items) -> None:
+        world = self.world
+        edge = world.edge
+        assert edge is not None
+        world.tally.received += 1
+        world.message = None
+        if edge.skip:
+            return
+        _, _, _, _, generation, sequence, root = items
+        in_flight = edge.in_flight
+        if not in_flight or in_flight[0][1] != sequence or generation != 0:
+            raise _not_next(edge, generation, sequence)
+        message = in_flight.popleft()
+        statement = message[3]
+        consumption = edge.consumption
+        code = consumption.decide(generation, sequence, statement)
+        if code is not None:
+            raise _diverged(
+                edge,
+                "consumption.duplicate" if code.endswith("duplicate") else "consumption.order",
+                f"the replay mode {edge.config.replay} refuses the message with {code}",
+                f"number {consumption.expected}",
+                f"number {sequence}",
+            )
+        consumption.consume(generation, sequence, statement)
+        edge.received += 1
+        world.message = message
+        if consumption.root != root:
+            raise _wrong_root(edge, consumption.root, root)
+
+    def receipt(self, items: Items) -> None:
+        edge = self.world.edge
+        assert edge is not None
+        if not edge.skip and items[7] != edge.consumption.root:
+            raise _wrong_root(edge, edge.consumption.root, items[7])
+
+    def undelivered(self, items: Items) -> None:
+        edge = self.world.edge
+        assert edge is not None
+        self.world.tally.undelivered += 1
+        self.world.message = None
+        if edge.skip:
+            return
+        _, _, _, _, generation, sequence = items
+        if not edge.in_flight or edge.in_flight[0][:2] != (generation, sequence):
+            raise _diverged(
+                edge,
+                "protocol.undelivered",
+                "a message is listed as undelivered that is not the next one in flight",
+                _next_in_flight(edge),
+                f"generation {generation}, number {sequence}",
+            )
+        self.world.message = edge.in_flight.popleft()
+
+    def reject(self, items: Items) -> None:  # noqa: ARG002 - the oldest in flight is refused
+        edge = self.world.edge
+        assert edge is not None
+        self.world.tally.rejects += 1
+        self.world.message = None
+        if edge.skip:
+            return
+        if not edge.in_flight:
+            raise _diverged(
+                edge,
+                "consumption.unsent",
+                "a message is rejected that was never sent",
+                "a message in flight",
+                "none",
+            )
+        self.world.message = edge.in_flight.popleft()
+
+
+def _diverged(edge: Edge, code: str, message: str, expected: str, actual: str) -> Divergence:
+    """One divergence of an edge is enough: what follows on it follows from this one."""
+    edge.skip = True
+    edge.session.skip = True
+    return Divergence(
+        code,
+        message,
+        expected=expected,
+        actual=actual,
+        edge=edge,
+        role=edge.config.sender if "sent" in code else edge.config.receiver,
+    )
+
+
+def _not_next(edge: Edge, generation: int, sequence: int) -> Divergence:
+    found = f"generation {generation}, number {sequence}"
+    if generation != 0 or sequence >= edge.sent:
+        code, message = "consumption.unsent", "a message is received that was never sent"
+    elif any(message.sequence == sequence for message in edge.in_flight):
+        code, message = "consumption.order", "a message is received before its turn"
+    else:
+        code, message = "consumption.duplicate", "a message is received a second time"
+    return _diverged(edge, code, message, _next_in_flight(edge), found)
+
+
+def _next_in_flight(edge: Edge) -> str:
+    if not edge.in_flight:
+        return "no message: none is in flight"
+    message = edge.in_flight[0]
+    return f"generation {message.generation}, number {message.sequence}"
+
+
+def _wrong_root(edge: Edge, expected: bytes | None, actual: bytes | None) -> Divergence:
+    return _diverged(
+        edge,
+        "consumption.root",
+        "the consumption root is not the one that the messages give",
+        "no root" if expected is None else expected.hex(),
+        "no root" if actual is None else actual.hex(),
+    )

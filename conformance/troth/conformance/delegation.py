@@ -1,0 +1,169 @@
+"""Level 4, endpoints that travel inside messages.
+
+A delegation certificate comes right before the message that carries the endpoint, and only when
+the receiver's signer is another than the endpoint's. Only an endpoint that was never used can
+travel, and while it does nobody can use it.
+"""
+
+from __future__ import annotations
+
+from troth.conformance.divergence import Divergence
+from troth.conformance.tables import Step
+from troth.conformance.world import Edge, Session, World
+from troth.vm.record_codec import Items
+from troth.vm.types import EndpointType
+from troth.vm.values import Endpoint
+
+
+class Delegations:
+    """Follows endpoints from the message that carries them to its receiver."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def delegate(self, items: Items) -> None:
+        """The certificate: its message has to be the next one."""
+        session, role = self.world.session, items[2]
+        assert session is not None
+        if session.skip:
+            return
+        if role in session.in_transit:
+            raise self.in_transit(session, role)
+        if (session, role) in self.world.handed:
+            raise _refused(session, role, "delegated twice at once", "one certificate", "two")
+        if not _is_fresh(session, role):
+            raise _refused(
+                session,
+                role,
+                "delegated after its first use",
+                "an endpoint in its initial type",
+                f"state {session.states[role]} after {_uses(session, role)} messages",
+            )
+        self.world.handed.append((session, role))
+
+    def carry(self, step: Step, endpoints: tuple[Endpoint, ...], *, hidden: bool) -> None:
+        """A message that carries `endpoints`, or hides what it carries."""
+        world = self.world
+        edge = world.edge
+        assert edge is not None
+        handed, world.handed = world.handed, []
+        if hidden:
+            self._hidden(step, handed)
+            return
+        found = [
+            self._travels(edge, endpoint, declared)
+            for endpoint, declared in zip(endpoints, step.carried, strict=True)
+        ]
+        for session, role in handed:
+            if (session, role) not in found:
+                raise _unused(session, role)
+        if len(set(found)) != len(found):
+            session, role = found[0]
+            raise _refused(session, role, "twice in one message", "distinct endpoints", "one twice")
+        for session, role in found:
+            session.in_transit.add(role)
+        if found:
+            edge.carried[edge.sent - 1] = tuple(found)
+
+    def _travels(
+        self, edge: Edge, endpoint: Endpoint, declared: EndpointType
+    ) -> tuple[Session, int]:
+        session = self._session_of(edge, endpoint)
+        roles = session.protocol.roles
+        actual = f"{session.protocol.name}.{endpoint.role}"
+        if endpoint.role not in roles or actual != str(declared):
+            raise _message(edge, "an endpoint of another type travels", str(declared), actual)
+        role = roles.index(endpoint.role)
+        if role in session.in_transit:
+            raise self.in_transit(session, role)
+        if session is edge.session and role in (edge.sender, edge.receiver):
+            raise _message(edge, "an endpoint travels through itself", "another endpoint", actual)
+        if not _is_fresh(session, role):
+            raise _message(edge, "an endpoint travels after its first use", "a fresh one", actual)
+        signer, taker = session.signers[role], edge.session.signers[edge.receiver]
+        if signer is not taker:
+            raise _message(
+                edge,
+                f"{actual} travels without a delegation certificate",
+                f"authority of {taker.name} (key {taker.key.hex()})",
+                f"authority of {signer.name} (key {signer.key.hex()})",
+            )
+        return session, role
+
+    def _session_of(self, edge: Edge, endpoint: Endpoint) -> Session:
+        session = self.world.sessions_by_id.get(endpoint.session)
+        if session is None:
+            found = endpoint.session.hex()
+            raise _message(edge, "an endpoint travels of no live session", "a live one", found)
+        return session
+
+    def _hidden(self, step: Step, handed: list[tuple[Session, int]]) -> None:
+        """The payload is not in the file: only the certificates can be matched."""
+        declared = [str(kind) for kind in step.carried]
+        for session, role in handed:
+            name = f"{session.protocol.name}.{session.protocol.roles[role]}"
+            if name not in declared:
+                raise _unused(session, role)
+            declared.remove(name)
+
+    def arrive(self, edge: Edge, sequence: int) -> None:
+        for session, role in edge.carried.pop(sequence, ()):
+            session.in_transit.discard(role)
+
+    def end(self) -> None:
+        """At the end of the file no certificate waits for its message."""
+        for session, role in self.world.handed:
+            raise _unused(session, role)
+
+    def in_transit(self, session: Session, role: int) -> Divergence:
+        return _refused(
+            session,
+            role,
+            "used while it travels inside a message",
+            "nothing before the message is received",
+            "an action",
+        )
+
+
+def _is_fresh(session: Session, role: int) -> bool:
+    return session.states[role] == 0 and _uses(session, role) == 0
+
+
+def _uses(session: Session, role: int) -> int:
+    sent = sum(edge.sent for edge in session.edges_from(role))
+    return sent + sum(edge.received + edge.rejected for edge in session.edges_to(role))
+
+
+def _refused(session: Session, role: int, what: str, expected: str, actual: str) -> Divergence:
+    session.skip = True
+    name = session.protocol.roles[role]
+    return Divergence(
+        "protocol.endpoint",
+        f"the endpoint {session.protocol.name}.{name} is {what}",
+        expected=expected,
+        actual=actual,
+        session=session,
+        role=name,
+    )
+
+
+def _unused(session: Session, role: int) -> Divergence:
+    return _refused(
+        session,
+        role,
+        "delegated, but no message carries it",
+        "a message that carries the endpoint, right after the certificate",
+        "another message",
+    )
+
+
+def _message(edge: Edge, what: str, expected: str, actual: str) -> Divergence:
+    edge.session.skip = True
+    return Divergence(
+        "protocol.endpoint",
+        what,
+        expected=expected,
+        actual=actual,
+        edge=edge,
+        role=edge.config.sender,
+    )

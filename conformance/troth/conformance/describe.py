@@ -1,0 +1,150 @@
+"""A record in one line, for the context of findings and for `troth inspect --events`.
+
+Names come from the world where it still knows them; what has ended is named by its number.
+The text is raw: whoever shows it escapes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from troth.conformance.world import World
+from troth.vm.events import Status
+from troth.vm.reader import RawRecord
+from troth.vm.record_codec import Items
+from troth.vm.records import Kind
+
+
+class Names:
+    """Finds names for the numbers of a record."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def session(self, number: int) -> str:
+        session = self._world.sessions.get(number)
+        return f"session {number}" + (f" ({session.protocol.name})" if session else "")
+
+    def role(self, session: int, number: int) -> str:
+        live = self._world.sessions.get(session)
+        if live is None or number >= len(live.protocol.roles):
+            return f"role {number}"
+        return live.protocol.roles[number]
+
+    def label(self, session: int, number: int) -> str:
+        live = self._world.sessions.get(session)
+        if live is None or number >= len(live.protocol.labels):
+            return f"label {number}"
+        return live.protocol.labels[number]
+
+    def principal(self, number: int) -> str:
+        principals = self._world.principals
+        name = principals[number].name if number < len(principals) else ""
+        return name or f"principal {number}"
+
+
+def describe(record: RawRecord, world: World) -> str:
+    """Such as `12 SEND session 0 (Hello): Client -> Server greet #0`."""
+    kind = Kind(record.items[0])
+    rest = _WORDS[kind](record.items, Names(world))
+    return f"{record.index} {kind.name}{' ' if rest else ''}{rest}"
+
+
+def _send(items: Items, names: Names) -> str:
+    _, session, sender, receiver, _, label, _, sequence, *_ = items
+    return (
+        f"{names.session(session)}: {names.role(session, sender)} -> "
+        f"{names.role(session, receiver)} {names.label(session, label)} #{sequence}"
+    )
+
+
+def _receive(items: Items, names: Names) -> str:
+    _, session, receiver, sender, _, sequence, *_ = items
+    return (
+        f"{names.session(session)}: {names.role(session, receiver)} takes #{sequence} of "
+        f"{names.role(session, sender)}"
+    )
+
+
+def _role(items: Items, names: Names) -> str:
+    return f"{names.session(items[1])}: {names.role(items[1], items[2])}"
+
+
+def _delegate(items: Items, names: Names) -> str:
+    return f"{_role(items, names)} to {names.principal(items[3])}"
+
+
+def _receipt(items: Items, names: Names) -> str:
+    _, session, receiver, sender, _, consumed, discarded, *_ = items
+    return (
+        f"{names.session(session)}: {names.role(session, receiver)} took {consumed} of "
+        f"{names.role(session, sender)}, {discarded} discarded"
+    )
+
+
+def _status(items: Items, names: Names) -> str:
+    detail = f": {items[4]}" if items[4] else ""
+    return f"{names.session(items[1])} is {Status(items[2]).name.lower()}{detail}"
+
+
+def _undelivered(items: Items, names: Names) -> str:
+    _, session, sender, receiver, _, sequence = items
+    ends = f"{names.role(session, sender)} -> {names.role(session, receiver)}"
+    return f"{names.session(session)}: {ends} #{sequence}"
+
+
+def _reject(items: Items, names: Names) -> str:
+    _, session, sender, receiver, code, _ = items
+    ends = f"{names.role(session, sender)} -> {names.role(session, receiver)}"
+    return f"{names.session(session)}: {ends} with {code}"
+
+
+def _cancel(items: Items, names: Names) -> str:
+    _, session, role, reason, _ = items
+    who = "the host" if role is None else names.role(session, role)
+    return f"{names.session(session)} by {who}: {reason}"
+
+
+def _open(items: Items, names: Names) -> str:
+    _, identity, protocol, principals, *_ = items
+    people = ", ".join(names.principal(number) for number in principals)
+    return f"session {identity.hex()} of protocol {protocol} among {people}"
+
+
+def _fault(items: Items, names: Names) -> str:
+    _, coroutine, code, message, program, pc, session, _ = items
+    where = "" if session is None else f" in {names.session(session)}"
+    return f"coroutine {coroutine}, {program} at {pc}: {code}{where}: {message}"
+
+
+def _seal(items: Items, names: Names) -> str:
+    return f"{names.principal(items[1])}, {items[2]} leaves, round {items[5]}"
+
+
+_WORDS: Final[dict[Kind, Callable[[Items, Names], str]]] = {
+    Kind.HEADER: lambda items, _: f"version {items[1]}, image {items[2].hex()}",
+    Kind.IMAGE: lambda items, _: f"{len(items[1])} bytes",
+    Kind.PRINCIPAL: lambda items, _: f"{items[1]} key {items[2].hex()}",
+    Kind.PROTOCOL: lambda items, _: f"{items[2]} id {items[1].hex()}",
+    Kind.OPEN: _open,
+    Kind.SEND: _send,
+    Kind.RECEIVE: _receive,
+    Kind.DELEGATE: _delegate,
+    Kind.NOTICE: _role,
+    Kind.RECEIPT: _receipt,
+    Kind.STATUS: _status,
+    Kind.UNDELIVERED: _undelivered,
+    Kind.REJECT: _reject,
+    Kind.CANCEL: _cancel,
+    Kind.FAULT: _fault,
+    Kind.SPAWN: lambda items, _: f"program {items[2]} by coroutine {items[1]}",
+    Kind.TRANSFER: lambda items, names: f"{_role(items, names)} to coroutine {items[4]}",
+    Kind.HALT: lambda items, _: f"coroutine {items[1]}",
+    Kind.PRINT: lambda items, _: f"coroutine {items[1]}: {items[2]}",
+    Kind.INVOKE: lambda items, _: f"coroutine {items[1]}, effect {items[2]}",
+    Kind.COMPLETE: lambda items, _: f"effect {items[1].hex()}{', failed' if items[2] else ''}",
+    Kind.TIME: lambda items, _: f"{items[1]} ns",
+    Kind.END: lambda items, _: f"{items[1]} rounds, {items[2]} records, {items[3]}",
+    Kind.SEAL: _seal,
+}

@@ -1,0 +1,209 @@
+"""What is in an artifact, at a glance. Only its structure is checked; `verify` does the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from troth.conformance.describe import describe
+from troth.conformance.divergence import Divergence
+from troth.conformance.escape import escape
+from troth.conformance.protocols import ProtocolSource
+from troth.conformance.structure import Structure
+from troth.conformance.world import World
+from troth.vm.errors import LimitExceeded, Malformed
+from troth.vm.events import Status
+from troth.vm.keys import VerifierKey
+from troth.vm.lifecycle import LIVE
+from troth.vm.reader import ArtifactReader, RawRecord
+from troth.vm.records import Kind
+
+LISTED_MAX: Final = 50
+"""Sessions, prints and faults listed one by one; more are only counted."""
+
+
+@dataclass(slots=True)
+class SessionSummary:
+    """One session, as far as it is recorded."""
+
+    number: int
+    id: bytes
+    protocol: str
+    parties: tuple[str, ...]
+    status: Status = Status.ACTIVE
+    detail: str = ""
+    sent: int = 0
+    received: int = 0
+    undelivered: int = 0
+
+
+class Inspection:
+    """Reads one artifact; `on_event` gets one line a record. `broken` says why it stopped."""
+
+    def __init__(self, stream: BinaryIO, on_event: Callable[[str], None] | None = None) -> None:
+        self.world = World()
+        self.kinds: Counter[Kind] = Counter()
+        self.sessions: dict[int, SessionSummary] = {}
+        self.prints: list[str] = []
+        self.faults: list[str] = []
+        self.seal_sizes: dict[int, int] = {}
+        self.statuses: Counter[Status] = Counter()
+        self.image_bytes = 0
+        self.broken: str | None = None
+        self._on_event = on_event
+        self._reader = ArtifactReader(stream)
+        self._handlers = Structure(self.world, ProtocolSource(None)).handlers()
+        self._read()
+
+    @property
+    def bytes(self) -> int:
+        return self._reader.offset
+
+    def _read(self) -> None:
+        try:
+            for record in self._reader:
+                self.world.record = record
+                self._take(record)
+        except Divergence as error:
+            record = self.world.record
+            self.broken = f"record {record.index} at byte {record.offset}: {error.message}"
+        except (Malformed, LimitExceeded) as error:
+            self.broken = str(error)
+        if self._reader.torn is not None:
+            self.broken = f"the file stops at byte {self.bytes}: {self._reader.torn.reason}"
+
+    def _take(self, record: RawRecord) -> None:
+        items = record.items
+        kind = Kind(items[0])
+        self._handlers[kind](items)
+        self.kinds[kind] += 1
+        if self._on_event is not None:
+            self._on_event(escape(describe(record, self.world), characters_max=400))
+        self._count(kind, record)
+
+    def _count(self, kind: Kind, record: RawRecord) -> None:
+        items = record.items
+        if kind is Kind.OPEN:
+            self._opened()
+        elif kind is Kind.STATUS:
+            self._status(items[1], Status(items[2]), items[4])
+        elif kind is Kind.IMAGE:
+            self.image_bytes = len(items[1])
+        elif kind is Kind.PRINT and len(self.prints) < LISTED_MAX:
+            self.prints.append(items[2])
+        elif kind is Kind.FAULT and len(self.faults) < LISTED_MAX:
+            self.faults.append(describe(record, self.world))
+        elif kind is Kind.SEAL:
+            self.seal_sizes[items[1]] = items[2]
+        elif kind in (Kind.SEND, Kind.RECEIVE, Kind.UNDELIVERED):
+            summary = self.sessions.get(items[1])
+            if summary is not None:
+                summary.sent += kind is Kind.SEND
+                summary.received += kind is Kind.RECEIVE
+                summary.undelivered += kind is Kind.UNDELIVERED
+
+    def _opened(self) -> None:
+        session = self.world.session
+        assert session is not None
+        self.statuses[Status.ACTIVE] += 1
+        if session.index < LISTED_MAX:
+            parties = tuple(
+                f"{role} by {signer.name or f'principal {signer.index}'}"
+                for role, signer in zip(session.protocol.roles, session.signers, strict=True)
+            )
+            self.sessions[session.index] = SessionSummary(
+                session.index, session.id, session.protocol.name, parties
+            )
+
+    def _status(self, number: int, status: Status, detail: str) -> None:
+        session = self.world.sessions[number]
+        if status not in LIVE:
+            self.statuses[Status.ACTIVE] -= 1
+            self.statuses[status] += 1
+            del self.world.sessions[number]
+            del self.world.sessions_by_id[session.id]
+        summary = self.sessions.get(number)
+        if summary is not None:
+            summary.status, summary.detail = status, detail
+
+
+def to_text(inspection: Inspection, file: str) -> str:
+    """Several lines for people; everything from the file is escaped."""
+    world, kinds = inspection.world, inspection.kinds
+    lines = [f"{escape(file)}: {inspection.bytes} bytes, {sum(kinds.values())} records"]
+    if inspection.broken is not None:
+        lines.append(f"stopped early: {escape(inspection.broken, characters_max=400)}")
+    lines += _header(inspection)
+    lines.append(f"principals: {len(world.principals)}")
+    for principal in world.principals[:LISTED_MAX]:
+        key = VerifierKey(principal.name, principal.key).text
+        sealed = inspection.seal_sizes.get(principal.index, 0)
+        lines.append(f"  {escape(key)}, {sealed} leaves sealed")
+    lines.append(f"protocols: {len(world.protocols)}")
+    for entry in world.protocols[:LISTED_MAX]:
+        roles = escape(", ".join(entry.roles))
+        lines.append(f"  {escape(entry.name)}({roles}) id {entry.id.hex()}")
+    lines += _sessions(inspection)
+    lines += _rest(inspection)
+    return "\n".join(lines)
+
+
+def _header(inspection: Inspection) -> list[str]:
+    header = inspection.world.header
+    if header is None:
+        return []
+    size = inspection.image_bytes
+    image = f"in the file, {size} bytes" if size else "not in the file"
+    overrides = [
+        f"{name} = {escape(value)}"
+        for name, value in (("replay", header.replay), ("seal", header.seal))
+        if value is not None
+    ]
+    return [
+        f"format {header.version}, runner {escape(header.runner)}, policy "
+        f"{escape(header.policy)}, quantum {header.quantum}",
+        f"image {header.image_id.hex()} ({image})",
+        f"seed {header.seed.hex()}, entry program {header.entry}",
+        f"overrides: {', '.join(overrides) or 'none'}",
+        f"recorded at {header.anchor_unix_ns} ns of Unix time, as its recorder claims",
+    ]
+
+
+def _sessions(inspection: Inspection) -> list[str]:
+    counted = [
+        f"{inspection.statuses[status]} {'open' if status in LIVE else status.name.lower()}"
+        for status in Status
+        if inspection.statuses[status]
+    ]
+    opened = inspection.world.sessions_opened
+    lines = [f"sessions: {opened}{' (' + ', '.join(counted) + ')' if counted else ''}"]
+    for summary in inspection.sessions.values():
+        detail = f": {escape(summary.detail)}" if summary.detail else ""
+        lines.append(
+            f"  {summary.number} {escape(summary.protocol)} {summary.status.name.lower()}{detail}, "
+            f"{summary.sent} sent, {summary.received} received, "
+            f"{summary.undelivered} undelivered"
+        )
+        lines.append(f"    id {summary.id.hex()}, {escape(', '.join(summary.parties))}")
+    if opened > len(inspection.sessions):
+        lines.append(f"  and {opened - len(inspection.sessions)} more")
+    return lines
+
+
+def _rest(inspection: Inspection) -> list[str]:
+    world, kinds = inspection.world, inspection.kinds
+    lines = [
+        f"coroutines: {kinds[Kind.SPAWN]}, delegations: {kinds[Kind.DELEGATE]}, "
+        f"effects: {kinds[Kind.INVOKE]}, seals: {kinds[Kind.SEAL]}"
+    ]
+    lines.append(f"printed: {kinds[Kind.PRINT]} lines")
+    lines += [f"  {escape(text)}" for text in inspection.prints]
+    lines.append(f"faults: {kinds[Kind.FAULT]}")
+    lines += [f"  {escape(text, characters_max=400)}" for text in inspection.faults]
+    if world.outcome is None:
+        lines.append("no end record")
+    else:
+        lines.append(f"ended after {world.round} rounds: {escape(world.outcome)}")
+    return lines

@@ -1,0 +1,336 @@
+"""Level 2: do ids, signatures, log roots and seals hold?
+
+Every record but a seal is a leaf of exactly one principal's log. The leaf is added whether or
+not the rest of the record holds, so that one forged signature is not reported as a forged root
+as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias
+
+from troth.conformance.divergence import Divergence
+from troth.conformance.protocols import ProtocolSource
+from troth.conformance.world import Principal, Session, World
+from troth.vm import statements
+from troth.vm.descriptor import Descriptor
+from troth.vm.merkle import Frontier
+from troth.vm.record_codec import Items
+from troth.vm.records import SIGNER_OWNED, Kind
+from troth.vm.signatures import acceptable_key, verify
+
+Handler: TypeAlias = Callable[[Items], None]
+
+_MACHINE_KINDS: Final = frozenset(Kind) - SIGNER_OWNED - {Kind.PRINCIPAL, Kind.SEAL}
+
+
+class Integrity:
+    """The checks of level 2, one method a kind."""
+
+    def __init__(self, world: World, source: ProtocolSource) -> None:
+        self.world = world
+        self.source = source
+        # Log 0 exists before its principal does: it takes what comes before.
+        self._machine_log = Frontier()
+        self._machine_from: int | None = None
+
+    def handlers(self) -> Mapping[int, Handler]:
+        checked: dict[int, Handler] = {
+            Kind.PRINCIPAL: self.principal,
+            Kind.PROTOCOL: self.protocol,
+            Kind.OPEN: self.open,
+            Kind.SEND: self.send,
+            Kind.RECEIVE: self.receive,
+            Kind.DELEGATE: self.delegate,
+            Kind.NOTICE: self.notice,
+            Kind.RECEIPT: self.receipt,
+            Kind.CANCEL: self.cancel,
+            Kind.SEAL: self.seal,
+        }
+        plain: dict[int, Handler] = dict.fromkeys(_MACHINE_KINDS, self.machine_leaf)
+        return plain | checked
+
+    # --- leaves ---
+
+    def _leaf(self, owner: Principal) -> None:
+        record = self.world.record
+        owner.frontier.append(record.index.to_bytes(8, "big") + record.data)
+        if owner.unsealed_from is None:
+            owner.unsealed_from = record.index
+
+    def machine_leaf(self, items: Items) -> None:  # noqa: ARG002 - the record at hand is hashed
+        """Adds the record to the log of principal 0."""
+        if self.world.principals:
+            self._leaf(self.world.principals[0])
+            return
+        record = self.world.record
+        self._machine_log.append(record.index.to_bytes(8, "big") + record.data)
+        if self._machine_from is None:
+            self._machine_from = record.index
+
+    # --- ids and keys ---
+
+    def principal(self, items: Items) -> None:
+        owner = self.world.principals[-1]
+        owner.log_id = statements.log_id(self.world.header_bytes, owner.key)
+        if owner.index == 0:
+            owner.frontier = self._machine_log
+            owner.unsealed_from = self._machine_from
+        self._leaf(owner)
+        if not acceptable_key(owner.key):
+            raise Divergence(
+                "integrity.key",
+                f"the public key of {items[1] or 'a principal'} is not acceptable",
+                expected="the canonical encoding of a point of the prime-order group",
+                expected_side="Ed25519",
+                actual=owner.key.hex(),
+            )
+
+    def protocol(self, items: Items) -> None:
+        self.machine_leaf(items)
+        entry = self.world.protocols[-1]
+        tables = entry.tables
+        if tables is None:
+            if self.source.has_image:
+                raise Divergence(
+                    "integrity.protocol",
+                    f"no protocol of the image has the id recorded for {entry.name}",
+                    expected="the content id of a protocol of the image",
+                    actual=entry.id.hex(),
+                )
+            return
+        protocol = tables.protocol
+        expected = (protocol.name, protocol.roles, tables.labels)
+        recorded = (entry.name, entry.roles, entry.labels)
+        for what, wanted, found in zip(
+            ("name", "roles", "labels"), expected, recorded, strict=True
+        ):
+            if wanted != found:
+                raise Divergence(
+                    "integrity.protocol",
+                    f"the {what} recorded are not those of the protocol with this id",
+                    expected=_listed(wanted),
+                    actual=_listed(found),
+                )
+
+    def open(self, items: Items) -> None:
+        self.machine_leaf(items)
+        session = self._session()
+        _, identity, _, _, _, seal, linger_ns, nonce, _ = items
+        descriptor = Descriptor(
+            protocol_id=session.protocol.id,
+            protocol=session.protocol.name,
+            roles=session.protocol.roles,
+            principals=tuple(signer.key for signer in session.signers),
+            edges=tuple(edge.config for edge in session.edges.values()),
+            seal=seal,
+            linger_ns=linger_ns,
+            nonce=nonce,
+        )
+        for role, signer in zip(session.protocol.roles, session.signers, strict=True):
+            _plays(signer, session, role)
+        if descriptor.session != identity:
+            raise Divergence(
+                "integrity.session",
+                "the session id is not the hash of the session's descriptor",
+                expected=descriptor.session.hex(),
+                actual=identity.hex(),
+                session=session,
+            )
+
+    # --- signatures ---
+
+    def send(self, items: Items) -> None:
+        _, _, sender, _, kind, label, generation, sequence, salt, payload, commitment, sig = items
+        world = self.world
+        session = world.session
+        edge = world.edge
+        assert session is not None
+        assert edge is not None
+        if commitment is None:
+            commitment = statements.payload_commitment(salt, payload)
+        config = edge.config
+        statement = statements.message_statement(
+            session.id,
+            config.sender,
+            config.receiver,
+            kind,
+            session.protocol.labels[label],
+            generation,
+            sequence,
+            commitment,
+        )
+        world.statement = statement
+        signer = session.signers[sender]
+        self._leaf(signer)
+        if not verify(signer.key, statement, sig):
+            raise self._forged("integrity.message", session, sender, statement, sig)
+
+    def receive(self, items: Items) -> None:
+        self._leaf(self._session().signers[items[2]])
+
+    def delegate(self, items: Items) -> None:
+        _, _, role, principal, signature = items
+        session = self._session()
+        old, new = session.signers[role], self.world.principals[principal]
+        self._leaf(old)
+        name = session.protocol.roles[role]
+        statement = statements.delegation_statement(session.id, name, old.key, new.key)
+        session.signers[role] = new
+        _plays(new, session, name)
+        self.world.tally.delegations += 1
+        if not verify(old.key, statement, signature):
+            raise self._forged("integrity.delegation", session, role, statement, signature, old)
+
+    def notice(self, items: Items) -> None:
+        _, _, role, rows, signature = items
+        session = self._session()
+        roles = session.protocol.roles
+        finals = tuple((roles[receiver], *counts) for receiver, *counts in rows)
+        statement = statements.notice_statement(session.id, roles[role], finals)
+        self._signed("integrity.notice", session, role, statement, signature)
+
+    def receipt(self, items: Items) -> None:
+        _, _, role, sender, generation, consumed, discarded, root, signature = items
+        session = self._session()
+        roles = session.protocol.roles
+        statement = statements.receipt_statement(
+            session.id, roles[role], roles[sender], generation, consumed, discarded, root
+        )
+        self._signed("integrity.receipt", session, role, statement, signature)
+
+    def cancel(self, items: Items) -> None:
+        _, _, role, reason, signature = items
+        if role is None:
+            self.machine_leaf(items)
+            return
+        session = self._session()
+        statement = statements.cancel_statement(session.id, session.protocol.roles[role], reason)
+        self._signed("integrity.cancel", session, role, statement, signature)
+
+    def _signed(
+        self, code: str, session: Session, role: int, statement: bytes, signature: bytes
+    ) -> None:
+        signer = session.signers[role]
+        self._leaf(signer)
+        if not verify(signer.key, statement, signature):
+            raise self._forged(code, session, role, statement, signature)
+
+    def _forged(
+        self,
+        code: str,
+        session: Session,
+        role: int,
+        statement: bytes,
+        signature: bytes,
+        signer: Principal | None = None,
+    ) -> Divergence:
+        """Says whose signature it is, if it is anybody's of this file."""
+        signer = signer or session.signers[role]
+        name = session.protocol.roles[role]
+        others = [p for p in self.world.principals if verify(p.key, statement, signature)]
+        found = f"a signature of {_named(others[0])}" if others else "a signature of nobody here"
+        return Divergence(
+            code,
+            f"the signature for {name} does not verify",
+            expected=f"a signature of {_named(signer)} over this record's statement",
+            expected_side="authority by descriptor and delegations",
+            actual=found,
+            session=session,
+            edge=self.world.edge if code in ("integrity.message", "integrity.receipt") else None,
+            role=name,
+        )
+
+    def _session(self) -> Session:
+        assert self.world.session is not None
+        return self.world.session
+
+    # --- seals ---
+
+    def seal(self, items: Items) -> None:
+        world = self.world
+        _, index, size, root, previous, round_number, opened, ended, signature = items
+        owner = world.principals[index]
+        statement = statements.head_statement(
+            owner.log_id, size, root, previous, round_number, opened, ended
+        )
+        if not verify(owner.key, statement, signature):
+            raise _seal("integrity.seal", owner, "its signature does not verify")
+        if owner.log_broken:
+            return
+        owner.log_broken = True
+        self._check_head(owner, size, root, previous)
+        alive = len(world.sessions)
+        counted = (alive, world.sessions_opened - alive)
+        if (opened, ended) != counted:
+            raise _seal(
+                "integrity.counts",
+                owner,
+                "it counts other sessions",
+                "{} open, {} ended".format(*counted),
+                f"{opened} open, {ended} ended",
+            )
+        owner.log_broken = False
+        owner.sealed_size = size
+        owner.sealed_root = root
+        owner.unsealed_from = None
+
+    def _check_head(self, owner: Principal, size: int, root: bytes, previous: bytes) -> None:
+        if previous != owner.sealed_root:
+            raise _seal(
+                "integrity.head",
+                owner,
+                "it does not name the root sealed before",
+                owner.sealed_root.hex(),
+                previous.hex(),
+            )
+        if size <= owner.sealed_size and not self.world.ended:
+            raise _seal(
+                "integrity.head",
+                owner,
+                "it seals nothing new",
+                f"more than {owner.sealed_size} leaves",
+                str(size),
+            )
+        frontier = owner.frontier
+        if size != frontier.size:
+            raise _seal(
+                "integrity.root",
+                owner,
+                "its log has another size",
+                f"{frontier.size} leaves",
+                f"{size} leaves",
+            )
+        found = frontier.root
+        if root != found:
+            raise _seal(
+                "integrity.root", owner, "its log has another root", found.hex(), root.hex()
+            )
+
+
+def _plays(signer: Principal, session: Session, role: str) -> None:
+    signer.roles.add(f"{session.protocol.name}.{role}")
+
+
+def _named(principal: Principal) -> str:
+    return f"{principal.name or 'a principal without a name'} (key {principal.key.hex()})"
+
+
+def _listed(value: Sequence[str]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
+
+
+def _seal(
+    code: str,
+    owner: Principal,
+    why: str,
+    expected: str | None = None,
+    actual: str | None = None,
+) -> Divergence:
+    return Divergence(
+        code,
+        f"the seal of {_named(owner)} does not hold: {why}",
+        expected=expected or f"a signature of {_named(owner)}",
+        actual=actual or "another signature",
+    )

@@ -1,0 +1,261 @@
+"""From what the pipeline found to the verdict: levels, principals, exit code, reason."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, Final
+
+from troth.conformance.codes import (
+    EXIT_INCOMPLETE,
+    EXIT_INVALID,
+    EXIT_SELF_CONSISTENT,
+    EXIT_UNSUPPORTED,
+    EXIT_VALID,
+    LEVEL_NAMES,
+)
+from troth.conformance.pipeline import Pipeline
+from troth.conformance.protocols import Pins
+from troth.conformance.verdict import (
+    Counts,
+    Finding,
+    LevelResult,
+    PinReport,
+    PrincipalReport,
+    Sealing,
+    Verdict,
+    Word,
+)
+from troth.conformance.world import Principal, ProtocolEntry, World
+from troth.vm.keys import Standing, TrustFile, VerifierKey
+
+_WORDS: Final = {
+    EXIT_VALID: Word.VALID,
+    EXIT_INVALID: Word.INVALID,
+    EXIT_UNSUPPORTED: Word.UNSUPPORTED,
+    EXIT_INCOMPLETE: Word.INCOMPLETE,
+    EXIT_SELF_CONSISTENT: Word.SELF_CONSISTENT,
+}
+_NOT_RUN: Final = "this command does not run the program again"
+
+
+def verify_stream(
+    stream: BinaryIO,
+    *,
+    file: str = "",
+    trust: TrustFile | None = None,
+    pins: Pins | None = None,
+    with_fragment: bool = False,
+) -> Verdict:
+    """Verifies one artifact at levels 1 to 4.
+
+    `trust` holds the keys you trust, `pins` the protocols that sessions may follow; `file` is
+    a name for messages. The fragment's digest costs some time and is left out by default.
+
+    Raises:
+        Unusable: code `artifact.io`, when the stream cannot be read. What is wrong with the
+            artifact itself is never raised, it is in the verdict.
+    """
+    pipeline = Pipeline(stream, pins=pins, with_fragment=with_fragment)
+    pipeline.run()
+    world = pipeline.world
+    findings = pipeline.findings + _contradictions(world, trust)
+    findings.sort(key=lambda finding: finding.offset)
+    principals = tuple(_principal(principal, trust) for principal in world.principals)
+    exit_code, reason = _conclude(pipeline, findings, principals, trust)
+    whole = not findings and pipeline.fragment is not None
+    header, image = world.header, world.image
+    return Verdict(
+        file=file,
+        exit_code=exit_code,
+        status=_WORDS[exit_code],
+        reason=reason,
+        levels=_levels(pipeline, findings),
+        findings=tuple(findings),
+        findings_cut=pipeline.findings_cut,
+        principals=principals,
+        pins=_pins(pipeline),
+        image=None if header is None else header.image_id.hex(),
+        image_in_file=image is not None,
+        runner=None if header is None else header.runner,
+        anchor_unix_ns=None if header is None else header.anchor_unix_ns,
+        counts=_counts(pipeline),
+        sealing=_sealing(pipeline),
+        fragment=pipeline.fragment.digest() if whole and pipeline.fragment else None,
+        hosting=_hosting(world),
+        outcome_recorded=world.outcome,
+        trust_given=trust is not None,
+    )
+
+
+# --- trust ---------------------------------------------------------------------------------
+
+
+def _contradictions(world: World, trust: TrustFile | None) -> list[Finding]:
+    found = []
+    for principal in world.principals:
+        if _contradicted(principal, trust):
+            assert trust is not None
+            keys = " or ".join(key.hex() for key in trust.keys_named(principal.name))
+            found.append(
+                Finding(
+                    code="trust.contradicted",
+                    message=f"{principal.name} has another key than the trust file says",
+                    offset=principal.offset,
+                    record=principal.record,
+                    role=", ".join(sorted(principal.roles)) or None,
+                    expected=f"key {keys}",
+                    expected_side="trust file",
+                    actual=f"key {principal.key.hex()}",
+                )
+            )
+    return found
+
+
+def _contradicted(principal: Principal, trust: TrustFile | None) -> bool:
+    if trust is None:
+        return False
+    return trust.standing(principal.name, principal.key) is Standing.CONTRADICTED
+
+
+def _principal(principal: Principal, trust: TrustFile | None) -> PrincipalReport:
+    names = trust.lookup(principal.key) if trust is not None else ()
+    contradicted = _contradicted(principal, trust)
+    return PrincipalReport(
+        name=principal.name,
+        key=VerifierKey(principal.name, principal.key).text,
+        trusted_as=names[0] if names and not contradicted else None,
+        contradicted=contradicted,
+        roles=tuple(sorted(principal.roles)),
+    )
+
+
+def _hosting(world: World) -> str:
+    principals = world.principals
+    if len(principals) < 2:
+        return "What the file holds was recorded by one process."
+    runner = world.header.runner if world.header is not None else "unknown"
+    names = ", ".join(principal.name or f"principal {principal.index}" for principal in principals)
+    return (
+        f"{names} were hosted by one process (runner {runner}), "
+        "whose operator could have signed for all of them."
+    )
+
+
+# --- levels --------------------------------------------------------------------------------
+
+
+def _levels(pipeline: Pipeline, findings: list[Finding]) -> tuple[LevelResult, ...]:
+    levels = [_level(pipeline, findings, level) for level in (1, 2, 3, 4)]
+    return (*levels, LevelResult(5, LEVEL_NAMES[4], ran=False, ok=False, why=_NOT_RUN))
+
+
+def _level(pipeline: Pipeline, findings: list[Finding], level: int) -> LevelResult:
+    name = LEVEL_NAMES[level - 1]
+    own = [finding for finding in findings if finding.level == level]
+    if own:
+        more = f" (+{len(own) - 1} more)" if len(own) > 1 else ""
+        why = f"{own[0].code} at byte {own[0].offset}{more}"
+        return LevelResult(level, name, ran=True, ok=False, why=why)
+    unjudged = _unjudged(pipeline.world)
+    if level == 4 and unjudged:
+        ran = any(entry.sessions for entry in pipeline.world.protocols if entry.tables)
+        return LevelResult(level, name, ran=ran, ok=False, why=_no_protocol(unjudged))
+    if pipeline.stopped:
+        why = f"could not go on after record {pipeline.records}"
+        return LevelResult(level, name, ran=pipeline.records > 0, ok=False, why=why)
+    if any(finding.code.startswith("incomplete.") for finding in findings):
+        return LevelResult(level, name, ran=True, ok=True, why="as far as the file goes")
+    return LevelResult(level, name, ran=True, ok=True, why="")
+
+
+def _unjudged(world: World) -> list[ProtocolEntry]:
+    return [entry for entry in world.protocols if entry.sessions and entry.tables is None]
+
+
+def _no_protocol(entries: list[ProtocolEntry]) -> str:
+    names = ", ".join(f"{entry.name} id {entry.id.hex()}" for entry in entries)
+    return f"the file does not hold the protocol {names}; give its script with --protocol"
+
+
+# --- the conclusion ------------------------------------------------------------------------
+
+
+def _conclude(
+    pipeline: Pipeline,
+    findings: list[Finding],
+    principals: tuple[PrincipalReport, ...],
+    trust: TrustFile | None,
+) -> tuple[int, str]:
+    if pipeline.unsupported:
+        return EXIT_UNSUPPORTED, _sentence(findings[0].message)
+    wrong = [finding for finding in findings if not finding.code.startswith("incomplete.")]
+    if wrong:
+        return EXIT_INVALID, _sentence(wrong[0].message)
+    if findings:
+        return EXIT_INCOMPLETE, _sentence(f"{findings[0].message}; what comes before holds")
+    unjudged = _unjudged(pipeline.world)
+    if unjudged:
+        return EXIT_SELF_CONSISTENT, f"Level 4 could not run: {_no_protocol(unjudged)}."
+    if not principals:
+        return EXIT_SELF_CONSISTENT, "Nobody signed anything in this file: it opens no session."
+    if trust is None:
+        return EXIT_SELF_CONSISTENT, (
+            "Levels 1 to 4 hold, but without a trust file nothing says whose keys these are."
+        )
+    strangers = [principal.name for principal in principals if principal.trusted_as is None]
+    if strangers:
+        names = ", ".join(name or "(no name)" for name in strangers)
+        return EXIT_SELF_CONSISTENT, (
+            f"Levels 1 to 4 hold, but {names} {'is' if len(strangers) == 1 else 'are'} "
+            "not in the trust file."
+        )
+    return EXIT_VALID, "Levels 1 to 4 hold, and every acting principal is trusted."
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "."
+
+
+# --- what is in it -------------------------------------------------------------------------
+
+
+def _pins(pipeline: Pipeline) -> tuple[PinReport, ...]:
+    source = pipeline.source
+    return tuple(
+        PinReport(entry.name, entry.id.hex(), source.is_pinned(entry.id), entry.sessions)
+        for entry in pipeline.world.protocols
+        if entry.sessions
+    )
+
+
+def _counts(pipeline: Pipeline) -> Counts:
+    world, tally = pipeline.world, pipeline.world.tally
+    return Counts(
+        bytes=pipeline.bytes,
+        records=pipeline.records,
+        sessions=world.sessions_opened,
+        closed=tally.closed,
+        cancelled=tally.cancelled,
+        faulted=tally.faulted,
+        open=len(world.sessions),
+        messages=tally.messages,
+        received=tally.received,
+        undelivered=tally.undelivered,
+        delegations=tally.delegations,
+        rejects=tally.rejects,
+        coroutines=world.coroutines_spawned,
+        faults=tally.faults,
+        effects=tally.effects,
+        prints=tally.prints,
+        seals=tally.seals,
+        rounds=world.round,
+    )
+
+
+def _sealing(pipeline: Pipeline) -> Sealing:
+    principals = pipeline.world.principals
+    if not principals:
+        return Sealing(records=0, unsealed=pipeline.records, complete=False)
+    first = [p.unsealed_from for p in principals if p.unsealed_from is not None]
+    unsealed = sum(p.frontier.size - p.sealed_size for p in principals)
+    complete = not first and all(p.final_sealed for p in principals)
+    return Sealing(min(first, default=pipeline.records), unsealed, complete)

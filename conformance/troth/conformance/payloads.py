@@ -1,0 +1,79 @@
+"""Checking payloads against declared fields, compiled once per message type.
+
+Most payloads are a few short scalars; those take a short path that says yes or hands over to
+the codec, which alone says no and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import msgpack
+
+from troth.vm.codec import decode_payload
+from troth.vm.limits import RECORD_BYTES_MAX
+from troth.vm.types import EndpointType, Field, Primitive
+from troth.vm.values import INT_MAX, Endpoint
+
+PayloadCheck: TypeAlias = Callable[[bytes], tuple[Endpoint, ...]]
+"""Takes a payload; returns the endpoints in it, in field order, or raises `Malformed`."""
+
+_NONE: Final[tuple[Endpoint, ...]] = ()
+_SHORT_BYTES_MAX: Final = 1024
+_SCALARS: Final[dict[object, type]] = {
+    Primitive.UNIT: type(None),
+    Primitive.INT: int,
+    Primitive.BOOL: bool,
+    Primitive.STR: str,
+    Primitive.BYTES: bytes,
+}
+
+
+def compile_payload(fields: tuple[Field, ...]) -> PayloadCheck:
+    """The check of one message type's payload."""
+    types = tuple(_SCALARS.get(field.type, object) for field in fields)
+    if object in types:
+        return _slow(fields)
+    return _quick(fields, types)
+
+
+def _slow(fields: tuple[Field, ...]) -> PayloadCheck:
+    carries = any(isinstance(field.type, EndpointType) for field in fields)
+
+    def check(payload: bytes) -> tuple[Endpoint, ...]:
+        values = decode_payload(payload, fields, bytes_max=RECORD_BYTES_MAX)
+        if not carries:
+            return _NONE
+        return tuple(value for value in values if isinstance(value, Endpoint))
+
+    return check
+
+
+def _quick(fields: tuple[Field, ...], types: tuple[type, ...]) -> PayloadCheck:
+    unpack = msgpack.unpackb
+    pack = msgpack.Packer(autoreset=True).pack
+    has_int = int in types
+
+    def check(payload: bytes) -> tuple[Endpoint, ...]:
+        if len(payload) <= _SHORT_BYTES_MAX:
+            try:
+                values = unpack(payload, use_list=False)
+            except (ValueError, OverflowError, msgpack.UnpackException):
+                values = None
+            if (
+                type(values) is tuple
+                and tuple(map(type, values)) == types
+                and not (has_int and _too_large(values))
+                and pack(values) == payload
+            ):
+                return _NONE
+        decode_payload(payload, fields, bytes_max=RECORD_BYTES_MAX)
+        return _NONE
+
+    return check
+
+
+def _too_large(values: tuple[object, ...]) -> bool:
+    """Whether there is an integer that msgpack can hold and the language cannot."""
+    return any(type(value) is int and value > INT_MAX for value in values)

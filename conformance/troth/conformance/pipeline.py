@@ -1,0 +1,258 @@
+"""Feeds the records of one artifact through the levels and collects what diverges.
+
+Each kind of record has a chain of handlers, one for each level that looks at it. A level that
+refuses a record raises `Divergence`; the later levels still see the record, unless it was level
+1, which means that nothing after it can be interpreted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import BinaryIO, Final, TypeAlias
+
+from troth.conformance.codes import BY_CODE
+from troth.conformance.consumption import ConsumptionLevel
+from troth.conformance.describe import describe
+from troth.conformance.divergence import Divergence
+from troth.conformance.integrity import Integrity
+from troth.conformance.protocol import ProtocolLevel
+from troth.conformance.protocols import Pins, ProtocolSource
+from troth.conformance.structure import Structure
+from troth.conformance.verdict import Finding
+from troth.conformance.world import World
+from troth.vm.errors import LimitExceeded, Malformed, TrothError
+from troth.vm.fragment import FragmentBuilder
+from troth.vm.lifecycle import LIVE
+from troth.vm.reader import ArtifactReader, RawRecord, UnsupportedVersion
+from troth.vm.record_codec import Items
+from troth.vm.record_events import EventDecoder
+from troth.vm.records import Kind
+
+FINDINGS_MAX: Final = 20
+CONTEXT_RECORDS: Final = 3
+
+Handler: TypeAlias = Callable[[Items], None]
+Chain: TypeAlias = tuple[Handler, ...]
+
+
+class Fragment:
+    """Builds the canonical fragment on the way, as long as nothing has diverged."""
+
+    def __init__(self) -> None:
+        self._decoder = EventDecoder()
+        self._builder = FragmentBuilder()
+
+    def take(self, record: RawRecord) -> None:
+        event = self._decoder.decode(record)
+        if event is not None:
+            self._builder.add(event)
+
+    def digest(self) -> str:
+        return self._builder.digest().hex()
+
+
+class Pipeline:
+    """Verifies one artifact; see the attributes afterwards.
+
+    Attributes:
+        stopped: the file could not be interpreted to its end.
+        unsupported: it has another format version.
+        torn: it ends inside of a record.
+        bytes, records: how much of it was read.
+    """
+
+    def __init__(self, stream: BinaryIO, *, pins: Pins | None, with_fragment: bool) -> None:
+        self.world = World()
+        self.source = ProtocolSource(pins)
+        self.findings: list[Finding] = []
+        self.findings_cut = False
+        self.stopped = False
+        self.unsupported = False
+        self.torn = False
+        self.bytes = 0
+        self.records = 0
+        self.fragment = Fragment() if with_fragment else None
+        self._reader = ArtifactReader(stream)
+        self._recent: deque[RawRecord] = deque(maxlen=CONTEXT_RECORDS)
+        levels: Sequence[Mapping[int, Handler]] = (
+            Structure(self.world, self.source).handlers(),
+            Integrity(self.world, self.source).handlers(),
+            ConsumptionLevel(self.world).handlers(),
+            ProtocolLevel(self.world, self.source).handlers(),
+            {
+                Kind.HEADER: self._begin,
+                Kind.STATUS: self._forget,
+                Kind.END: self._end,
+            },
+        )
+        self._chains: dict[int, Chain] = {
+            kind: tuple(level[kind] for level in levels if kind in level) for kind in Kind
+        }
+        self._table = {int(Kind.HEADER): self._chains[Kind.HEADER]}
+
+    def run(self) -> None:
+        """Reads the file to its end, or to where it cannot be interpreted.
+
+        Raises:
+            Unusable: the file cannot be read.
+        """
+        try:
+            self._follow()
+        except UnsupportedVersion as error:
+            self.unsupported = True
+            self._refused(error)
+        except (Malformed, LimitExceeded) as error:
+            self._refused(error)
+        self.bytes = self._reader.offset
+        if not self.stopped:
+            self._check_complete()
+
+    def _follow(self) -> None:
+        world, recent, fragment = self.world, self._recent, self.fragment
+        for record in self._reader:
+            world.record = record
+            items = record.items
+            chain = self._table.get(items[0])
+            if chain is None:
+                self._misplaced(record)
+                return
+            try:
+                for handler in chain:
+                    handler(items)
+            except Divergence as divergence:
+                # `handler` is the one that raised; the levels after it still have their say.
+                if not self._diverged(divergence, chain[chain.index(handler) + 1 :], items):
+                    return
+                fragment = None
+            if fragment is not None:
+                fragment.take(record)
+            recent.append(record)
+            self.records += 1
+
+    # --- the file as a whole ---
+
+    def _begin(self, items: Items) -> None:  # noqa: ARG002 - a handler
+        """After the header, everything but another header may come."""
+        self._table = {int(kind): chain for kind, chain in self._chains.items() if kind}
+
+    def _end(self, items: Items) -> None:  # noqa: ARG002 - a handler
+        """After the end, only the final seals may come."""
+        self._table = {int(Kind.SEAL): self._chains[Kind.SEAL]}
+
+    def _forget(self, items: Items) -> None:  # noqa: ARG002 - a handler
+        """An ended session leaves nothing behind."""
+        session = self.world.session
+        assert session is not None
+        if session.status not in LIVE:
+            del self.world.sessions[session.index]
+            del self.world.sessions_by_id[session.id]
+
+    def _misplaced(self, record: RawRecord) -> None:
+        kind = Kind(record.items[0]).name
+        ended = self.world.ended
+        self._add(
+            Finding(
+                code="structure.surplus" if ended else "structure.order",
+                message=f"a {kind} record cannot stand here",
+                offset=record.offset,
+                record=record.index,
+                expected="nothing but the final seals" if ended else "a HEADER record",
+                expected_side="format",
+                actual=f"a {kind} record",
+                context=self._context(),
+            )
+        )
+        self.stopped = True
+
+    def _check_complete(self) -> None:
+        world = self.world
+        torn = self._reader.torn
+        code, message, expected = "", "", ""
+        if torn is not None:
+            self.torn = True
+            code, message = "incomplete.torn", f"the file stops early: {torn.reason}"
+            expected = "a whole record"
+        elif not world.ended:
+            code, message = "incomplete.end", "the file has no end record"
+            expected = "an END record"
+        elif world.final_seals < len(world.principals):
+            name = world.principals[world.final_seals].name
+            code, message = "incomplete.seals", f"the final seal of {name} is missing"
+            expected = f"{len(world.principals)} final seals"
+        if code:
+            self._add(
+                Finding(
+                    code=code,
+                    message=message,
+                    offset=self._reader.offset,
+                    record=self.records,
+                    expected=expected,
+                    expected_side="format",
+                    actual="the end of the file",
+                    context=self._context(),
+                )
+            )
+
+    # --- findings ---
+
+    def _refused(self, error: TrothError) -> None:
+        """The reader refuses the bytes."""
+        self.stopped = True
+        place = error.place
+        self._add(
+            Finding(
+                code=error.code if error.code in BY_CODE else "artifact.record",
+                message=error.message,
+                offset=self._reader.offset if place.offset is None else place.offset,
+                record=self.records if place.record is None else place.record,
+                expected=error.expected,
+                expected_side="format",
+                actual=error.actual,
+                context=self._context(),
+            )
+        )
+
+    def _diverged(self, divergence: Divergence, rest: Chain, items: Items) -> bool:
+        """Files the finding and lets the later levels go on; False when nothing can."""
+        self._file(divergence)
+        if BY_CODE[divergence.code].level == 1:
+            self.stopped = True
+            return False
+        for number, handler in enumerate(rest):
+            try:
+                handler(items)
+            except Divergence as another:
+                return self._diverged(another, rest[number + 1 :], items)
+        return not self.findings_cut
+
+    def _file(self, divergence: Divergence) -> None:
+        record = self.world.record
+        session, edge = divergence.session, divergence.edge
+        self._add(
+            Finding(
+                code=divergence.code,
+                message=divergence.message,
+                offset=record.offset,
+                record=record.index,
+                session=None if session is None else session.name,
+                edge=None if edge is None else str(edge),
+                role=divergence.role,
+                position=divergence.position,
+                expected=divergence.expected,
+                expected_side=divergence.expected_side,
+                actual=divergence.actual,
+                actual_side=divergence.actual_side,
+                context=self._context(),
+            )
+        )
+
+    def _add(self, finding: Finding) -> None:
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(finding)
+        else:
+            self.findings_cut = True
+            self.stopped = True
+
+    def _context(self) -> tuple[str, ...]:
+        return tuple(describe(record, self.world) for record in self._recent)

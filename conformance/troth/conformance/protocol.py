@@ -1,0 +1,252 @@
+"""Level 4: does every endpoint's trace follow its local type?
+
+A session whose trace has diverged is not followed any further (`session.skip`), so that one
+error does not cause the next. Delegation and the end of sessions have modules of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from troth.conformance.closing import Closing
+from troth.conformance.delegation import Delegations
+from troth.conformance.divergence import Divergence
+from troth.conformance.protocols import ProtocolSource
+from troth.conformance.tables import Step, describe_state
+from troth.conformance.world import Edge, Session, World
+from troth.vm.codec import decode_payload
+from troth.vm.errors import TrothError
+from troth.vm.record_codec import Items
+from troth.vm.records import Kind
+from troth.vm.types import Field
+from troth.vm.values import Endpoint
+
+Handler: TypeAlias = Callable[[Items], None]
+
+TYPE = "local type"
+
+
+class ProtocolLevel:
+    """The checks of level 4 on what is said; see `closing` and `delegation` for the rest."""
+
+    def __init__(self, world: World, source: ProtocolSource) -> None:
+        self.world = world
+        self.source = source
+        self.delegations = Delegations(world)
+        self.closing = Closing(world)
+
+    def handlers(self) -> Mapping[int, Handler]:
+        closing = self.closing
+        return {
+            Kind.OPEN: self.open,
+            Kind.SEND: self.send,
+            Kind.RECEIVE: self.receive,
+            Kind.DELEGATE: self.delegations.delegate,
+            Kind.NOTICE: closing.notice,
+            Kind.RECEIPT: closing.receipt,
+            Kind.STATUS: closing.status,
+            Kind.UNDELIVERED: closing.undelivered,
+            Kind.REJECT: closing.reject,
+            Kind.CANCEL: closing.cancel,
+            Kind.INVOKE: self.invoke,
+            Kind.COMPLETE: self.complete,
+            Kind.END: self.end,
+        }
+
+    def open(self, items: Items) -> None:  # noqa: ARG002 - level 1 has read the record
+        session = self.world.session
+        assert session is not None
+        protocol = session.protocol
+        pins = self.source.pins
+        if pins is not None and not self.source.is_pinned(protocol.id):
+            session.skip = True
+            raise Divergence(
+                "protocol.pinned",
+                f"the session follows {protocol.name}, which is not a protocol you pinned",
+                expected=pins.describe() or "no protocol at all",
+                expected_side="pinned by you",
+                actual=f"{protocol.name} {protocol.id.hex()}",
+                session=session,
+            )
+        if protocol.tables is None:
+            return
+        recorded = tuple((e.config.sender, e.config.receiver) for e in session.edges.values())
+        if recorded != protocol.tables.edges:
+            session.skip = True
+            raise Divergence(
+                "protocol.turn",
+                "the session does not have the edges of its protocol",
+                expected=_edges(protocol.tables.edges),
+                expected_side="protocol",
+                actual=_edges(recorded),
+                session=session,
+            )
+
+    def send(self, items: Items) -> None:
+        world = self.world
+        session = world.session
+        assert session is not None
+        if session.skip:
+            if world.handed:
+                world.handed.clear()
+            return
+        sender = items[2]
+        states = session.states
+        step = session.sends[sender][states[sender]].get(items[5])
+        if step is None or step.peer != items[3] or step.kind != items[4]:
+            raise self._out_of_turn("send", items[4])
+        if session.in_transit and sender in session.in_transit:
+            raise self.delegations.in_transit(session, sender)
+        payload = items[9]
+        if payload is not None:
+            endpoints = self._payload(step, payload)
+            if endpoints or world.handed:
+                self.delegations.carry(step, endpoints, hidden=False)
+        elif step.carried or world.handed:
+            self.delegations.carry(step, (), hidden=True)
+        states[sender] = step.next
+
+    def _payload(self, step: Step, payload: bytes) -> tuple[Endpoint, ...]:
+        limit = self.world.limits.message_bytes_max
+        try:
+            if len(payload) <= limit:
+                return step.check(payload)
+            error_expected, error_actual = f"at most {limit} bytes", f"{len(payload)} bytes"
+        except TrothError as error:
+            error_expected = error.expected or error.message
+            error_actual = error.actual or "other bytes"
+        edge = self._diverged_edge()
+        raise Divergence(
+            "protocol.payload",
+            "the payload is not of the type that the protocol declares",
+            expected=error_expected,
+            expected_side=TYPE,
+            actual=error_actual,
+            edge=edge,
+            role=edge.config.sender,
+            position=self._position(edge.session, edge.sender),
+        )
+
+    def receive(self, items: Items) -> None:
+        world = self.world
+        session = world.session
+        assert session is not None
+        message = world.message
+        if session.skip or message is None:
+            return
+        receiver = items[2]
+        states = session.states
+        step = session.receives[receiver][states[receiver]].get(message[2])
+        if step is None or step.peer != items[3]:
+            raise self._out_of_turn("receive", None)
+        if session.in_transit and receiver in session.in_transit:
+            raise self.delegations.in_transit(session, receiver)
+        edge = world.edge
+        assert edge is not None
+        if edge.carried:
+            self.delegations.arrive(edge, message[1])
+        states[receiver] = step.next
+
+    def _out_of_turn(self, verb: str, kind: int | None) -> Divergence:
+        """Finds out which of the ways to break a local type this was."""
+        edge = self._diverged_edge()
+        session = edge.session
+        sends = verb == "send"
+        role, peer = (edge.sender, edge.receiver) if sends else (edge.receiver, edge.sender)
+        table = session.sends if sends else session.receives
+        here = table[role][session.states[role]]
+        roles, number = session.protocol.roles, self._label()
+        label = session.protocol.labels[number]
+        step = here.get(number)
+        if step is not None and step.peer == peer:
+            wanted = "selection" if step.kind else "message"
+            code, message = "protocol.kind", "the message is recorded as another kind of step"
+            expected, actual = f"a {wanted}", "a selection" if kind else "a message"
+        elif any(other.peer == peer for other in here.values()):
+            code, message = "protocol.label", f"the label {label} is not possible here"
+            labels = sorted(session.protocol.labels[i] for i in here)
+            expected, actual = f"{verb} one of {', '.join(labels)}", f"{verb} {label}"
+        else:
+            code, message = "protocol.turn", f"{roles[role]} cannot {verb} anything here"
+            expected = self._position(session, role, marked=False).split("\n")[0]
+            actual = f"{verb} {label}, {edge}"
+        return Divergence(
+            code,
+            message,
+            expected=expected,
+            expected_side=TYPE,
+            actual=actual,
+            edge=edge,
+            role=roles[role],
+            position=self._position(session, role),
+        )
+
+    def _diverged_edge(self) -> Edge:
+        edge = self.world.edge
+        assert edge is not None
+        edge.session.skip = True
+        return edge
+
+    def _label(self) -> int:
+        """The label index of the message at hand."""
+        items = self.world.record.items
+        if items[0] == Kind.SEND:
+            return int(items[5])
+        assert self.world.message is not None
+        return self.world.message.label
+
+    def _position(self, session: Session, role: int, *, marked: bool = True) -> str:
+        tables = session.protocol.tables
+        assert tables is not None
+        label = session.protocol.labels[self._label()] if marked else None
+        return describe_state(tables, role, session.states[role], marked=label)
+
+    # --- effects ---
+
+    def invoke(self, items: Items) -> None:
+        image = self.world.image
+        if image is not None:
+            assert self.world.effect is not None
+            effect = image.image.effects[self.world.effect]
+            _check_values(f"the arguments of {effect.name}", items[4], effect.parameters)
+
+    def complete(self, items: Items) -> None:
+        _, _, failed, result, _ = items
+        image = self.world.image
+        if failed:
+            try:
+                result.decode()
+            except UnicodeDecodeError:
+                raise Divergence(
+                    "protocol.value",
+                    "the failure of an effect is not text",
+                    expected="UTF-8",
+                    expected_side="format",
+                    actual="other bytes",
+                ) from None
+        elif image is not None:
+            assert self.world.effect is not None
+            effect = image.image.effects[self.world.effect]
+            _check_values(f"the result of {effect.name}", result, (Field("result", effect.result),))
+
+    def end(self, items: Items) -> None:  # noqa: ARG002 - the end is judged as a whole
+        self.delegations.end()
+        self.closing.end()
+
+
+def _check_values(what: str, data: bytes, fields: tuple[Field, ...]) -> None:
+    try:
+        decode_payload(data, fields)
+    except TrothError as error:
+        raise Divergence(
+            "protocol.value",
+            f"{what} are not of the types that the image declares",
+            expected=error.expected or error.message,
+            expected_side="image",
+            actual=error.actual or "other bytes",
+        ) from error
+
+
+def _edges(pairs: tuple[tuple[str, str], ...]) -> str:
+    return ", ".join(f"{sender} -> {receiver}" for sender, receiver in pairs) or "no edge"

@@ -1,0 +1,131 @@
+"""The verdict as prose. Every piece of text from the file is escaped here, and only here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from troth.conformance.codes import EXIT_INCOMPLETE, EXIT_VALID
+from troth.conformance.escape import escape
+from troth.conformance.verdict import Finding, LevelResult, PrincipalReport, Verdict
+
+_LABEL_WIDTH: Final = 11
+
+
+def to_prose(verdict: Verdict) -> str:
+    """Several lines for people; the first is the verdict, then the first divergence."""
+    lines = [f"{escape(verdict.file)}: {verdict.status.value} (exit {verdict.exit_code})"]
+    lines.append(f"  {verdict.reason}")
+    if verdict.findings:
+        lines += ["", *_finding(verdict.findings[0], "first finding")]
+        for number, finding in enumerate(verdict.findings[1:], start=2):
+            lines += ["", *_finding(finding, f"finding {number}")]
+        if verdict.findings_cut:
+            lines += ["", "More findings than these were not collected."]
+    lines += ["", "levels"]
+    lines += [_level(level) for level in verdict.levels]
+    lines += ["", *_principals(verdict), "", *_facts(verdict)]
+    if verdict.exit_code == EXIT_VALID:
+        lines += ["", *_LIMITS_OF_A_VERDICT]
+    return "\n".join(lines)
+
+
+_LIMITS_OF_A_VERDICT: Final = (
+    "What this does not say: that the recorder left out no session, that the values are true,",
+    "or when it happened other than by the recorder's own word.",
+)
+
+
+def _finding(finding: Finding, title: str) -> list[str]:
+    lines = [f"{title}: {finding.code} ({finding.category.value}, level {finding.level})"]
+    lines.append(f"  {_text(finding.message)}")
+    lines += _row("where", _where(finding))
+    if finding.expected is not None:
+        lines += _row("expected", f"{_text(finding.expected)}  [{finding.expected_side}]")
+    if finding.actual is not None:
+        lines += _row("found", f"{_text(finding.actual)}  [{finding.actual_side}]")
+    if finding.position is not None:
+        first, *rest = finding.position.split("\n")
+        lines += _row("position", _text(first))
+        lines += [f"  {'':{_LABEL_WIDTH}}{_text(line)}" for line in rest]
+    for number, line in enumerate(finding.context):
+        lines += _row("before" if number == 0 else "", _text(line))
+    lines += _row("advice", finding.advice)
+    lines += _row("more", finding.docs)
+    return lines
+
+
+def _where(finding: Finding) -> str:
+    parts = [f"byte {finding.offset}"]
+    if finding.record is not None:
+        parts.append(f"record {finding.record}")
+    for name in ("session", "edge", "role"):
+        value: str | None = getattr(finding, name)
+        if value is not None:
+            parts.append(f"{name} {_text(value)}")
+    return ", ".join(parts)
+
+
+def _row(label: str, text: str) -> list[str]:
+    return [f"  {label:{_LABEL_WIDTH}}{text}"]
+
+
+def _text(text: str) -> str:
+    return escape(text, characters_max=600)
+
+
+def _level(level: LevelResult) -> str:
+    mark = "ok" if level.ok else ("failed" if level.ran else "not run")
+    why = f": {_text(level.why)}" if level.why else ""
+    return f"  {level.level} {level.name:12} {mark}{why}"
+
+
+def _principals(verdict: Verdict) -> list[str]:
+    if not verdict.principals:
+        return ["principals: none"]
+    lines = ["principals"]
+    for principal in verdict.principals:
+        roles = ", ".join(principal.roles) or "no role"
+        lines.append(f"  {_text(principal.name) or '(no name)'}: {_trusted(principal, verdict)}")
+        lines.append(f"    signed for {_text(roles)}")
+        lines.append(f"    key {_text(principal.key)}")
+    return [*lines, f"  {_text(verdict.hosting)}"]
+
+
+def _trusted(principal: PrincipalReport, verdict: Verdict) -> str:
+    if principal.contradicted:
+        return "CONTRADICTED, the trust file has another key for this name"
+    if principal.trusted_as is not None:
+        return f"trusted as {_text(principal.trusted_as)}"
+    return "not in the trust file" if verdict.trust_given else "not trusted, no trust file given"
+
+
+def _facts(verdict: Verdict) -> list[str]:
+    counts = verdict.counts
+    lines = []
+    for pin in verdict.pins:
+        by = "by the protocol you pinned," if pin.pinned else "by the file's own protocol"
+        lines.append(f"sessions judged {by} {_text(pin.protocol)} id {pin.id}: {pin.sessions}")
+    if verdict.image is not None:
+        where = "in the file" if verdict.image_in_file else "not in the file"
+        lines.append(f"image {verdict.image} ({where})")
+    lines.append(
+        f"{counts.sessions} sessions ({counts.closed} closed, {counts.cancelled} cancelled, "
+        f"{counts.faulted} faulted, {counts.open} open), {counts.messages} messages sent, "
+        f"{counts.received} received, {counts.undelivered} undelivered"
+    )
+    lines.append(_sealing(verdict))
+    if verdict.outcome_recorded is not None:
+        lines.append(f"the run's outcome, as recorded: {_text(verdict.outcome_recorded)}")
+    if verdict.fragment is not None:
+        lines.append(f"fragment {verdict.fragment}")
+    return lines
+
+
+def _sealing(verdict: Verdict) -> str:
+    sealing = verdict.sealing
+    if sealing.complete:
+        return f"sealed to the end: {verdict.counts.records} records, {verdict.counts.bytes} bytes"
+    tail = f"{sealing.unsealed} records are not covered by any seal"
+    if verdict.exit_code == EXIT_INCOMPLETE:
+        return f"sealed up to record {sealing.records} (exclusive); {tail}"
+    return f"seals were followed up to record {sealing.records} (exclusive); {tail}"

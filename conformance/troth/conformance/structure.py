@@ -1,0 +1,327 @@
+"""Level 1: is this a well-formed artifact?
+
+The reader has checked every record's bytes and shape. Here every reference is resolved to what
+earlier records introduced, every id is derived again, and the order of records, rounds and
+lives holds. A record that fails here cannot be interpreted, so verification stops there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+from troth.conformance.divergence import Divergence
+from troth.conformance.protocols import ProtocolSource
+from troth.conformance.refusals import (
+    FORMAT,
+    backwards,
+    no_edge,
+    no_reference,
+    out_of_order,
+    over_limit,
+    wrong_id,
+)
+from troth.conformance.structure_head import Introductions
+from troth.conformance.world import ROLES_STRIDE, Coroutine, Principal, Session, World
+from troth.vm import statements
+from troth.vm.events import Status
+from troth.vm.lifecycle import TRANSITIONS
+from troth.vm.record_codec import Items
+from troth.vm.records import Kind
+
+Handler: TypeAlias = Callable[[Items], None]
+
+_LIFE: Final = frozenset(
+    (source, target) for (source, _), (target, _) in TRANSITIONS.items() if source != target
+)
+
+
+class Structure:
+    """The checks of level 1, one method a kind."""
+
+    def __init__(self, world: World, source: ProtocolSource) -> None:
+        self.world = world
+        self._introductions = Introductions(world, source, self._coroutine)
+        self._input_round = 0
+        self._last_seal: tuple[int, int] = (-1, -1)
+
+    def handlers(self) -> Mapping[int, Handler]:
+        introductions = self._introductions
+        return {
+            Kind.HEADER: introductions.header,
+            Kind.IMAGE: introductions.image,
+            Kind.PRINCIPAL: introductions.principal,
+            Kind.PROTOCOL: introductions.protocol,
+            Kind.OPEN: introductions.open,
+            Kind.SEND: self.send,
+            Kind.RECEIVE: self.receive,
+            Kind.DELEGATE: self.delegate,
+            Kind.NOTICE: self.notice,
+            Kind.RECEIPT: self.receive,
+            Kind.STATUS: self.status,
+            Kind.UNDELIVERED: self.edge_of_sender,
+            Kind.REJECT: self.edge_of_sender,
+            Kind.CANCEL: self.cancel,
+            Kind.FAULT: self.fault,
+            Kind.SPAWN: self.spawn,
+            Kind.TRANSFER: self.transfer,
+            Kind.HALT: self.halt,
+            Kind.PRINT: self.print,
+            Kind.INVOKE: self.invoke,
+            Kind.COMPLETE: self.complete,
+            Kind.TIME: self.time,
+            Kind.END: self.end,
+            Kind.SEAL: self.seal,
+        }
+
+    # --- sessions ---
+
+    def send(self, items: Items) -> None:
+        world = self.world
+        session = world.sessions.get(items[1])
+        if session is None:
+            raise self._no_session(items[1])
+        edge = session.edges.get(items[2] * ROLES_STRIDE + items[3])
+        if edge is None:
+            raise no_edge(session, items[2], items[3])
+        if items[5] >= len(session.protocol.labels):
+            raise no_reference("there is no such label", "a label of the protocol", items[5])
+        world.session = session
+        world.edge = edge
+
+    def receive(self, items: Items) -> None:
+        """For records that say session, receiver, sender."""
+        world = self.world
+        session = world.sessions.get(items[1])
+        if session is None:
+            raise self._no_session(items[1])
+        edge = session.edges.get(items[3] * ROLES_STRIDE + items[2])
+        if edge is None:
+            raise no_edge(session, items[3], items[2])
+        world.session = session
+        world.edge = edge
+
+    def edge_of_sender(self, items: Items) -> None:
+        """For records that say session, sender, receiver."""
+        session = self._session(items[1])
+        edge = session.edges.get(items[2] * ROLES_STRIDE + items[3])
+        if edge is None:
+            raise no_edge(session, items[2], items[3])
+        self.world.edge = edge
+
+    def delegate(self, items: Items) -> None:
+        self._role(items[1], items[2])
+        self._principal(items[3])
+
+    def notice(self, items: Items) -> None:
+        session = self._role(items[1], items[2])
+        for receiver, _, _ in items[3]:
+            if items[2] * ROLES_STRIDE + receiver not in session.edges:
+                raise no_edge(session, items[2], receiver)
+
+    def status(self, items: Items) -> None:
+        session = self._session(items[1])
+        target = Status(items[2])
+        if (session.status, target) not in _LIFE:
+            raise Divergence(
+                "structure.lifecycle",
+                "the session cannot go there from where it is",
+                expected=_after(session.status),
+                expected_side="lifecycle table",
+                actual=target.name.lower(),
+                session=session,
+            )
+        session.status = target
+
+    def cancel(self, items: Items) -> None:
+        if items[2] is None:
+            self._session(items[1])
+        else:
+            self._role(items[1], items[2])
+
+    # --- coroutines ---
+
+    def spawn(self, items: Items) -> None:
+        world = self.world
+        assert world.header is not None
+        _, parent_index, program, identity = items
+        if (parent_index is None) != (world.coroutines_spawned == 0):
+            raise no_reference("only the first coroutine has no parent", "a parent", parent_index)
+        if world.image is not None and program >= len(world.image.image.programs):
+            raise no_reference("there is no such program", "a program of the image", program)
+        if parent_index is None:
+            expected = statements.coroutine_id(world.header.seed, b"", 0)
+            if program != world.header.entry:
+                entry = f"program {world.header.entry}"
+                raise no_reference("the run starts elsewhere", entry, f"program {program}")
+        else:
+            parent = self._coroutine(parent_index)
+            expected = statements.coroutine_id(world.header.seed, parent.id, parent.children)
+            parent.children += 1
+        if identity != expected:
+            raise wrong_id("coroutine id", expected, identity)
+        index = world.coroutines_spawned
+        world.coroutines_spawned += 1
+        world.coroutines[index] = Coroutine(index, identity, program)
+        if len(world.coroutines) > world.limits.coroutines_max:
+            raise over_limit("coroutines", "coroutines_max", world.limits.coroutines_max)
+
+    def halt(self, items: Items) -> None:
+        del self.world.coroutines[self._coroutine(items[1]).index]
+
+    def fault(self, items: Items) -> None:
+        world = self.world
+        _, index, code, _, program, pc, session, role = items
+        coroutine = self._coroutine(index)
+        if session is not None:
+            # A coroutine may fault over a session that has ended; its roles are forgotten then.
+            if session in world.sessions:
+                self._role(session, role)
+            elif session >= world.sessions_opened:
+                raise self._no_session(session)
+        if world.image is not None:
+            running = world.image.image.programs[coroutine.program]
+            if program != running.name or pc > len(running.code):
+                raise no_reference(
+                    "the fault is elsewhere than its coroutine",
+                    f"program {running.name}, at most instruction {len(running.code)}",
+                    f"program {program}, instruction {pc}",
+                )
+        del world.coroutines[coroutine.index]
+        world.last_fault = code
+        world.tally.faults += 1
+
+    def print(self, items: Items) -> None:
+        self._coroutine(items[1])
+        self.world.tally.prints += 1
+
+    def transfer(self, items: Items) -> None:
+        self._role(items[1], items[2])
+        self._coroutine(items[3])
+        self._coroutine(items[4])
+
+    def invoke(self, items: Items) -> None:
+        world = self.world
+        _, index, effect, identity, _ = items
+        coroutine = self._coroutine(index)
+        if world.image is not None and effect >= len(world.image.image.effects):
+            raise no_reference("there is no such effect", "an effect of the image", effect)
+        expected = statements.effect_id(coroutine.id, coroutine.effects)
+        if identity != expected:
+            raise wrong_id("effect id", expected, identity)
+        coroutine.effects += 1
+        world.effects[identity] = effect
+        world.effect = effect
+        world.tally.effects += 1
+
+    # --- inputs and the end ---
+
+    def complete(self, items: Items) -> None:
+        effect = self.world.effects.pop(items[1], None)
+        if effect is None:
+            raise no_reference("nobody waits for this effect", "one asked for", items[1].hex())
+        self.world.effect = effect
+        self._input(items[4])
+
+    def time(self, items: Items) -> None:
+        _, now_ns, round_number = items
+        if now_ns < self.world.now_ns:
+            raise backwards("time", self.world.now_ns, now_ns)
+        self.world.now_ns = now_ns
+        self._input(round_number)
+
+    def _input(self, round_number: int) -> None:
+        if round_number < self._input_round:
+            raise backwards("the round", self._input_round, round_number)
+        self._input_round = round_number
+
+    def end(self, items: Items) -> None:
+        world = self.world
+        _, rounds, records, outcome = items
+        if records != world.record.index:
+            raise Divergence(
+                "structure.count",
+                "the end record counts other records than there are before it",
+                expected=str(world.record.index),
+                actual=str(records),
+            )
+        if rounds < max(self._input_round, world.round):
+            raise backwards("the round", max(self._input_round, world.round), rounds)
+        alive = len(world.sessions) + len(world.coroutines)
+        if outcome == OUTCOME_OK and alive:
+            raise Divergence(
+                "structure.count",
+                "the end record says that the run went well, but it did not end",
+                expected="no live session and no live coroutine",
+                expected_side=FORMAT,
+                actual=f"{len(world.sessions)} sessions, {len(world.coroutines)} coroutines",
+                actual_side="recomputed",
+            )
+        world.round = rounds
+        world.outcome = outcome
+        world.ended = True
+
+    def seal(self, items: Items) -> None:
+        world = self.world
+        _, index, _, _, _, round_number, _, _, _ = items
+        principal = self._principal(index)
+        if round_number < world.round:
+            raise backwards("the round", world.round, round_number)
+        world.round = round_number
+        record = world.record.index
+        previous_record, previous_index = self._last_seal
+        if world.ended:
+            if index != world.final_seals:
+                expected = f"the seal of principal {world.final_seals}"
+                raise out_of_order("a final seal", expected, f"that of principal {index}")
+            world.final_seals += 1
+            principal.final_sealed = True
+        elif previous_record == record - 1 and index <= previous_index:
+            # Seals are no leaves: only this rule notices two that change places.
+            expected = f"one of a principal after {previous_index}"
+            raise out_of_order("a seal", expected, f"that of principal {index}")
+        self._last_seal = (record, index)
+        world.tally.seals += 1
+
+    # --- references ---
+
+    def _session(self, number: int) -> Session:
+        session = self.world.sessions.get(number)
+        if session is None:
+            raise self._no_session(number)
+        self.world.session = session
+        return session
+
+    def _no_session(self, number: int) -> Divergence:
+        opened = self.world.sessions_opened
+        what = "the session has ended" if number < opened else "there is no such session"
+        return no_reference(what, f"a live session, {opened} were opened", f"session {number}")
+
+    def _role(self, number: int, role: int) -> Session:
+        session = self._session(number)
+        if role >= len(session.signers):
+            raise no_reference("there is no such role", "a role of the protocol", f"role {role}")
+        return session
+
+    def _principal(self, index: int) -> Principal:
+        if index >= len(self.world.principals):
+            raise no_reference(
+                "there is no such principal", "a principal of the file", f"principal {index}"
+            )
+        return self.world.principals[index]
+
+    def _coroutine(self, index: int) -> Coroutine:
+        coroutine = self.world.coroutines.get(index)
+        if coroutine is None:
+            known = index < self.world.coroutines_spawned
+            what = "the coroutine has ended" if known else "there is no such coroutine"
+            raise no_reference(what, "a live coroutine", f"coroutine {index}")
+        return coroutine
+
+
+OUTCOME_OK: Final = "ok"
+"""The END record's word for a run whose coroutines all halted and whose sessions all closed."""
+
+
+def _after(status: Status) -> str:
+    return " or ".join(target.name.lower() for source, target in sorted(_LIFE) if source == status)

@@ -1,0 +1,182 @@
+"""Level 1, what introduces things: header, image, principals, protocols, sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Final
+
+from troth.conformance.divergence import Divergence
+from troth.conformance.protocols import ProtocolSource
+from troth.conformance.refusals import (
+    duplicate,
+    no_reference,
+    out_of_order,
+    over_limit,
+    wrong_id,
+    wrong_setting,
+)
+from troth.conformance.world import (
+    ROLES_STRIDE,
+    Coroutine,
+    Edge,
+    Header,
+    Principal,
+    ProtocolEntry,
+    Session,
+    World,
+)
+from troth.vm import statements
+from troth.vm.errors import TrothError
+from troth.vm.events import EdgeConfig
+from troth.vm.image_codec import decode_image, image_id
+from troth.vm.instructions import BufferMode, Policy, Seal
+from troth.vm.limits import Limits
+from troth.vm.loaded import LoadedImage
+from troth.vm.loader import load
+from troth.vm.record_codec import Items
+
+_LIMIT_NAMES: Final = tuple(field.name for field in fields(Limits))
+
+
+class Introductions:
+    """What the head of the file, and the opens in its body, add to the world."""
+
+    def __init__(
+        self, world: World, source: ProtocolSource, coroutine: Callable[[int], Coroutine]
+    ) -> None:
+        self.world = world
+        self.source = source
+        self._coroutine = coroutine
+        self._keys: set[bytes] = set()
+        self._protocols: set[tuple[bytes, str]] = set()
+
+    def header(self, items: Items) -> None:
+        world = self.world
+        header = Header(*items[1:])
+        if len(header.limits) != len(_LIMIT_NAMES):
+            raise wrong_setting("limits", f"{len(_LIMIT_NAMES)} limits", len(header.limits))
+        world.header = header
+        world.limits = Limits(**dict(zip(_LIMIT_NAMES, header.limits, strict=True)))
+        world.header_bytes = world.record.data
+
+    def image(self, items: Items) -> None:
+        world = self.world
+        assert world.header is not None
+        if world.record.index != 1:
+            raise out_of_order("the image", "right after the header", world.record.index)
+        found = image_id(items[1])
+        if found != world.header.image_id:
+            raise Divergence(
+                "structure.image",
+                "the image is not the one that the header names",
+                expected=world.header.image_id.hex(),
+                expected_side="recorded in the header",
+                actual=found.hex(),
+                actual_side="recomputed from the image",
+            )
+        world.image = _load_image(items[1], world.limits)
+        self.source.add_image(world.image)
+        if world.header.entry >= max(1, len(world.image.image.programs)):
+            raise no_reference("the run's entry is no program", "a program", world.header.entry)
+
+    def principal(self, items: Items) -> None:
+        _, name, key = items
+        if key in self._keys:
+            raise duplicate("principal", key.hex())
+        self._keys.add(key)
+        principals = self.world.principals
+        principals.append(Principal(len(principals), name, key, self.world.record))
+
+    def protocol(self, items: Items) -> None:
+        _, identity, name, roles, labels = items
+        if (identity, name) in self._protocols:
+            raise duplicate("protocol", name)
+        self._protocols.add((identity, name))
+        if not 0 < len(set(roles)) == len(roles) < ROLES_STRIDE:
+            raise wrong_setting("the role list", "distinct role names", ", ".join(roles))
+        if list(labels) != sorted(set(labels)):
+            raise wrong_setting("the label list", "sorted, distinct labels", ", ".join(labels))
+        entry = ProtocolEntry(len(self.world.protocols), identity, name, roles, labels)
+        entry.tables = self.source.tables(identity)
+        self.world.protocols.append(entry)
+
+    def open(self, items: Items) -> None:
+        world = self.world
+        opener = self._coroutine(items[8])
+        session = self._session(items, opener)
+        opener.sessions += 1
+        world.sessions[session.index] = session
+        world.sessions_by_id[session.id] = session
+        world.sessions_opened += 1
+        world.session = session
+        if len(world.sessions) > world.limits.sessions_max:
+            raise over_limit("sessions", "sessions_max", world.limits.sessions_max)
+
+    def _session(self, items: Items, opener: Coroutine) -> Session:
+        world = self.world
+        assert world.header is not None
+        _, identity, number, principals, rows, seal, linger_ns, nonce, _ = items
+        if number >= len(world.protocols):
+            raise no_reference("there is no such protocol", "a protocol of the file", number)
+        protocol = world.protocols[number]
+        if len(principals) != len(protocol.roles):
+            raise wrong_setting("the principals", f"{len(protocol.roles)} of them", len(principals))
+        if max(principals) >= len(world.principals):
+            raise no_reference("there is no such principal", "a principal", max(principals))
+        if len(protocol.roles) > world.limits.roles_max:
+            raise over_limit("roles", "roles_max", world.limits.roles_max)
+        if seal != Seal.MESSAGE:
+            raise wrong_setting("the session's seal", Seal.MESSAGE.value, seal)
+        expected = statements.session_nonce(world.header.seed, opener.id, opener.sessions)
+        if nonce != expected:
+            raise wrong_id("session nonce", expected, nonce)
+        if identity in world.sessions_by_id:
+            raise duplicate("session", identity.hex())
+        signers = [world.principals[index] for index in principals]
+        session = Session(world.sessions_opened, identity, protocol, signers, linger_ns)
+        self._add_edges(session, rows)
+        protocol.sessions += 1
+        return session
+
+    def _add_edges(self, session: Session, rows: tuple[Items, ...]) -> None:
+        roles = session.protocol.roles
+        before: tuple[str, str] | None = None
+        for sender, receiver, *settings in rows:
+            if max(sender, receiver) >= len(roles):
+                raise no_reference("there is no such role", "a role", max(sender, receiver))
+            names = (roles[sender], roles[receiver])
+            if sender == receiver or (before is not None and names <= before):
+                raise wrong_setting("the edges", "edges sorted by the names of roles", names)
+            before = names
+            config = EdgeConfig(*names, *settings)
+            self._check_edge(config)
+            session.edges[sender * ROLES_STRIDE + receiver] = Edge(
+                session, config, sender, receiver
+            )
+
+    def _check_edge(self, config: EdgeConfig) -> None:
+        edge = f"edge {config.sender} -> {config.receiver}: "
+        if config.buffer != BufferMode.FIFO:
+            raise wrong_setting(edge + "buffer", BufferMode.FIFO.value, config.buffer)
+        if config.policy == Policy.DROP:
+            raise wrong_setting(edge + "policy", "block, error or resize", config.policy)
+        highest = self.world.limits.buffer_capacity_max
+        if not 1 <= config.capacity <= config.resize_max <= highest:
+            found = f"capacity {config.capacity}, resize {config.resize_max}"
+            raise wrong_setting(edge + "capacity", f"1 to {highest}, resize not below", found)
+        if config.policy != Policy.RESIZE and config.resize_max != config.capacity:
+            raise wrong_setting(edge + "resize", str(config.capacity), config.resize_max)
+
+
+def _load_image(data: bytes, limits: Limits) -> LoadedImage:
+    try:
+        return load(decode_image(data), limits)
+    except TrothError as error:
+        raise Divergence(
+            "structure.image",
+            f"the image is refused: {error.message} [{error.code}]",
+            expected=error.expected,
+            expected_side="image rules",
+            actual=error.actual,
+        ) from error

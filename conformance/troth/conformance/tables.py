@@ -1,0 +1,118 @@
+"""A protocol laid out for following traces: one dictionary look-up per message and side.
+
+The tables are keyed the way records name things: roles by their place in the protocol's role
+list, labels by their place in its sorted label list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeAlias
+
+from troth.conformance.payloads import PayloadCheck, compile_payload
+from troth.vm.image import Protocol
+from troth.vm.loaded import ProtocolTables
+from troth.vm.statements import StepKind
+from troth.vm.types import EndpointType, LocalType, State, StateKind
+
+INITIAL_STATE: Final = 0
+
+
+class Step(NamedTuple):
+    """What one label does in one state.
+
+    `kind` is the step kind a send of it must have, `carried` the types of the endpoints inside.
+    """
+
+    peer: int
+    next: int
+    kind: int
+    check: PayloadCheck
+    carried: tuple[EndpointType, ...]
+
+
+StateSteps: TypeAlias = tuple[dict[int, Step], ...]
+"""Per state: the steps by label index, empty where the state does something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceTables:
+    """Per role index: the steps of send states, those of receive states, and the end states."""
+
+    protocol: Protocol
+    id: bytes
+    labels: tuple[str, ...]
+    sends: tuple[StateSteps, ...]
+    receives: tuple[StateSteps, ...]
+    ends: tuple[tuple[bool, ...], ...]
+    edges: tuple[tuple[str, str], ...]
+
+
+def build_tables(loaded: ProtocolTables) -> TraceTables:
+    """Lays out a protocol that the loader has checked."""
+    protocol = loaded.protocol
+
+    def steps(local_type: LocalType, kind: StateKind) -> StateSteps:
+        return tuple(
+            _steps(state, loaded.label_index, loaded.role_index) if state.kind is kind else {}
+            for state in local_type.states
+        )
+
+    local_types = protocol.local_types
+    return TraceTables(
+        protocol=protocol,
+        id=loaded.id,
+        labels=loaded.labels,
+        sends=tuple(steps(local_type, StateKind.SEND) for local_type in local_types),
+        receives=tuple(steps(local_type, StateKind.RECV) for local_type in local_types),
+        ends=tuple(
+            tuple(state.kind is StateKind.END for state in local_type.states)
+            for local_type in local_types
+        ),
+        edges=loaded.edges,
+    )
+
+
+def _steps(
+    state: State, label_index: Mapping[str, int], role_index: Mapping[str, int]
+) -> dict[int, Step]:
+    kind = StepKind.MESSAGE if len(state.transitions) == 1 else StepKind.SELECTION
+    return {
+        label_index[transition.label]: Step(
+            peer=role_index[state.peer],
+            next=transition.next,
+            kind=int(kind),
+            check=compile_payload(transition.fields),
+            carried=tuple(
+                field.type for field in transition.fields if isinstance(field.type, EndpointType)
+            ),
+        )
+        for transition in state.transitions
+    }
+
+
+def describe_state(
+    tables: TraceTables, role: int, number: int, *, marked: str | None = None
+) -> str:
+    """The state as text, one branch a line; the branch `marked` has `>` in front.
+
+    A label that the state does not have is shown as a line of its own.
+    """
+    protocol = tables.protocol
+    state = protocol.local_types[role].states[number]
+    head = f"{protocol.name}.{protocol.roles[role]}, state {number}: "
+    if state.kind is StateKind.END:
+        lines = [head + "end"]
+    else:
+        verb = "send to" if state.kind is StateKind.SEND else "receive from"
+        lines = [f"{head}{verb} {state.peer}"]
+    known = False
+    for transition in state.transitions:
+        hit = transition.label == marked
+        known = known or hit
+        inside = ", ".join(str(field) for field in transition.fields)
+        lines.append(f"{'>' if hit else ' '} {transition.label}({inside})")
+    if marked is not None and not known:
+        lines.append(f"> {marked}: not possible here")
+    return "\n".join(lines)

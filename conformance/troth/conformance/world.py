@@ -1,0 +1,288 @@
+"""What the file has introduced so far: the shared state of the four levels.
+
+Level 1 creates these objects and resolves every reference of a record to them; the other levels
+keep their own fields here (grouped below), so that one look-up serves all. Sessions and
+coroutines that have ended leave nothing behind but counts: memory grows with what is alive at
+once, not with the file.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from troth.conformance.tables import INITIAL_STATE, TraceTables
+from troth.vm.consumption import start
+from troth.vm.events import EdgeConfig, Status
+from troth.vm.instructions import ReplayMode
+from troth.vm.limits import Limits
+from troth.vm.loaded import LoadedImage
+from troth.vm.merkle import EMPTY_ROOT, Frontier
+from troth.vm.reader import RawRecord
+
+ROLES_STRIDE: Final = 1 << 16
+"""An edge is found under `sender * ROLES_STRIDE + receiver`."""
+
+
+class Header(NamedTuple):
+    """The header record's fields."""
+
+    version: int
+    image_id: bytes
+    seed: bytes
+    quantum: int
+    policy: str
+    limits: tuple[int, ...]
+    runner: str
+    replay: str | None
+    seal: str | None
+    entry: int
+    anchor_unix_ns: int
+
+
+class Principal:
+    """One principal and its log.
+
+    `offset` and `record` say where the file introduces it, `unsealed_from` is the first of its
+    records that no seal covers yet.
+    """
+
+    __slots__ = (
+        "final_sealed",
+        "frontier",
+        "index",
+        "key",
+        "log_broken",
+        "log_id",
+        "name",
+        "offset",
+        "record",
+        "roles",
+        "sealed_root",
+        "sealed_size",
+        "unsealed_from",
+    )
+
+    def __init__(self, index: int, name: str, key: bytes, record: RawRecord) -> None:
+        self.index = index
+        self.name = name
+        self.key = key
+        self.offset = record.offset
+        self.record = record.index
+        self.log_id = b""
+        self.frontier = Frontier()
+        self.sealed_size = 0
+        self.sealed_root = EMPTY_ROOT
+        self.unsealed_from: int | None = None
+        self.log_broken = False
+        self.final_sealed = False
+        self.roles: set[str] = set()
+
+
+@dataclass(slots=True)
+class ProtocolEntry:
+    """One PROTOCOL record. `tables` is None when nobody provides the protocol itself."""
+
+    index: int
+    id: bytes
+    name: str
+    roles: tuple[str, ...]
+    labels: tuple[str, ...]
+    tables: TraceTables | None = None
+    sessions: int = 0
+
+
+class Coroutine:
+    """A live coroutine and how many ids have been derived from its own."""
+
+    __slots__ = ("children", "effects", "id", "index", "program", "sessions")
+
+    def __init__(self, index: int, coroutine_id: bytes, program: int) -> None:
+        self.index = index
+        self.id = coroutine_id
+        self.program = program
+        self.children = 0
+        self.sessions = 0
+        self.effects = 0
+
+
+class Message(NamedTuple):
+    """A message in flight, as level 3 keeps it."""
+
+    generation: int
+    sequence: int
+    label: int
+    statement: bytes
+
+
+class Edge:
+    """One directed edge of one live session.
+
+    Level 3 owns `in_flight`, `sent`, `received` and `consumption`; `skip` is set when the edge
+    has diverged there, so that one error does not cause the next. Level 4 owns the others:
+    `rejected` counts refused messages and `listed` undelivered ones, `receipted` is what the
+    receiver has signed for, and `carried` the endpoints that travel inside of messages, by
+    sequence number.
+    """
+
+    __slots__ = (
+        "carried",
+        "config",
+        "consumption",
+        "in_flight",
+        "in_flight_max",
+        "listed",
+        "receipted",
+        "received",
+        "receiver",
+        "rejected",
+        "sender",
+        "sent",
+        "session",
+        "skip",
+    )
+
+    def __init__(self, session: Session, config: EdgeConfig, sender: int, receiver: int) -> None:
+        self.session = session
+        self.config = config
+        self.sender = sender
+        self.receiver = receiver
+        self.in_flight: deque[Message] = deque()
+        self.in_flight_max = max(config.capacity, config.resize_max)
+        self.sent = 0
+        self.received = 0
+        self.consumption = start(ReplayMode(config.replay))
+        self.skip = False
+        self.rejected = 0
+        self.listed = 0
+        self.receipted: tuple[int, int] | None = None
+        self.carried: dict[int, tuple[tuple[Session, int], ...]] = {}
+
+    def __str__(self) -> str:
+        return f"{self.config.sender} -> {self.config.receiver}"
+
+
+class Session:
+    """One live session.
+
+    Level 1 owns `status`, level 2 `signers`, level 4 the others: `states` are positions in the
+    local types by role, `in_transit` the roles whose endpoints travel inside a message (or are
+    lost with one), and `skip` is set when the trace has diverged or cannot be judged.
+    """
+
+    __slots__ = (
+        "cancelled",
+        "edges",
+        "id",
+        "in_transit",
+        "index",
+        "linger_from_ns",
+        "linger_ns",
+        "noticed",
+        "protocol",
+        "receives",
+        "sends",
+        "signers",
+        "skip",
+        "states",
+        "status",
+    )
+
+    def __init__(
+        self,
+        index: int,
+        session_id: bytes,
+        protocol: ProtocolEntry,
+        signers: list[Principal],
+        linger_ns: int,
+    ) -> None:
+        self.index = index
+        self.id = session_id
+        self.protocol = protocol
+        self.signers = signers
+        self.linger_ns = linger_ns
+        self.linger_from_ns: int | None = None
+        self.status = Status.ACTIVE
+        self.edges: dict[int, Edge] = {}
+        self.states = [INITIAL_STATE] * len(signers)
+        self.noticed = [False] * len(signers)
+        self.in_transit: set[int] = set()
+        self.cancelled: str | None = None
+        tables = protocol.tables
+        self.skip = tables is None
+        self.sends = tables.sends if tables is not None else ()
+        self.receives = tables.receives if tables is not None else ()
+
+    @property
+    def name(self) -> str:
+        """How findings name the session."""
+        return f"{self.index} of {self.protocol.name}, id {self.id.hex()}"
+
+    def edges_from(self, role: int) -> list[Edge]:
+        """The role's outgoing edges, by the receiver's name."""
+        found = [edge for edge in self.edges.values() if edge.sender == role]
+        return sorted(found, key=lambda edge: edge.config.receiver)
+
+    def edges_to(self, role: int) -> list[Edge]:
+        """The role's incoming edges, by the sender's name."""
+        found = [edge for edge in self.edges.values() if edge.receiver == role]
+        return sorted(found, key=lambda edge: edge.config.sender)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Running totals for the verdict."""
+
+    closed: int = 0
+    cancelled: int = 0
+    faulted: int = 0
+    messages: int = 0
+    received: int = 0
+    undelivered: int = 0
+    delegations: int = 0
+    rejects: int = 0
+    faults: int = 0
+    effects: int = 0
+    prints: int = 0
+    seals: int = 0
+
+
+class World:
+    """Everything alive, and the totals of everything that was.
+
+    `record`, `session`, `edge`, `statement` and `message` belong to the record at hand: an
+    earlier level sets them for the later ones. `handed` are the (session, role) pairs that were
+    delegated and whose message has not come yet.
+    """
+
+    def __init__(self) -> None:
+        self.header: Header | None = None
+        self.header_bytes = b""
+        self.limits = Limits()
+        self.image: LoadedImage | None = None
+        self.principals: list[Principal] = []
+        self.protocols: list[ProtocolEntry] = []
+        self.sessions: dict[int, Session] = {}
+        self.sessions_by_id: dict[bytes, Session] = {}
+        self.coroutines: dict[int, Coroutine] = {}
+        self.effects: dict[bytes, int] = {}
+        self.sessions_opened = 0
+        self.coroutines_spawned = 0
+        self.round = 0
+        self.now_ns = 0
+        self.outcome: str | None = None
+        self.final_seals = 0
+        self.last_fault = ""
+        self.handed: list[tuple[Session, int]] = []
+        self.ended = False
+        self.tally = Tally()
+        self.record: RawRecord = NO_RECORD
+        self.session: Session | None = None
+        self.edge: Edge | None = None
+        self.statement = b""
+        self.message: Message | None = None
+        self.effect: int | None = None
+
+
+NO_RECORD: Final = RawRecord(0, 0, b"", ())
