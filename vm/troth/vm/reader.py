@@ -80,8 +80,9 @@ class ArtifactReader:
                 self.offset = offset + len(data)
                 yield RawRecord(index, offset, data, items)
                 index += 1
-        if framer.pending_bytes:
-            reason = f"{framer.pending_bytes} bytes of a record whose rest is missing"
+        left = framer.finish()
+        if left:
+            reason = f"{left} bytes of a record whose rest is missing"
             self.torn = Torn(self.offset, index, reason)
 
     def _read(self, size: int) -> bytes:

@@ -334,6 +334,8 @@ def _fits(field: Field, value: Any) -> bool:
         return value in field.choices
     if field.type is int:
         return bool(field.low <= value <= field.high)
+    if field.type is bool:
+        return True
     if field.type is str:
         # No character takes more than four bytes, so most texts need no encoding here.
         longest = field.high >= 4 * len(value) or field.high >= len(value.encode())

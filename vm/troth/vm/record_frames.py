@@ -75,7 +75,7 @@ class Framer:
             yield record
             yield from self._quickly()
         if self.pending_bytes > RECORD_BYTES_MAX:
-            raise _too_long(self._place(), f"more than {RECORD_BYTES_MAX} bytes")
+            raise _too_long(self._place(), self.pending_bytes)
 
     def _quickly(self) -> Iterator[tuple[bytes, Items]]:
         """Every record up to one that is in doubt or not complete."""
@@ -92,9 +92,21 @@ class Framer:
             if type(items) is not tuple:
                 raise _malformed(self._place(), "an array", "another item")
             start, end = self._start, tell() - base
+            if end - start > RECORD_BYTES_MAX:
+                raise _too_long(self._place(), end - start)
             self._start = end
             self._record += 1
             yield buffer[start:end], items
+
+    def finish(self) -> int:
+        """At the end of the stream: how many bytes of a record are left whose rest is missing.
+
+        Raises:
+            Malformed, LimitExceeded: as `feed`, when no rest could make them a record.
+        """
+        if self.pending_bytes:
+            measure(self._buffer, self._start, self._place())
+        return self.pending_bytes
 
     def _advance(self, chunk: bytes) -> None:
         self._offset += self._start
@@ -109,6 +121,8 @@ class Framer:
         end = measure(self._buffer, self._start, self._place())
         if end is None:
             return None
+        if end - self._start > RECORD_BYTES_MAX:
+            raise _too_long(self._place(), end - self._start)
         data = self._buffer[self._start : end]
         try:
             items = msgpack.unpackb(data, use_list=False, max_array_len=LIST_ITEMS_MAX)
@@ -173,7 +187,7 @@ def measure(data: bytes, start: int, place: Place) -> int | None:
             raise _malformed(place, "an array", f"an item that begins with 0x{first:02x}")
         position += length + _scalar_bytes(first, place)
         if position - start > RECORD_BYTES_MAX:
-            raise _too_long(place, f"at least {position - start} bytes")
+            raise _too_long(place, position - start)
     return position if position <= len(data) else None
 
 
@@ -217,7 +231,6 @@ def _limit(place: Place, what: str, limit: str) -> LimitExceeded:
     )
 
 
-def _too_long(place: Place, found: str) -> LimitExceeded:
-    return _limit(
-        place, f"it has {found}", f"{RECORD_BYTES_MAX} bytes in a record (RECORD_BYTES_MAX)"
-    )
+def _too_long(place: Place, least: int) -> LimitExceeded:
+    limit = f"{RECORD_BYTES_MAX} bytes in a record (RECORD_BYTES_MAX)"
+    return _limit(place, f"it has at least {least} bytes", limit)
