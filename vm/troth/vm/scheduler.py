@@ -21,11 +21,14 @@ from troth.vm.coroutine import FIRST_PARENT, Completion, Coroutine, CoroutineSta
 from troth.vm.errors import Fault, LimitExceeded, TrothError
 from troth.vm.events import Cancelled, Completed, Event, Spawned, TimeSet
 from troth.vm.lifecycle import LIVE, LifeEvent
+from troth.vm.run_coop import TurnEnd, take_turn
 from troth.vm.session import Session
 from troth.vm.store import SessionStore
-from troth.vm.turn import Context, EffectRequest, Trapped, Turn, TurnEnd, execute
+from troth.vm.turn import Context, EffectRequest, Turn
 
 FAULTS_LISTED_MAX: Final = 64
+_STATUS_READY: Final = CoroutineStatus.READY
+
 FAILURE_CHARACTERS_MAX: Final = 2000
 """What a host function says about its failure goes into the evidence."""
 
@@ -138,7 +141,7 @@ class Scheduler:
         Raises:
             LimitExceeded: code `limit.rounds`; nothing has changed.
         """
-        deadline_ns = self.next_deadline_ns()
+        deadline_ns = self.next_deadline_ns() if self.timers else None
         due = deadline_ns is not None and now_ns >= deadline_ns
         if not (self.ready or self.answers or due):
             return False
@@ -231,25 +234,28 @@ class Scheduler:
         if turn.events:
             self.events += turn.events
             turn.events.clear()
-        if turn.spawned:
-            self.coroutines.update(turn.spawned)
-            turn.spawned.clear()
+        if turn.unusual:
+            self._commit_unusual(turn)
         if turn.woken:
             for coroutine in turn.woken:
-                coroutine.status = CoroutineStatus.READY
+                coroutine.status = _STATUS_READY
+                coroutine.blocked = None
+                coroutine.blocked_edge = None
             self.ready += turn.woken
             turn.woken.clear()
-        if turn.opened or turn.ended or turn.lingering:
-            self._commit_sessions(turn)
-        if turn.requests:
-            for request in turn.requests:
-                self.effects[request.effect_id] = self.coroutines[request.coroutine]
-            self.requests += turn.requests
-            turn.requests.clear()
-        if turn.faults:
-            self.fault_count += len(turn.faults)
-            self.faults = (self.faults + turn.faults)[:FAULTS_LISTED_MAX]
-            turn.faults.clear()
+
+    def _commit_unusual(self, turn: Turn) -> None:
+        turn.unusual = False
+        self.coroutines.update(turn.spawned)
+        turn.spawned.clear()
+        self._commit_sessions(turn)
+        for request in turn.requests:
+            self.effects[request.effect_id] = self.coroutines[request.coroutine]
+        self.requests += turn.requests
+        turn.requests.clear()
+        self.fault_count += len(turn.faults)
+        self.faults += turn.faults[: FAULTS_LISTED_MAX - len(self.faults)]
+        turn.faults.clear()
 
     def _commit_sessions(self, turn: Turn) -> None:
         for session in turn.opened:
@@ -266,15 +272,6 @@ class Scheduler:
         turn.opened.clear()
         turn.ended.clear()
         turn.lingering.clear()
-
-
-def take_turn(turn: Turn, coroutine: Coroutine, quantum: int) -> TurnEnd:
-    """Executes one turn, with the consequences of a fault for the sessions of its lane."""
-    end = execute(turn, coroutine, quantum)
-    if isinstance(end, Trapped):
-        step_end.end_by_fault(turn, coroutine, end.fault, end.refused)
-        return TurnEnd.ENDED
-    return end
 
 
 def _too_many_rounds(rounds_max: int) -> LimitExceeded:

@@ -35,13 +35,21 @@ class StepKind(IntEnum):
     SELECTION = 1
 
 
+_PACKER: Final = msgpack.Packer()
+"""Keeps nothing from one call to the next; making one anew would cost as much as packing."""
+
+_COMMITMENT: Final = blake3(derive_key_context="troth/v1 payload commitment")
+_HISTORY: Final = blake3(derive_key_context="troth/v1 history")
+"""Hashers of the two contexts that every message needs: only ever copied, never updated."""
+
+
 def _hash(context: str, data: bytes) -> bytes:
     return blake3(data, derive_key_context=context).digest()
 
 
 def pack_array(items: Sequence[object]) -> bytes:
     """A canonical msgpack array of plain items."""
-    packed: bytes = msgpack.packb(items)
+    packed: bytes = _PACKER.pack(items)
     return packed
 
 
@@ -70,7 +78,9 @@ def message_position(
 
 def payload_commitment(salt: bytes, payload: bytes) -> bytes:
     """Binds a payload without revealing it: `salt` has 16 bytes, `payload` is canonical."""
-    return _hash("troth/v1 payload commitment", salt + payload)
+    hasher = _COMMITMENT.copy()
+    hasher.update(salt + payload)
+    return hasher.digest()
 
 
 def identity_digest(statement: bytes) -> bytes:
@@ -156,4 +166,6 @@ def history_start() -> bytes:
 
 def history_step(root: bytes, statement: bytes) -> bytes:
     """The root after consuming one more message in `sequence` mode."""
-    return _hash("troth/v1 history", root + statement)
+    hasher = _HISTORY.copy()
+    hasher.update(root + statement)
+    return hasher.digest()

@@ -10,7 +10,7 @@ from troth.vm.events import Printed
 from troth.vm.faults import fault
 from troth.vm.instructions import Jump, JumpIf, Move, Op, Operator, Set
 from troth.vm.limits import Limits
-from troth.vm.operators import operation
+from troth.vm.operators import Operation, operation
 from troth.vm.session import Cell, EndpointState
 from troth.vm.step_common import Step
 from troth.vm.turn import YIELDED, Turn
@@ -67,6 +67,8 @@ def decode_op(instruction: Op, following: int) -> Step:
     target, arguments, names = instruction.target, instruction.arguments, instruction.names
     apply = operation(instruction.operator)
     guarded = instruction.operator in _TAKE_ANYTHING
+    if len(arguments) == 2 and not guarded:
+        return _decode_binary(target, arguments, apply, following)
 
     def step(turn: Turn, coroutine: Coroutine) -> int:
         registers = coroutine.registers
@@ -76,6 +78,21 @@ def decode_op(instruction: Op, following: int) -> Step:
                 _require_value(value)
         # The guard, the loader and the operators' own checks leave only values here.
         registers[target] = apply(values, names, turn.context.limits)  # type: ignore[arg-type]
+        return following
+
+    return step
+
+
+def _decode_binary(
+    target: int, arguments: tuple[int, ...], apply: Operation, following: int
+) -> Step:
+    """The commonest operators, without a loop over their arguments."""
+    left, right = arguments
+
+    def step(turn: Turn, coroutine: Coroutine) -> int:
+        registers = coroutine.registers
+        values = (registers[left], registers[right])
+        registers[target] = apply(values, (), turn.context.limits)  # type: ignore[arg-type]
         return following
 
     return step

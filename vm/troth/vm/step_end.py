@@ -80,7 +80,7 @@ def _end_one(
     if status is Status.CLOSED:
         session.epoch += 1
     turn.events.append(StatusChanged(session.id, status, session.epoch, detail))
-    turn.ended.append(session)
+    turn.end(session)
     prune(session)
     return stranded
 
@@ -171,7 +171,7 @@ def commit_close(turn: Turn, coroutine: Coroutine, farewell: Farewell) -> None:
     _wake_peers(turn, endpoint)
     if session.notices_missing == 0:
         if any(edge.buffer.messages for edge in session.edges):
-            turn.lingering.append(session)
+            turn.linger(session)
         else:
             end_session(turn, session, LifeEvent.LATCH_ZERO, "")
 
@@ -198,7 +198,7 @@ def release(coroutine: Coroutine, endpoint: EndpointState) -> None:
 def end_by_fault(turn: Turn, coroutine: Coroutine, error: Fault, refused: Edge | None) -> None:
     """Ends a coroutine that faulted, and every live session in which it owns an endpoint."""
     place = error.place
-    turn.faults.append(error)
+    turn.fault(error)
     if refused is not None:
         reject(turn, refused, error.code)
     turn.events.append(

@@ -11,7 +11,7 @@ from troth.vm.image import Effect
 from troth.vm.instructions import Invoke
 from troth.vm.session import EndpointState
 from troth.vm.step_common import Step
-from troth.vm.turn import EffectRequest, Turn, block
+from troth.vm.turn import BLOCKED, EffectRequest, Turn
 from troth.vm.value_ops import kind_name, type_matches
 from troth.vm.values import RegisterValue
 
@@ -24,7 +24,8 @@ def decode_invoke(instruction: Invoke, following: int) -> Step:
         completion = coroutine.completion
         if completion is None:
             _ask(turn, coroutine, effect, instruction)
-            return block(coroutine, Blocked.EFFECT)
+            coroutine.blocked = Blocked.EFFECT
+            return BLOCKED
         if completion.failure is not None:
             raise fault(
                 "vm.fault.invoke",
@@ -61,9 +62,7 @@ def _ask(turn: Turn, coroutine: Coroutine, effect: Effect, instruction: Invoke) 
     coroutine.invoked += 1
     coroutine.effect = identity
     turn.events.append(Invoked(coroutine.id, identity, instruction.effect, payload))
-    turn.requests.append(
-        EffectRequest(identity, coroutine.id, instruction.effect, effect.name, arguments)
-    )
+    turn.request(EffectRequest(identity, coroutine.id, instruction.effect, effect.name, arguments))
 
 
 def _arguments(

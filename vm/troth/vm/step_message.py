@@ -7,7 +7,7 @@ sequence number is spent on the signature, never on a message that found no plac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Final
 
 from troth.vm import statements
 from troth.vm.buffer import Admission, Envelope
@@ -22,9 +22,12 @@ from troth.vm.statements import StepKind
 from troth.vm.step_common import Step, no_key, not_usable, session_over
 from troth.vm.step_delegate import Delegation, commit_delegation, prepare_delegation
 from troth.vm.step_tables import TransitionTable
-from troth.vm.turn import Turn, block
+from troth.vm.turn import BLOCKED, Turn
 from troth.vm.types import StateKind
 from troth.vm.value_ops import kind_name, type_matches
+from troth.vm.values import RegisterValue
+
+_LAST_LIVE: Final = Status.DRAINING
 
 
 def decode_send(instruction: Send | Select, following: int) -> Step:
@@ -38,7 +41,7 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
         endpoint = registers[register]
         if type(endpoint) is not EndpointState or endpoint.owner is not coroutine:
             raise not_usable(endpoint, coroutine)
-        if endpoint.session.status > Status.DRAINING:
+        if endpoint.session.status > _LAST_LIVE:
             raise session_over(endpoint)
         transition = endpoint.state.sends.get(label)
         if transition is None or transition.peer != peer or transition.kind is not kind:
@@ -46,15 +49,17 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
         edge = endpoint.outgoing.get(peer)
         if edge is None or edge.receiver.noticed:
             raise _peer_gone(endpoint, peer)
-        values = [registers[argument] for argument in arguments]
         delegation = None
         if transition.carried:
-            delegation = prepare_delegation(turn, coroutine, endpoint, edge, transition, values)
-        payload = _payload(turn, endpoint, transition, values)
+            given = [registers[argument] for argument in arguments]
+            delegation = prepare_delegation(turn, coroutine, endpoint, edge, transition, given)
+        payload = _payload(turn, endpoint, transition, registers, arguments)
         buffer = edge.buffer
         if len(buffer.messages) >= buffer.capacity and not _admitted(edge, endpoint):
             edge.waiting_sender = coroutine
-            return block(coroutine, Blocked.SEND, edge)
+            coroutine.blocked = Blocked.SEND
+            coroutine.blocked_edge = edge
+            return BLOCKED
         envelope = _seal(turn, edge, endpoint, transition, payload, delegation)
         if delegation is not None:
             commit_delegation(turn, coroutine, edge, delegation)
@@ -98,7 +103,11 @@ def _peer_gone(endpoint: EndpointState, peer: str) -> Fault:
 
 
 def _payload(
-    turn: Turn, endpoint: EndpointState, transition: TransitionTable, values: Sequence[Cell]
+    turn: Turn,
+    endpoint: EndpointState,
+    transition: TransitionTable,
+    registers: list[Cell],
+    arguments: tuple[int, ...],
 ) -> bytes:
     """Checks the arguments against the branch and encodes them.
 
@@ -106,18 +115,18 @@ def _payload(
         Fault: `vm.fault.type` or `vm.fault.limit`.
     """
     checks = transition.checks
-    if len(values) != len(checks):
-        raise _wrong_payload(endpoint, transition, f"{len(values)} arguments")
-    wire = []
-    for value, wanted, field in zip(values, checks, transition.fields, strict=True):
-        if type(value) is EndpointState:
-            wire.append(value.handle)
-            continue
-        if type(value) is not wanted and (
-            wanted is not None or not type_matches(value, field.type)
-        ):
-            raise _wrong_payload(endpoint, transition, f"{kind_name(value)} for {field.name}")
-        wire.append(value)  # type: ignore[arg-type]  # an EndpointState was handled above
+    if len(arguments) != len(checks):
+        raise _wrong_payload(endpoint, transition, f"{len(arguments)} arguments")
+    wire: list[RegisterValue] = []
+    for place, argument in enumerate(arguments):
+        value = registers[argument]
+        if type(value) is not checks[place]:
+            field = transition.fields[place]
+            if place in transition.carried and isinstance(value, EndpointState):
+                value = value.handle  # `prepare_delegation` has checked it.
+            elif checks[place] is not None or not type_matches(value, field.type):
+                raise _wrong_payload(endpoint, transition, f"{kind_name(value)} for {field.name}")
+        wire.append(value)  # type: ignore[arg-type]  # no EndpointState has passed the checks
     try:
         payload = encode_payload(wire)
     except TrothError as error:
@@ -239,4 +248,4 @@ def _commit(
     receiver = edge.waiting_receiver
     if receiver is not None:
         edge.waiting_receiver = None
-        turn.wake(receiver)
+        turn.woken.append(receiver)

@@ -7,6 +7,8 @@ fault names the edge, and the machine moves it to the evidence as rejected.
 
 from __future__ import annotations
 
+from typing import Final
+
 from troth.vm import signatures, statements
 from troth.vm.buffer import Envelope
 from troth.vm.codec import decode_payload
@@ -19,9 +21,12 @@ from troth.vm.session import Cell, Custody, Edge, EndpointState
 from troth.vm.step_common import Step, not_usable, session_over
 from troth.vm.step_delegate import arrive, require_type
 from troth.vm.step_tables import StateTable, TransitionTable
-from troth.vm.turn import Turn, block
+from troth.vm.turn import BLOCKED, Turn
 from troth.vm.types import StateKind
 from troth.vm.values import Endpoint
+
+_RECEIVE: Final = Blocked.RECEIVE
+_LAST_LIVE: Final = Status.DRAINING
 
 
 def decode_receive(instruction: Recv | Branch, following: int) -> Step:
@@ -38,7 +43,7 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
         endpoint = registers[register]
         if type(endpoint) is not EndpointState or endpoint.owner is not coroutine:
             raise not_usable(endpoint, coroutine)
-        if endpoint.session.status > Status.DRAINING:
+        if endpoint.session.status > _LAST_LIVE:
             raise session_over(endpoint)
         state = endpoint.state
         if state.peer != peer or state.receive_labels != labels:
@@ -51,7 +56,9 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
             if edge.sender.noticed:
                 raise _nobody_sends(endpoint, peer)
             edge.waiting_receiver = coroutine
-            return block(coroutine, Blocked.RECEIVE, edge)
+            coroutine.blocked = _RECEIVE
+            coroutine.blocked_edge = edge
+            return BLOCKED
         envelope = messages[0]
         statement = _verify(edge, envelope)
         transition, values = _open_envelope(turn, edge, envelope, state)
@@ -238,4 +245,4 @@ def _commit(
     sender = edge.waiting_sender
     if sender is not None:
         edge.waiting_sender = None
-        turn.wake(sender)
+        turn.woken.append(sender)

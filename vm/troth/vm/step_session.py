@@ -36,8 +36,7 @@ def decode_open(instruction: Open, following: int) -> Step:
                 actual="one more",
             )
         session = admit(turn, coroutine, instruction)
-        turn.sessions_left -= 1
-        turn.opened.append(session)
+        turn.open(session)
         coroutine.opened += 1
         for register, endpoint in zip(instruction.targets, session.endpoints.values(), strict=True):
             coroutine.registers[register] = endpoint

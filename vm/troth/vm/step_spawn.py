@@ -37,9 +37,8 @@ def decode_spawn(instruction: Spawn, following: int) -> Step:
             raise too_many_coroutines(context.limits)
         identity = statements.coroutine_id(context.seed, coroutine.id, coroutine.children)
         child = Coroutine(identity, coroutine.id, code)
-        turn.coroutines_left -= 1
         coroutine.children += 1
-        turn.spawned[identity] = child
+        turn.spawn(child)
         turn.events.append(Spawned(identity, coroutine.id, code.index))
         for parameter, (register, value) in enumerate(
             zip(instruction.arguments, arguments, strict=True)
@@ -145,7 +144,7 @@ def _start_when_complete(turn: Turn, child: Coroutine) -> None:
         child.status = CoroutineStatus.BLOCKED
         child.blocked = Blocked.HOLES
     else:
-        turn.wake(child)
+        turn.woken.append(child)
 
 
 def decode_transfer(instruction: Transfer, following: int) -> Step:

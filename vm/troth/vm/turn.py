@@ -9,13 +9,11 @@ lanes commute, and a runner is free to execute them side by side.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from troth.vm.coroutine import Blocked, Coroutine, CoroutineStatus
-from troth.vm.errors import Fault, TrothError
+from troth.vm.coroutine import Coroutine
+from troth.vm.errors import Fault
 from troth.vm.events import Event
-from troth.vm.faults import MessageRefused, fault, trap
 from troth.vm.limits import Limits
 from troth.vm.loaded import LoadedImage
 from troth.vm.session import Edge, Session
@@ -66,6 +64,7 @@ class Turn:
 
     Attributes:
         woken: coroutines that become ready at commit, new ones included, in order.
+        unusual: whether there is anything to commit besides events and wake-ups.
         lingering: sessions whose linger clock starts.
         coroutines_left, sessions_left: how many this turn may still start and open.
         exact: these two are the machine's real headroom, not this turn's share of it.
@@ -83,6 +82,7 @@ class Turn:
         "requests",
         "sessions_left",
         "spawned",
+        "unusual",
         "woken",
     )
 
@@ -90,6 +90,7 @@ class Turn:
         self.context = context
         self.events: list[Event] = []
         self.woken: list[Coroutine] = []
+        self.unusual = False
         self.spawned: dict[bytes, Coroutine] = {}
         self.opened: list[Session] = []
         self.ended: list[Session] = []
@@ -100,104 +101,40 @@ class Turn:
         self.sessions_left = 0
         self.exact = False
 
-    def wake(self, coroutine: Coroutine) -> None:
-        coroutine.blocked = None
-        coroutine.blocked_edge = None
-        self.woken.append(coroutine)
-
     def wake_edge(self, edge: Edge) -> None:
-        """Wakes both sides of an edge: what they wait for will never come, or has."""
+        """Wakes both sides of an edge: what they wait for will never come."""
         if edge.waiting_receiver is not None:
-            self.wake(edge.waiting_receiver)
+            self.woken.append(edge.waiting_receiver)
             edge.waiting_receiver = None
         if edge.waiting_sender is not None:
-            self.wake(edge.waiting_sender)
+            self.woken.append(edge.waiting_sender)
             edge.waiting_sender = None
 
     def find_coroutine(self, identity: bytes) -> Coroutine | None:
         return self.spawned.get(identity) or self.context.coroutines.get(identity)
 
+    def spawn(self, coroutine: Coroutine) -> None:
+        self.unusual = True
+        self.coroutines_left -= 1
+        self.spawned[coroutine.id] = coroutine
 
-class TurnEnd(Enum):
-    """Why a turn ended."""
+    def open(self, session: Session) -> None:
+        self.unusual = True
+        self.sessions_left -= 1
+        self.opened.append(session)
 
-    READY = "its quantum is used up, or it yielded"
-    BLOCKED = "it waits"
-    ENDED = "it halted or faulted"
-    DEFERRED = "its next instruction needs the machine's exact headroom"
+    def end(self, session: Session) -> None:
+        self.unusual = True
+        self.ended.append(session)
 
+    def linger(self, session: Session) -> None:
+        self.unusual = True
+        self.lingering.append(session)
 
-_END_OF: Final = {
-    BLOCKED: TurnEnd.BLOCKED,
-    YIELDED: TurnEnd.READY,
-    ENDED: TurnEnd.ENDED,
-    DEFERRED: TurnEnd.DEFERRED,
-}
+    def request(self, request: EffectRequest) -> None:
+        self.unusual = True
+        self.requests.append(request)
 
-
-def block(coroutine: Coroutine, why: Blocked, edge: Edge | None = None) -> int:
-    """Marks the coroutine as waiting; for a step to return."""
-    coroutine.blocked = why
-    coroutine.blocked_edge = edge
-    return BLOCKED
-
-
-class Trapped(NamedTuple):
-    """A fault with its place; `refused` is the edge whose oldest message caused it, if one did."""
-
-    fault: Fault
-    refused: Edge | None
-
-
-def execute(turn: Turn, coroutine: Coroutine, quantum: int) -> TurnEnd | Trapped:
-    """Runs the coroutine until it blocks, yields, ends, or has used `quantum` instructions.
-
-    A fault is returned with its place, and the faulting instruction has changed nothing: each
-    step makes all its checks, and signs all it has to sign, before it writes anything. Only
-    instructions that make progress are charged to the budget.
-    """
-    steps = coroutine.code.steps
-    left = turn.context.limits.instructions_max - coroutine.spent
-    allowed = min(quantum, left)
-    pc = coroutine.pc
-    done = 0
-    end = TurnEnd.READY
-    try:
-        while done < allowed:
-            outcome = steps[pc](turn, coroutine)
-            if outcome >= 0:
-                pc = outcome
-                done += 1
-                continue
-            end = _END_OF[outcome]
-            if outcome == YIELDED:
-                pc += 1
-                done += 1
-            elif outcome == ENDED:
-                done += 1
-            break
-        else:
-            if left < quantum:
-                raise _spent(turn.context.limits)
-    except TrothError as error:
-        coroutine.pc = pc
-        coroutine.spent += done
-        code = coroutine.code
-        located = trap(
-            error, coroutine=coroutine.id, program=code.name, pc=pc, line=code.line_of(pc)
-        )
-        return Trapped(located, error.edge if isinstance(error, MessageRefused) else None)
-    coroutine.pc = pc
-    coroutine.spent += done
-    if end is TurnEnd.BLOCKED:
-        coroutine.status = CoroutineStatus.BLOCKED
-    return end
-
-
-def _spent(limits: Limits) -> Fault:
-    return fault(
-        "vm.fault.credits",
-        "the coroutine has spent its instruction budget",
-        expected=f"at most instructions_max = {limits.instructions_max} instructions",
-        actual="one more",
-    )
+    def fault(self, error: Fault) -> None:
+        self.unusual = True
+        self.faults.append(error)

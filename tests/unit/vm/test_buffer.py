@@ -1,0 +1,91 @@
+"""The bounded buffer of an edge, against the simplest possible model."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from troth.vm.buffer import Admission, EdgeBuffer, Envelope
+from troth.vm.instructions import Policy
+
+
+def envelope(number: int) -> Envelope:
+    return Envelope(0, "m", 0, number, b"", b"", b"", b"", b"", ())
+
+
+def filled(policy: Policy, capacity: int, resize_max: int, count: int) -> EdgeBuffer:
+    buffer = EdgeBuffer(capacity, policy, resize_max)
+    for number in range(count):
+        buffer.put(envelope(number))
+    return buffer
+
+
+FULL = {
+    Policy.BLOCK: Admission.WAIT,
+    Policy.ERROR: Admission.REFUSE,
+    Policy.DROP: Admission.DROP,
+    Policy.RESIZE: Admission.WAIT,
+}
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_admits_up_to_the_capacity_and_not_one_more(policy: Policy) -> None:
+    assert filled(policy, 3, 3, 2).admission() is Admission.ADMIT
+    assert filled(policy, 3, 3, 3).admission() is FULL[policy]
+
+
+@pytest.mark.parametrize("policy", [Policy.BLOCK, Policy.ERROR, Policy.DROP, Policy.RESIZE])
+def test_putting_more_than_was_admitted_is_a_bug(policy: Policy) -> None:
+    with pytest.raises(AssertionError):
+        filled(policy, 2, 2, 3)
+
+
+def test_resize_doubles_and_never_exceeds_its_maximum() -> None:
+    buffer = EdgeBuffer(3, Policy.RESIZE, 8)
+    capacities = []
+    for number in range(8):
+        assert buffer.admission() is Admission.ADMIT
+        buffer.put(envelope(number))
+        capacities.append(buffer.capacity)
+    assert capacities == [3, 3, 3, 6, 6, 6, 8, 8]
+    assert buffer.admission() is Admission.WAIT
+
+
+def test_peek_leaves_the_message_in_its_place() -> None:
+    buffer = filled(Policy.BLOCK, 2, 2, 2)
+    assert buffer.peek() == buffer.peek() == buffer.take() == envelope(0)
+    assert buffer.take() == envelope(1)
+    assert buffer.peek() is None
+
+
+def test_drain_takes_everything_oldest_first() -> None:
+    buffer = filled(Policy.BLOCK, 4, 4, 3)
+    assert buffer.drain() == (envelope(0), envelope(1), envelope(2))
+    assert len(buffer) == 0
+
+
+@given(
+    policy=st.sampled_from(Policy),
+    capacity=st.integers(1, 5),
+    growth=st.integers(0, 9),
+    puts=st.lists(st.booleans(), max_size=60),
+)
+def test_behaves_as_a_bounded_queue(
+    policy: Policy, capacity: int, growth: int, puts: list[bool]
+) -> None:
+    most = capacity + growth if policy is Policy.RESIZE else capacity
+    buffer = EdgeBuffer(capacity, policy, most)
+    model: list[Envelope] = []
+    for number, put in enumerate(puts):
+        before = buffer.capacity
+        admitted = buffer.admission() is Admission.ADMIT
+        assert (buffer.capacity, len(buffer)) == (before, len(model))
+        assert admitted == (len(model) < most)
+        if put and admitted:
+            buffer.put(envelope(number))
+            model.append(envelope(number))
+        elif not put and model:
+            assert buffer.take() == model.pop(0)
+        assert list(buffer.messages) == model
+        assert len(model) <= buffer.capacity <= most
