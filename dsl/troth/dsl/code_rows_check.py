@@ -12,6 +12,12 @@ CHECK_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "Rename or remove one of the two.",
     ),
     (
+        "check.limit.name",
+        "Name too long",
+        "A name has more bytes than an image may hold.",
+        "Choose a shorter name.",
+    ),
+    (
         "check.limit.nesting",
         "Nested too deeply",
         "Blocks or expressions lie within each other beyond the limit.",

@@ -8,7 +8,6 @@ from typing import Final
 
 from troth.dsl.codes import CODES, Code
 from troth.dsl.compile import check_source
-from troth.dsl.diag import Diagnostics
 
 EXPECT_MARK: Final = "# expect: "
 
@@ -64,17 +63,10 @@ def _entry(row: Code, name: str | None, samples: Mapping[str, str], taken: dict[
         return "\n".join(lines)
     taken[name] = row.code
     text = _without_marks(samples[name])
-    diagnostics = check_source(text, f"{name}.troth")
-    kind = "troth broken" if _can_be_quoted(text, diagnostics) else "text"
-    lines += [f"```{kind}", *_quoted(text), "```", ""]
-    lines += ["```text", *_quoted(diagnostics.render()), "```", ""]
+    # Plain text: making this page has checked the script already.
+    lines += ["```text", *_quoted(text), "```", ""]
+    lines += ["```text", *_quoted(check_source(text, f"{name}.troth").render()), "```", ""]
     return "\n".join(lines)
-
-
-def _can_be_quoted(text: str, diagnostics: Diagnostics) -> bool:
-    """Whether a reader who copies the block has the same script, which must be in error."""
-    plain = all(character == "\n" or character.isprintable() for character in text)
-    return plain and diagnostics.has_errors
 
 
 def _quoted(text: str) -> list[str]:

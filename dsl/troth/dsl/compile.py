@@ -11,6 +11,7 @@ from typing import Final
 
 from troth.dsl.ast import ProgramDecl, Script, Span
 from troth.dsl.check_program import CheckedPrograms, check_programs
+from troth.dsl.check_program_names import check_names
 from troth.dsl.check_program_symbols import MAIN
 from troth.dsl.diag import Diagnostic, Diagnostics, Severity
 from troth.dsl.lower import Indexes, lower_program
@@ -130,8 +131,11 @@ def compile_module(text: str, name: str) -> Module:
 
 
 def _build(text: str, name: str) -> tuple[Image | None, Diagnostics]:
+    # A file's name may hold anything; what is shown and recorded is safe to print.
+    name = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)[:1000]
     diagnostics = Diagnostics(name, text)
     parsed = parse(text, name, diagnostics)
+    check_names(parsed.script, diagnostics)
     protocols = check_protocols(parsed, diagnostics)
     images = {key: checked.image for key, checked in protocols.checked.items()}
     broken = frozenset(parsed.broken) | protocols.broken

@@ -24,6 +24,7 @@ PAGE: Final = ROOT / "docs" / "reference" / "diagnostics.md"
 CORPUS_MIN: Final = 28
 
 HARD_TO_SHOW: Final = {
+    "check.limit.name": "test_compile.py",
     "check.limit.nesting": "test_check_program.py",
     "check.limit.size": "test_compile.py",
     "parse.nesting": "the parser's tests",
