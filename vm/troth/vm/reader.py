@@ -68,15 +68,17 @@ class ArtifactReader:
             return
         pack: Callable[[Items], bytes] = msgpack.Packer(autoreset=True).pack
         framer = Framer(self.offset)
-        index = 0
+        header, index = int(Kind.HEADER), 0
         while chunk := self._read(_chunk_bytes(framer.pending_bytes)):
             for data, items in framer.feed(chunk):
-                if index == 0 or items[:1] == (0,):
-                    _check_header(items, index, self.offset)
-                validate(items, index, self.offset)
-                if pack(items) != data:
-                    raise _not_canonical(index, self.offset)
                 offset = self.offset
+                if index == 0:
+                    _check_version(items, index, offset)
+                validate(items, index, offset)
+                if (items[0] == header) != (index == 0):
+                    raise _misplaced_header(index, offset)
+                if pack(items) != data:
+                    raise _not_canonical(index, offset)
                 self.offset = offset + len(data)
                 yield RawRecord(index, offset, data, items)
                 index += 1
@@ -127,27 +129,30 @@ def read(stream: BinaryIO) -> Iterator[RawRecord]:
     return iter(ArtifactReader(stream))
 
 
-def _check_header(items: Items, index: int, offset: int) -> None:
+def _check_version(items: Items, index: int, offset: int) -> None:
     """The version comes before everything else: another one may have other shapes."""
-    place = Place(offset=offset, record=index)
-    if (items[:1] == (Kind.HEADER,)) != (index == 0):
-        raise Malformed(
-            "structure.order",
-            "the header is not where it belongs",
-            place=place,
-            expected="a HEADER as the first record and nowhere else",
-            advice="The file was damaged or changed here; get another copy",
-        )
-    version = items[1] if len(items) > 1 else None
+    if len(items) < 2 or type(items[0]) is not int or items[0] != Kind.HEADER:
+        return
+    version = items[1]
     if type(version) is int and version != FORMAT_VERSION:
         raise UnsupportedVersion(
             "artifact.version",
             "this artifact has a format that this version of Troth does not read",
-            place=place,
+            place=Place(offset=offset, record=index),
             expected=f"format version {FORMAT_VERSION}",
             actual=f"format version {version}",
             advice="Use a Troth that reads this version",
         )
+
+
+def _misplaced_header(index: int, offset: int) -> Malformed:
+    return Malformed(
+        "structure.order",
+        "the header is not where it belongs",
+        place=Place(offset=offset, record=index),
+        expected="a HEADER as the first record and nowhere else",
+        advice="The file was damaged or changed here; get another copy",
+    )
 
 
 def _not_canonical(index: int, offset: int) -> Malformed:
