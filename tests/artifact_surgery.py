@@ -1,0 +1,217 @@
+"""Taking artifacts apart and putting them together again, with whatever keys one has.
+
+The owner of each record is found through `record_events`, not through the verifier, so that the
+tests do not ask the verifier about itself.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+from nacl.bindings import crypto_sign
+
+from troth.dsl import shell_load
+from troth.vm import statements
+from troth.vm.keys import KeyPair, TrustFile, generate
+from troth.vm.merkle import EMPTY_ROOT, Frontier
+from troth.vm.reader import ArtifactReader, RawRecord
+from troth.vm.record_events import EventDecoder
+from troth.vm.records import MAGIC, SIGNER_OWNED, Kind
+from troth.vm.shell_run import RunOptions, run, seed_from_number
+
+Record = tuple[Any, ...]
+ROOT: Final = Path(__file__).resolve().parents[1]
+EXAMPLES: Final = ROOT / "docs" / "examples"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One recorded run with the keys that signed it, by name."""
+
+    data: bytes
+    keys: Mapping[str, KeyPair]
+
+    @property
+    def trust(self) -> TrustFile:
+        return TrustFile(tuple(pair.verifier for pair in self.keys.values()))
+
+
+def key_pair(name: str, *, variant: int = 0) -> KeyPair:
+    """Always the same key for the same name and variant."""
+    return generate(name, statements.identity_digest(f"{variant} {name}".encode()))
+
+
+def record_script(path: Path, folder: Path, *, seed: int = 1, variant: int = 0) -> Sample:
+    """Runs a script with keys that depend on the role's name and `variant` only."""
+    module = shell_load.load(path)
+    return record_image(module.image, folder, seed=seed, variant=variant)
+
+
+def record_image(
+    image: Any,
+    folder: Path,
+    *,
+    seed: int = 1,
+    variant: int = 0,
+    effects: Mapping[str, object] | None = None,
+    ok: bool = True,
+) -> Sample:
+    """Runs an image, records it, and returns the artifact with its keys."""
+    roles = sorted({role for protocol in image.protocols for role in protocol.roles})
+    keys = {role: key_pair(role, variant=variant) for role in roles}
+    key_folder = folder / f"keys-{variant}"
+    key_folder.mkdir(parents=True, exist_ok=True)
+    for name, pair in keys.items():
+        path = key_folder / f"{name}.key"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(pair.private_text + "\n")
+    target = folder / f"{seed}-{variant}.replay"
+    options = RunOptions(
+        keys=key_folder, record=target, seed=seed_from_number(seed), effects=effects or {}
+    )
+    result = run(image, options=options, write_line=lambda line: None)
+    assert result.ok is ok, result.report.text()
+    return Sample(target.read_bytes(), keys)
+
+
+# --- records -------------------------------------------------------------------------------
+
+
+def parse(data: bytes) -> list[Record]:
+    return [record.items for record in ArtifactReader(io.BytesIO(data))]
+
+
+def raw_records(data: bytes) -> list[RawRecord]:
+    return list(ArtifactReader(io.BytesIO(data)))
+
+
+def join(records: Sequence[Record]) -> bytes:
+    return MAGIC + b"".join(msgpack.packb(record) for record in records)
+
+
+def find(records: Sequence[Record], kind: Kind, number: int = 0) -> int:
+    """The index of the record that is number `number` of its kind."""
+    return [index for index, record in enumerate(records) if record[0] == kind][number]
+
+
+def with_field(record: Record, field: int, value: object) -> Record:
+    """`field` counts from 1: the kind is 0."""
+    return (*record[:field], value, *record[field + 1 :])
+
+
+def flipped(data: bytes, bit: int = 0) -> bytes:
+    return bytes([data[0] ^ (1 << bit)]) + data[1:]
+
+
+# --- signing again -------------------------------------------------------------------------
+
+
+class _Log:
+    def __init__(self) -> None:
+        self.frontier = Frontier()
+        self.previous = EMPTY_ROOT
+
+
+def reseal(records: Sequence[Record], pairs: Sequence[KeyPair]) -> bytes:
+    """The artifact with counts, log roots and seals made right for the keys that one has.
+
+    Seals of other principals stay as they are.
+    """
+    held = {pair.public_key: pair for pair in pairs}
+    decoder, logs, keys = EventDecoder(), [_Log()], list[bytes]()
+    header = msgpack.packb(records[0])
+    opened = ended = offset = 0
+    done: list[Record] = []
+    for index, original in enumerate(records):
+        record = original
+        kind = Kind(record[0])
+        if kind is Kind.END:
+            record = with_field(record, 2, index)
+        if kind is Kind.SEAL:
+            log, key = logs[record[1]], keys[record[1]]
+            if key in held:
+                record = _seal(record, log, held[key], header, opened - ended, ended)
+            log.previous = record[3]
+            done.append(record)
+            continue
+        if kind is Kind.PRINCIPAL:
+            keys.append(record[2])
+            if len(keys) > 1:
+                logs.append(_Log())
+        data = msgpack.packb(record)
+        event = decoder.decode(RawRecord(index, offset, data, record))
+        opened += kind is Kind.OPEN
+        ended += kind is Kind.STATUS and record[2] >= 2
+        owner = _owner(kind, event, keys)
+        logs[owner].frontier.append(index.to_bytes(8, "big") + data)
+        done.append(record)
+        offset += len(data)
+    return join(done)
+
+
+def _owner(kind: Kind, event: Any, keys: list[bytes]) -> int:
+    if kind is Kind.PRINCIPAL:
+        return len(keys) - 1
+    if kind not in SIGNER_OWNED or (kind is Kind.CANCEL and not event.role):
+        return 0
+    return keys.index(event.old if kind is Kind.DELEGATE else event.signer)
+
+
+def _seal(
+    record: Record, log: _Log, pair: KeyPair, header: bytes, opened: int, ended: int
+) -> Record:
+    root, size = log.frontier.root, log.frontier.size
+    statement = statements.head_statement(
+        statements.log_id(header, pair.public_key),
+        size,
+        root,
+        log.previous,
+        record[5],
+        opened,
+        ended,
+    )
+    signature = sign(pair, statement)
+    return (Kind.SEAL, record[1], size, root, log.previous, record[5], opened, ended, signature)
+
+
+def sign(pair: KeyPair, statement: bytes) -> bytes:
+    return crypto_sign(statement, pair.signing_key)[: statements.SIGNATURE_BYTES]
+
+
+def resign_message(records: Sequence[Record], index: int, pair: KeyPair) -> Record:
+    """The SEND at `index` with a signature of `pair` over what it now says."""
+    _, session, sender, receiver, kind, label, *position, salt, payload, commitment, _ = records[
+        index
+    ]
+    opens = [record for record in records if record[0] == Kind.OPEN]
+    protocols = [record for record in records if record[0] == Kind.PROTOCOL]
+    _, _, _, roles, labels = protocols[opens[session][2]]
+    if commitment is None:
+        commitment = statements.payload_commitment(salt, payload)
+    statement = statements.message_statement(
+        opens[session][1],
+        roles[sender],
+        roles[receiver],
+        kind,
+        labels[label],
+        *position,
+        commitment,
+    )
+    return with_field(records[index], 11, sign(pair, statement))
+
+
+def constant_effect(value: object) -> object:
+    """An effect function that always gives the same."""
+
+    def effect(*arguments: object) -> object:  # noqa: ARG001 - the answer does not depend on them
+        return value
+
+    return effect
+
+

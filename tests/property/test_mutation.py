@@ -1,0 +1,70 @@
+"""No small change to an artifact is accepted.
+
+The numbers tried and caught are printed (`pytest -s`, or `-rP`). With `TROTH_LONG=1` in the
+environment all 255 other values are tried at every position, and every record at every place.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import mutation_harness as harness
+import pytest
+from artifact_surgery import EXAMPLES, Sample, record_script
+
+NAMES: Final = ("hello", "drain", "delegation")
+SEED: Final = 20240229
+LONG: Final = os.environ.get("TROTH_LONG") == "1"
+SAMPLED_POSITIONS: Final = 12
+"""Positions at which all 255 other values are tried in the ordinary run."""
+
+
+@pytest.fixture(name="sample", params=NAMES, scope="module")
+def _sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    folder: Path = tmp_path_factory.mktemp(request.param)
+    return record_script(EXAMPLES / f"{request.param}.troth", folder)
+
+
+def _require_all_caught(tally: harness.Tally, name: str, at_least: int) -> None:
+    print(tally.summary(name))
+    assert not tally.missed, tally.missed[:5]
+    assert tally.tried == tally.caught
+    assert tally.tried >= at_least
+
+
+@pytest.mark.slow
+def test_one_flipped_bit_at_every_byte(sample: Sample) -> None:
+    mutants = harness.bit_flips(sample.data, SEED)
+    tally = harness.check_all(mutants, sample.data, sample.trust)
+    _require_all_caught(tally, "bit flips", len(sample.data))
+
+
+@pytest.mark.slow
+def test_every_other_value_at_sampled_bytes(sample: Sample) -> None:
+    positions: list[int] | range = harness.sampled_positions(sample.data, SAMPLED_POSITIONS, SEED)
+    if LONG:
+        positions = range(len(sample.data))
+    mutants = harness.byte_values(sample.data, positions)
+    tally = harness.check_all(mutants, sample.data, sample.trust)
+    _require_all_caught(tally, "byte values", 255 * SAMPLED_POSITIONS)
+
+
+@pytest.mark.slow
+def test_every_truncation(sample: Sample) -> None:
+    tally = harness.check_all(harness.truncations(sample.data), sample.data, sample.trust)
+    _require_all_caught(tally, "truncations", len(sample.data))
+    assert set(tally.by_exit) == {4}, "what is cut off is incomplete, never wrong"
+
+
+@pytest.mark.slow
+def test_every_record_dropped_repeated_and_swapped(sample: Sample) -> None:
+    tally = harness.check_all(harness.record_changes(sample.data), sample.data, sample.trust)
+    _require_all_caught(tally, "record changes", 400)
+
+
+@pytest.mark.skipif(not LONG, reason="part of the long run: TROTH_LONG=1")
+def test_every_record_at_every_other_place(sample: Sample) -> None:
+    tally = harness.check_all(harness.record_moves(sample.data), sample.data, sample.trust)
+    _require_all_caught(tally, "record moves", 700)
