@@ -14,4 +14,4 @@ echo "== mypy"
 echo "== pytest (the docs' snippets among them)"
 .venv/bin/python -m pytest
 echo "== benchmarks (smoke run: numbers of a short run on a shared machine)"
-.venv/bin/python tests/benchmarks/run_all.py --smoke
+(cd tests && ../.venv/bin/python -m benchmarks.run_all --smoke)

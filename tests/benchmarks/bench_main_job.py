@@ -8,9 +8,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from measure import Ratio, paired
-from workloads import VerifyLoop, ring_image, ring_messages, run_ring, sign_and_verify
-
+from benchmarks.measure import Ratio, paired
+from benchmarks.workloads import VerifyLoop, ring_image, ring_messages, run_ring, sign_and_verify
 from troth.conformance import verify
 
 

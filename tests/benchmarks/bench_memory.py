@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from workloads import ring_image, run_ring
+from benchmarks.workloads import ring_image, run_ring
 
 CHILD = """
 import resource, sys

@@ -9,8 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from workloads import ring_image, run_ring
-
+from benchmarks.workloads import ring_image, run_ring
 from troth.conformance import verify
 
 ROWS = 18

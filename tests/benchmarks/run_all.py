@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-import bench_main_job
-import bench_memory
-from measure import describe_machine, one_core
+from benchmarks import bench_main_job, bench_memory
+from benchmarks.measure import describe_machine, one_core
 
 
 def main() -> None:

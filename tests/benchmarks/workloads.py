@@ -37,7 +37,7 @@ def run_ring(image: Image, *, record: Path | None = None, keys: Path | None = No
         write_line=lines.append,
     )
     if not result.ok or len(lines) != 1:
-        raise AssertionError(f"the ring did not finish: {result.report.text()}")
+        raise AssertionError(f"the ring did not finish: {result.report.describe()}")
     return result
 
 

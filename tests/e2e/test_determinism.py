@@ -26,7 +26,7 @@ def test_same_seed_and_keys_give_the_same_fragment(name: str, tmp_path: Path) ->
     for hash_seed in HASH_SEEDS:
         artifact = tmp_path / f"{hash_seed}.replay"
         effects = EXAMPLES / f"{name}_effects.py"
-        bound = ["--effects", effects] if effects.exists() else []
+        bound: list[str | Path] = ["--effects", effects] if effects.exists() else []
         done = troth(
             "run",
             EXAMPLES / f"{name}.troth",

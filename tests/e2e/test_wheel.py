@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,16 +30,16 @@ def test_installed_wheel_does_the_main_job(tmp_path: Path) -> None:
     pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet"]
     subprocess.run([*pip, "--disable-pip-version-check", str(wheel)], check=True)
     python = str(environment / "bin" / "python")
-    alone = {"python": python, "cwd": tmp_path, "environment": {"PYTHONPATH": ""}}
+    alone = partial(troth, python=python, cwd=tmp_path, environment={"PYTHONPATH": ""})
     keys, artifact = tmp_path / "keys", tmp_path / "a.replay"
-    done = troth(
+    done = alone(
         "run", EXAMPLES / "two_buyer.troth", "--effects", EXAMPLES / "two_buyer_effects.py",
-        "--keys", keys, "--record", artifact, **alone,
+        "--keys", keys, "--record", artifact,
     )  # fmt: skip
     assert (done.code, done.out) == (0, printed_by("two_buyer"))
     trust = trust_file(keys, tmp_path / "trust")
-    assert troth("verify", artifact, "--trust", trust, **alone).code == 0
+    assert alone("verify", artifact, "--trust", trust).code == 0
     damaged = bytearray(artifact.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     artifact.write_bytes(bytes(damaged))
-    assert troth("verify", artifact, "--trust", trust, **alone).code in {2, 3, 4}
+    assert alone("verify", artifact, "--trust", trust).code in {2, 3, 4}

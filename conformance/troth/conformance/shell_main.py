@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from troth.conformance import shell_canon, shell_inspect, shell_verify
+from troth.conformance.shell_canon import add_parser as add_canon
+from troth.conformance.shell_inspect import add_parser as add_inspect
+from troth.conformance.shell_verify import add_parser as add_verify
 from troth.dsl import shell_commands
 from troth.dsl.compile import ScriptErrors
 from troth.vm import shell_keygen
@@ -39,10 +41,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"troth {_version()}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    shell_verify.add_parser(subparsers)
+    add_verify(subparsers)
     shell_commands.add_parsers(subparsers)
-    shell_canon.add_parser(subparsers)
-    shell_inspect.add_parser(subparsers)
+    add_canon(subparsers)
+    add_inspect(subparsers)
     shell_keygen.add_parser(subparsers)
     return parser
 

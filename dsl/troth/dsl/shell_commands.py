@@ -134,7 +134,7 @@ def run_command(arguments: argparse.Namespace) -> int:
     )
     result = run(module.image, options=options, write_line=_write_line)
     if not result.ok:
-        print(result.report.text(), file=sys.stderr)
+        print(result.report.describe(), file=sys.stderr)
     return 0 if result.ok else 1
 
 

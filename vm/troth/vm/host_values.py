@@ -6,6 +6,8 @@ against the declared type; a wrong type is an error that names both.
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from troth.vm.errors import Unusable
 from troth.vm.types import ListType, Primitive, RecordType, ValueType
 from troth.vm.value_ops import type_matches
@@ -28,7 +30,7 @@ def from_python(value: object, expected: ValueType, what: str) -> RegisterValue:
         Unusable: code `effect.result`, when it is not an `expected`.
     """
     converted = _convert(value, expected)
-    if not type_matches(converted, expected):  # type: ignore[arg-type]
+    if not type_matches(converted, expected):
         raise Unusable(
             "effect.result",
             f"{what} has the wrong type",
@@ -36,10 +38,10 @@ def from_python(value: object, expected: ValueType, what: str) -> RegisterValue:
             actual=_describe(value),
             advice="Return a value of the type that the script declares",
         )
-    return converted  # type: ignore[return-value]
+    return cast(RegisterValue, converted)
 
 
-def _convert(value: object, expected: ValueType) -> object:
+def _convert(value: Any, expected: ValueType) -> Any:
     if isinstance(expected, ListType) and isinstance(value, list | tuple):
         return tuple(_convert(item, expected.item) for item in value)
     if isinstance(expected, RecordType) and isinstance(value, dict):

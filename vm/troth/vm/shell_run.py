@@ -131,9 +131,9 @@ class _Run:
         self.now_ns = 0
 
     def _open_artifact(self, image_id: bytes) -> tuple[Recorder | None, ArtifactWriter | None]:
-        if self.options.record is None:
-            return None, None
         options = self.options
+        if options.record is None:
+            return None, None
         header = HeaderFacts(
             image_id=image_id,
             seed=self.seed,

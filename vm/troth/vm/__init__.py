@@ -1,0 +1,56 @@
+"""The session VM: runs program images over sessions and leaves evidence of what happened.
+
+`run` runs an image on this machine; `Machine` is the sans-IO core beneath it, for embedding.
+"""
+
+from __future__ import annotations
+
+from troth.vm.errors import Fault as Fault
+from troth.vm.errors import InternalError as InternalError
+from troth.vm.errors import Invalid as Invalid
+from troth.vm.errors import LimitExceeded as LimitExceeded
+from troth.vm.errors import Malformed as Malformed
+from troth.vm.errors import Place as Place
+from troth.vm.errors import TrothError as TrothError
+from troth.vm.errors import Unusable as Unusable
+from troth.vm.image import Image as Image
+from troth.vm.image_codec import decode_image as decode_image
+from troth.vm.image_codec import encode_image as encode_image
+from troth.vm.instructions import ReplayMode as ReplayMode
+from troth.vm.instructions import Seal as Seal
+from troth.vm.keys import KeyPair as KeyPair
+from troth.vm.keys import TrustFile as TrustFile
+from troth.vm.keys import parse_trust as parse_trust
+from troth.vm.limits import Limits as Limits
+from troth.vm.loader import load as load
+from troth.vm.machine import Machine as Machine
+from troth.vm.shell_run import RunOptions as RunOptions
+from troth.vm.shell_run import RunResult as RunResult
+from troth.vm.shell_run import run as run
+from troth.vm.shell_run import seed_from_number as seed_from_number
+
+__all__ = [
+    "Fault",
+    "Image",
+    "InternalError",
+    "Invalid",
+    "KeyPair",
+    "LimitExceeded",
+    "Limits",
+    "Machine",
+    "Malformed",
+    "Place",
+    "ReplayMode",
+    "RunOptions",
+    "RunResult",
+    "Seal",
+    "TrothError",
+    "TrustFile",
+    "Unusable",
+    "decode_image",
+    "encode_image",
+    "load",
+    "parse_trust",
+    "run",
+    "seed_from_number",
+]
