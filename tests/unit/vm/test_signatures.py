@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from hashlib import sha512
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from nacl.bindings import crypto_sign
+from nacl.bindings import (
+    crypto_core_ed25519_add,
+    crypto_scalarmult_ed25519_base_noclamp,
+    crypto_sign,
+)
 
 from troth.vm.keys import generate
 from troth.vm.signatures import acceptable_key, verify
@@ -104,6 +110,30 @@ def test_small_order_keys_and_points_never_verify(name: str) -> None:
         assert not verify(point, statement, point + bytes(32))
         assert not verify(point, statement, _point(1) + bytes(32))
         assert not verify(PAIR.public_key, statement, point + bytes(32))
+
+
+def _signed_with(point: bytes, nonce: int) -> bytes:
+    """Alice's signature of b"x" with any R: what only the owner of a key can make."""
+    secret = bytearray(sha512(PAIR.seed).digest()[:32])
+    secret[0] &= 248
+    secret[31] = secret[31] & 127 | 64
+    challenge = int.from_bytes(sha512(point + PAIR.public_key + b"x").digest(), "little")
+    scalar = (nonce + challenge * int.from_bytes(secret, "little")) % ORDER
+    return point + scalar.to_bytes(32, "little")
+
+
+def test_the_equation_is_checked_without_the_cofactor() -> None:
+    """Else two libraries could disagree about a signature that its owner made on purpose."""
+    nonce = 1234567
+    honest = crypto_scalarmult_ed25519_base_noclamp(nonce.to_bytes(32, "little"))
+    assert verify(PAIR.public_key, b"x", _signed_with(honest, nonce))
+    mixed = crypto_core_ed25519_add(honest, _SMALL_ORDER["order eight"])
+    assert not verify(PAIR.public_key, b"x", _signed_with(mixed, nonce))
+
+
+def test_keys_of_mixed_order_are_refused() -> None:
+    mixed = crypto_core_ed25519_add(PAIR.public_key, _SMALL_ORDER["order eight"])
+    assert not acceptable_key(mixed)
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40), st.binary(max_size=70))

@@ -6,7 +6,8 @@ The rules, all of which libsodium enforces (https://doc.libsodium.org, RFC 8032)
   small nor of mixed order (`acceptable_key`);
 * the scalar S of a signature is below the group order, so nobody but the signer can make a
   second signature from a first;
-* R is not of small order.
+* R is not of small order, and the equation holds exactly: it is checked without the cofactor,
+  so an R with a part of small order is refused too.
 
 A signer can always make several valid signatures of one statement (Ed25519 has a free nonce),
 so nothing is ever identified by its signature, only by its statement.
