@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from troth.vm import local_types
-from troth.vm.events import Event
+from troth.vm.events import Event, Faulted, Printed, Status, StatusChanged
 from troth.vm.host_signer import HostSigner
 from troth.vm.image import EdgeSettings, Effect, Image, Program, Protocol
 from troth.vm.image_codec import encode_image, image_id
@@ -18,6 +18,7 @@ from troth.vm.instructions import (
     Close,
     Halt,
     Instruction,
+    Jump,
     Op,
     Open,
     OpenOptions,
@@ -45,6 +46,7 @@ STR: Final = Primitive.STR
 END: Final = End()
 SEED: Final = bytes(range(32))
 HALT: Final = Halt()
+YIELD: Final = Yield()
 
 
 class _Source:
@@ -177,6 +179,34 @@ def run(
     raise AssertionError("the run does not end")
 
 
+def duo(
+    conversation: Protocol, a: Sequence[Instruction], b: Sequence[Instruction], **options: object
+) -> Image:
+    """A main that opens the protocol, `a` as its role A, `b` as B, endpoints in register 0."""
+    main: list[Instruction] = [open_(0, 0, 1, **options), spawn(2, 1, 0), spawn(3, 2, 1), HALT]
+    return image(
+        [conversation],
+        [
+            program("main", main),
+            program("a", a, endpoint(conversation.name, "A")),
+            program("b", b, endpoint(conversation.name, "B")),
+        ],
+    )
+
+
+def printed(events: Sequence[Event]) -> list[str]:
+    return [event.text for event in events if isinstance(event, Printed)]
+
+
+def faults(events: Sequence[Event]) -> list[str]:
+    """The codes, in order."""
+    return [event.code for event in events if isinstance(event, Faulted)]
+
+
+def statuses(events: Sequence[Event]) -> list[Status]:
+    return [event.status for event in events if isinstance(event, StatusChanged)]
+
+
 def of_type(events: Sequence[Event], kind: type[Event]) -> list[Event]:
     return [event for event in events if type(event) is kind]
 
@@ -220,9 +250,13 @@ def op(operator: Operator, target: int, *arguments: int) -> Op:
     return Op(operator, target, arguments)
 
 
+def jump(target: int) -> Jump:
+    return Jump(target)
+
+
 def naps(count: int) -> list[Instruction]:
     """Lets `count` rounds pass."""
-    return [Yield()] * count
+    return [YIELD] * count
 
 
 def close(endpoint: int) -> Close:

@@ -17,6 +17,11 @@ Step: TypeAlias = Callable[[Turn, Coroutine], int]
 """One decoded instruction: returns the next one's index, or one of the codes in `turn`."""
 
 
+def cell_name(cell: Cell) -> str:
+    """What a register holds, in words."""
+    return "an endpoint" if isinstance(cell, EndpointState) else kind_name(cell)
+
+
 def not_usable(cell: Cell, coroutine: Coroutine) -> Fault:
     """Why `cell` is not an endpoint that `coroutine` may use."""
     if not isinstance(cell, EndpointState):
@@ -24,7 +29,7 @@ def not_usable(cell: Cell, coroutine: Coroutine) -> Fault:
             "vm.fault.register",
             "the register does not hold an endpoint",
             expected="an endpoint",
-            actual=kind_name(cell),
+            actual=cell_name(cell),
         )
     assert cell.owner is not coroutine, "the endpoint is usable"
     actual = cell.custody.value

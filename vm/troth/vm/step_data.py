@@ -12,9 +12,9 @@ from troth.vm.instructions import Jump, JumpIf, Move, Op, Operator, Set
 from troth.vm.limits import Limits
 from troth.vm.operators import Operation, operation
 from troth.vm.session import Cell, EndpointState
-from troth.vm.step_common import Step
+from troth.vm.step_common import Step, cell_name
 from troth.vm.turn import YIELDED, Turn
-from troth.vm.value_ops import kind_name, show, size_of
+from troth.vm.value_ops import show, size_of
 from troth.vm.values import CoroutineHandle, Value
 
 _TAKE_ANYTHING: Final = frozenset(
@@ -109,7 +109,7 @@ def _require_value(cell: Cell) -> Value:
             "vm.fault.type",
             "only values can be computed with",
             expected="a value",
-            actual="an endpoint" if isinstance(cell, EndpointState) else kind_name(cell),
+            actual=cell_name(cell),
         )
     return cell  # type: ignore[return-value]  # a bare Endpoint never is in a register
 
@@ -166,7 +166,7 @@ def decode_jump_if(instruction: JumpIf, following: int) -> Step:
             "vm.fault.type",
             "the condition of a jump is not a bool",
             expected="a bool",
-            actual="an endpoint" if isinstance(value, EndpointState) else kind_name(value),
+            actual=cell_name(value),
         )
 
     return step

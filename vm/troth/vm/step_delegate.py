@@ -17,11 +17,10 @@ from troth.vm.events import Delegated
 from troth.vm.faults import fault
 from troth.vm.lifecycle import LIVE
 from troth.vm.session import Cell, Custody, Edge, EndpointState
-from troth.vm.step_common import not_usable, session_over, sign
+from troth.vm.step_common import cell_name, not_usable, session_over, sign
 from troth.vm.step_tables import TransitionTable
 from troth.vm.turn import Turn
 from troth.vm.types import EndpointType, ValueType
-from troth.vm.value_ops import kind_name
 
 
 class Delegation(NamedTuple):
@@ -86,7 +85,7 @@ def require_type(cell: Cell, expected: ValueType) -> None:
         if actual == str(expected):
             return
     else:
-        actual = kind_name(cell)
+        actual = cell_name(cell)
     raise fault(
         "vm.fault.type",
         "this is not the endpoint that is expected here",

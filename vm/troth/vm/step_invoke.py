@@ -10,9 +10,9 @@ from troth.vm.faults import fault
 from troth.vm.image import Effect
 from troth.vm.instructions import Invoke
 from troth.vm.session import EndpointState
-from troth.vm.step_common import Step
+from troth.vm.step_common import Step, cell_name
 from troth.vm.turn import BLOCKED, EffectRequest, Turn
-from troth.vm.value_ops import kind_name, type_matches
+from troth.vm.value_ops import type_matches
 from troth.vm.values import RegisterValue
 
 
@@ -37,7 +37,7 @@ def decode_invoke(instruction: Invoke, following: int) -> Step:
                 "vm.fault.invoke",
                 f"the effect {effect.name} returned a value of another type",
                 expected=str(effect.result),
-                actual=kind_name(completion.value),
+                actual=cell_name(completion.value),
             )
         coroutine.registers[instruction.target] = completion.value
         coroutine.completion = None
@@ -81,5 +81,5 @@ def _arguments(
         "vm.fault.type",
         f"the arguments of the effect {effect.name} do not have its declared types",
         expected=f"{effect.name}({', '.join(str(field) for field in effect.parameters)})",
-        actual=", ".join(kind_name(value) for value in values),
+        actual=", ".join(cell_name(value) for value in values),
     )

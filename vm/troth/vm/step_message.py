@@ -19,12 +19,12 @@ from troth.vm.faults import fault
 from troth.vm.instructions import Select, Send
 from troth.vm.session import Cell, Edge, EndpointState
 from troth.vm.statements import StepKind
-from troth.vm.step_common import Step, no_key, not_usable, session_over
+from troth.vm.step_common import Step, cell_name, no_key, not_usable, session_over
 from troth.vm.step_delegate import Delegation, commit_delegation, prepare_delegation
 from troth.vm.step_tables import TransitionTable
 from troth.vm.turn import BLOCKED, Turn
 from troth.vm.types import StateKind
-from troth.vm.value_ops import kind_name, type_matches
+from troth.vm.value_ops import type_matches
 from troth.vm.values import RegisterValue
 
 _LAST_LIVE: Final = Status.DRAINING
@@ -125,7 +125,7 @@ def _payload(
             if place in transition.carried and isinstance(value, EndpointState):
                 value = value.handle  # `prepare_delegation` has checked it.
             elif checks[place] is not None or not type_matches(value, field.type):
-                raise _wrong_payload(endpoint, transition, f"{kind_name(value)} for {field.name}")
+                raise _wrong_payload(endpoint, transition, f"{cell_name(value)} for {field.name}")
         wire.append(value)  # type: ignore[arg-type]  # no EndpointState has passed the checks
     try:
         payload = encode_payload(wire)

@@ -14,11 +14,11 @@ from troth.vm.loaded import ProtocolTables
 from troth.vm.session import EndpointState, Session, build
 from troth.vm.settings import settle
 from troth.vm.signatures import acceptable_key
-from troth.vm.step_common import Step, not_usable, session_over, sign
+from troth.vm.step_common import Step, cell_name, not_usable, session_over, sign
 from troth.vm.step_end import commit_close, end_session, prepare_close, release
 from troth.vm.turn import DEFERRED, Turn
 from troth.vm.types import StateKind
-from troth.vm.value_ops import kind_name, size_of
+from troth.vm.value_ops import size_of
 
 
 def decode_open(instruction: Open, following: int) -> Step:
@@ -162,7 +162,7 @@ def decode_cancel(instruction: Cancel, following: int) -> Step:
                 "the reason of a cancel is not a text",
                 endpoint=endpoint,
                 expected="a str",
-                actual=kind_name(reason),
+                actual=cell_name(reason),
             )
         limit = turn.context.limits.message_bytes_max
         if size_of(reason, limit) > limit:

@@ -14,12 +14,12 @@ from troth.vm.lifecycle import LIVE
 from troth.vm.limits import Limits
 from troth.vm.session import Cell, EndpointState
 from troth.vm.step_code import ProgramCode
-from troth.vm.step_common import Step, not_usable
+from troth.vm.step_common import Step, cell_name, not_usable
 from troth.vm.step_delegate import require_type, used_before
 from troth.vm.step_end import commit_close, prepare_close, release
 from troth.vm.turn import DEFERRED, ENDED, Turn
 from troth.vm.types import EndpointType, Field
-from troth.vm.value_ops import kind_name, type_matches
+from troth.vm.value_ops import type_matches
 from troth.vm.values import CoroutineHandle
 
 
@@ -104,7 +104,7 @@ def _arguments(coroutine: Coroutine, code: ProgramCode, instruction: Spawn) -> S
             if any(value is other for other in values):
                 raise _wrong_argument(code, parameter, "an endpoint that is given twice")
         elif isinstance(value, EndpointState) or not type_matches(value, parameter.type):
-            raise _wrong_argument(code, parameter, kind_name(value))
+            raise _wrong_argument(code, parameter, cell_name(value))
         values.append(value)
     return values
 
@@ -185,7 +185,7 @@ def _child(turn: Turn, coroutine: Coroutine, cell: Cell) -> Coroutine:
             "vm.fault.register",
             "the register does not hold a coroutine",
             expected="what spawn returned",
-            actual=kind_name(cell),
+            actual=cell_name(cell),
         )
     child = turn.find_coroutine(cell.id)
     if child is None or child.parent != coroutine.id:
