@@ -10,9 +10,11 @@ import os
 from pathlib import Path
 from typing import Final
 
-import mutation_harness as harness
 import pytest
+
+import mutation_harness as harness
 from artifact_surgery import EXAMPLES, Sample, record_script
+from verify_samples import sealed_often
 
 NAMES: Final = ("hello", "drain", "delegation")
 SEED: Final = 20240229
@@ -62,6 +64,14 @@ def test_every_truncation(sample: Sample) -> None:
 def test_every_record_dropped_repeated_and_swapped(sample: Sample) -> None:
     tally = harness.check_all(harness.record_changes(sample.data), sample.data, sample.trust)
     _require_all_caught(tally, "record changes", 400)
+
+
+@pytest.mark.slow
+def test_records_between_many_seals() -> None:
+    """Seals are no leaves of any log: changing their order must be caught all the same."""
+    often = sealed_often("hello", 2)
+    tally = harness.check_all(harness.record_changes(often.data), often.data, often.trust)
+    _require_all_caught(tally, "record changes between seals", 700)
 
 
 @pytest.mark.skipif(not LONG, reason="part of the long run: TROTH_LONG=1")

@@ -1,0 +1,177 @@
+"""Scripts whose runs show how sessions live and end, recorded for the verifier's tests."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from artifact_surgery import EXAMPLES, Sample, key_pair, record_image, record_script
+from troth.dsl import compile_source
+from troth.vm.host_signer import HostSigner
+from troth.vm.image_codec import encode_image
+from troth.vm.limits import DEFAULT_LIMITS, Limits
+from troth.vm.loader import load
+from troth.vm.machine import Machine
+from troth.vm.recorder import HeaderFacts, Recorder
+
+TALK: Final = """
+protocol Talk(A, B):
+    rec Loop:
+        choice at A:
+            A -> B: item(n: int)
+            continue Loop
+        or:
+            A -> B: last()
+"""
+
+CANCELLED: Final = (
+    TALK
+    + """
+program giver(s: Talk.A):
+    for n in range(3):
+        send s.B item(n)
+    cancel s "tired"
+
+program taker(s: Talk.B):
+    recv s.A:
+        item(n):
+            cancel s "enough"
+        last():
+            close s
+
+main:
+    open Talk as a, b
+    spawn giver(a)
+    spawn taker(b)
+"""
+)
+
+FAULTED: Final = (
+    TALK
+    + """
+program giver(s: Talk.A):
+    send s.B item(1)
+    fail "no more"
+
+program taker(s: Talk.B):
+    loop:
+        recv s.A:
+            item(n):
+                pass
+            last():
+                break
+    close s
+
+main:
+    open Talk as a, b
+    spawn giver(a)
+    spawn taker(b)
+"""
+)
+
+HIDDEN: Final = """
+effect price_of(name: str) -> int
+
+protocol Ask(Client, Server):
+    edge Client -> Server: payload = digest
+    Client -> Server: ask(text: str)
+    Server -> Client: answer(n: int)
+
+program client(s: Ask.Client):
+    send s.Server ask("how much")
+    recv s.Server answer(n)
+    print n
+    close s
+
+program server(s: Ask.Server):
+    recv s.Client ask(text)
+    let n = call price_of(text)
+    send s.Client answer(n)
+    close s
+
+main:
+    open Ask as c, s
+    spawn client(c)
+    spawn server(s)
+"""
+
+HIDDEN_DELEGATION: Final = (
+    (EXAMPLES / "delegation.troth")
+    .read_text()
+    .replace(
+        "    Dispatcher -> Worker: take(job: Job.Server)",
+        "    edge Dispatcher -> Worker: payload = digest\n"
+        "    Dispatcher -> Worker: take(job: Job.Server)",
+    )
+)
+
+NOBODY: Final = """
+main:
+    print "alone"
+"""
+
+_SCRIPTS: Final = {
+    "cancelled": (CANCELLED, False),
+    "faulted": (FAULTED, False),
+    "hidden": (HIDDEN, True),
+    "hidden_delegation": (HIDDEN_DELEGATION, True),
+    "nobody": (NOBODY, True),
+}
+
+
+def price_of(name: str) -> int:
+    return len(name)
+
+
+@cache
+def sample(name: str, *, seed: int = 1, variant: int = 0) -> Sample:
+    """The recorded run of an example or of one of the scripts above."""
+    with TemporaryDirectory() as folder:
+        if name not in _SCRIPTS:
+            return record_script(
+                EXAMPLES / f"{name}.troth", Path(folder), seed=seed, variant=variant
+            )
+        text, ok = _SCRIPTS[name]
+        return record_image(
+            compile_source(text, f"{name}.troth"),
+            Path(folder),
+            seed=seed,
+            variant=variant,
+            effects={"price_of": price_of},
+            ok=ok,
+        )
+
+
+@cache
+def sealed_often(name: str, every: int) -> Sample:
+    """The run of an example without effects in short rounds, sealed after `every` leaves."""
+    image = compile_source((EXAMPLES / f"{name}.troth").read_text(), f"{name}.troth")
+    loaded = load(image)
+    roles = sorted({role for protocol in image.protocols for role in protocol.roles})
+    keys = {role: key_pair(role) for role in roles}
+    signer = HostSigner(keys)
+    machine = Machine(loaded, seed=bytes(32), signer=signer, roster=signer, quantum=1)
+    header = HeaderFacts(
+        image_id=loaded.id,
+        seed=bytes(32),
+        quantum=1,
+        policy="cooperative",
+        limits=tuple(getattr(DEFAULT_LIMITS, field.name) for field in fields(Limits)),
+        runner="cooperative",
+        replay=None,
+        seal=None,
+        entry=image.entry or 0,
+        anchor_unix_ns=0,
+    )
+    recorder = Recorder(header, encode_image(image), signer, signer, seal_every=every)
+    machine.start()
+    rounds = 0
+    while machine.run_round(0):
+        rounds += 1
+        recorder.extend(machine.poll_events(), rounds)
+    recorder.extend(machine.poll_events(), rounds)
+    recorder.finish(rounds, "ok")
+    return Sample(recorder.take_bytes(), keys)
