@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from textwrap import dedent
 
+from troth.dsl.ast import ProtocolDecl
+from troth.dsl.check_protocol import check_declaration
 from troth.dsl.diag import Diagnostic, Diagnostics
+from troth.dsl.expand import expand
+from troth.dsl.global_type import GlobalType
 from troth.dsl.parser import parse
 from troth.dsl.protocols import CheckedProtocol, Protocols, check_protocols, project_text
+from troth.dsl.report import Report
+from troth.dsl.resolve_types import build_type_scope
 
 
 @dataclass(frozen=True)
@@ -46,3 +52,21 @@ def sound(script: str, protocol: str = "P") -> CheckedProtocol:
     outcome = check(script)
     assert not outcome.diagnostics.found, outcome.diagnostics.render()
     return outcome.protocols.checked[protocol]
+
+
+def global_type_of(script: str, protocol: str = "P") -> GlobalType:
+    """The global type of a protocol that need not project; it must be sound otherwise."""
+    source = dedent(script)
+    diagnostics = Diagnostics("test.troth", source)
+    parsed = parse(source, "test.troth", diagnostics).script
+    declared = {
+        item.name.text: item for item in parsed.declarations if isinstance(item, ProtocolDecl)
+    }
+    scope = build_type_scope(parsed, diagnostics)
+    report = Report(diagnostics)
+    facts = {
+        name: check_declaration(item, declared, scope, report) for name, item in declared.items()
+    }
+    expansion = expand(facts[protocol], facts, report)
+    assert expansion.global_type is not None, diagnostics.render()
+    return expansion.global_type
