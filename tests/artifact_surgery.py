@@ -18,7 +18,7 @@ from nacl.bindings import crypto_sign
 from troth.dsl import shell_load
 from troth.vm import events as ev
 from troth.vm import statements
-from troth.vm.events import Event
+from troth.vm.covered import statement_of
 from troth.vm.keys import KeyPair, TrustFile, generate
 from troth.vm.merkle import EMPTY_ROOT, Frontier
 from troth.vm.reader import ArtifactReader, RawRecord
@@ -152,11 +152,16 @@ def reseal(records: Sequence[Record], pairs: Sequence[KeyPair]) -> bytes:
             if len(keys) > 1:
                 logs.append(_Log())
         data = msgpack.packb(record)
-        event = decoder.decode(RawRecord(index, offset, data, record))
+        try:
+            event = decoder.decode(RawRecord(index, offset, data, record))
+        except Malformed:
+            # Nothing after this record can be interpreted, so there is nothing to make right.
+            return join([*done, *records[index:]])
         opened += kind is Kind.OPEN
         ended += kind is Kind.STATUS and record[2] >= 2
         owner = _owner(kind, event, keys)
-        logs[owner].frontier.append(index.to_bytes(8, "big") + data)
+        covered = statement_of(event) or data
+        logs[owner].frontier.append(index.to_bytes(8, "big") + covered)
         done.append(record)
         offset += len(data)
     return join(done)
@@ -200,29 +205,17 @@ def sign_all(records: Sequence[Record], pairs: Sequence[KeyPair]) -> list[Record
     decoder = EventDecoder()
     done: list[Record] = []
     for index, record in enumerate(records):
-        event = decoder.decode(RawRecord(index, 0, b"", record))
-        statement, signer = _statement(event)
+        try:
+            event = decoder.decode(RawRecord(index, 0, b"", record))
+        except Malformed:
+            return [*done, *records[index:]]
+        statement = statement_of(event)
+        signer = event.old if isinstance(event, ev.Delegated) else getattr(event, "signer", b"")
         if statement and signer in held:
             # The signature is the last item of every record that has one.
             record = (*record[:-1], sign(held[signer], statement))  # noqa: PLW2901
         done.append(record)
     return done
-
-
-def _statement(event: Event | None) -> tuple[bytes, bytes]:
-    """What is signed, and by whom; nothing for an event without a signature."""
-    match event:
-        case ev.Sent():
-            return statements.message_statement(*event[:7], event.commitment), event.signer
-        case ev.Noticed():
-            return statements.notice_statement(*event[:3]), event.signer
-        case ev.Receipted():
-            return statements.receipt_statement(*event[:7]), event.signer
-        case ev.Delegated():
-            return statements.delegation_statement(*event[:4]), event.old
-        case ev.Cancelled() if event.role:
-            return statements.cancel_statement(*event[:3]), event.signer
-    return b"", b""
 
 
 def collude(records: Sequence[Record], sample: Sample) -> bytes:

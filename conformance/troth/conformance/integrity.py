@@ -1,6 +1,7 @@
 """Level 2: do ids, signatures, log roots and seals hold?
 
-Every record but a seal is a leaf of exactly one principal's log. The leaf is added whether or
+Every record but a seal is a leaf of exactly one principal's log, by its signed statement where
+it has one and by its bytes otherwise. The leaf is added whether or
 not the rest of the record holds, so that one forged signature is not reported as a forged root
 as well.
 """
@@ -53,9 +54,12 @@ class Integrity:
 
     # --- leaves ---
 
-    def _leaf(self, owner: Principal) -> None:
+    def _leaf(self, owner: Principal, covered: bytes | None = None) -> None:
+        """Adds the record at hand to its owner's log: what is signed, or else its bytes."""
         record = self.world.record
-        owner.frontier.append(record.index.to_bytes(8, "big") + record.data)
+        owner.frontier.append(
+            record.index.to_bytes(8, "big") + (record.data if covered is None else covered)
+        )
         if owner.unsealed_from is None:
             owner.unsealed_from = record.index
 
@@ -163,7 +167,7 @@ class Integrity:
         )
         world.statement = statement
         signer = session.signers[sender]
-        self._leaf(signer)
+        self._leaf(signer, statement)
         if not verify(signer.key, statement, sig):
             raise self._forged("integrity.message", session, sender, statement, sig)
 
@@ -174,9 +178,9 @@ class Integrity:
         _, _, role, principal, signature = items
         session = self._session()
         old, new = session.signers[role], self.world.principals[principal]
-        self._leaf(old)
         name = session.protocol.roles[role]
         statement = statements.delegation_statement(session.id, name, old.key, new.key)
+        self._leaf(old, statement)
         session.signers[role] = new
         _plays(new, session, name)
         self.world.tally.delegations += 1
@@ -213,7 +217,7 @@ class Integrity:
         self, code: str, session: Session, role: int, statement: bytes, signature: bytes
     ) -> None:
         signer = session.signers[role]
-        self._leaf(signer)
+        self._leaf(signer, statement)
         if not verify(signer.key, statement, signature):
             raise self._forged(code, session, role, statement, signature)
 

@@ -24,6 +24,7 @@ from evidence_samples import (
 )
 from troth.vm import events as ev
 from troth.vm import statements
+from troth.vm.covered import statement_of
 from troth.vm.errors import InternalError, LimitExceeded
 from troth.vm.events import Event, Status
 from troth.vm.limits import RECORD_BYTES_MAX
@@ -150,10 +151,12 @@ def _check_logs(data: bytes) -> Counter[int]:
     signers: dict[tuple[object, object], int] = {}
     seals: Counter[int] = Counter()
     opened_count = ended_count = 0
+    decoder = EventDecoder()
     for entry in records:
         items = entry.items
         if items[0] != Kind.SEAL:
-            leaf = entry.index.to_bytes(8, "big") + entry.data
+            covered = statement_of(decoder.decode(entry)) or entry.data
+            leaf = entry.index.to_bytes(8, "big") + covered
             frontiers[_owner(items, signers)].append(leaf)
             opened_count += items[0] == Kind.OPEN
             ended_count += items[0] == Kind.STATUS and items[2] >= Status.CLOSED

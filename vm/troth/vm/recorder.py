@@ -163,12 +163,18 @@ class Recorder:
     def _machine_owned(self, items: tuple[object, ...]) -> bytes:
         return self._append(self._machine_log, items)
 
-    def _owned(self, principal: bytes, items: tuple[object, ...]) -> None:
+    def _log_of(self, principal: bytes) -> _Log:
         try:
-            log = self._principals[principal][1]
+            return self._principals[principal][1]
         except KeyError:
             raise InternalError("an event names a signer of no open session") from None
-        self._append(log, items)
+
+    def _stated(self, principal: bytes, items: tuple[object, ...], statement: bytes) -> None:
+        """Records something signed: its leaf covers the statement, so redaction breaks nothing."""
+        log = self._log_of(principal)
+        number = self._records
+        self._put(self._pack(items))
+        log.frontier.append(number.to_bytes(8, "big") + statement)
 
     def _write_beginning(self, header: HeaderFacts, image: bytes | None) -> None:
         items = (Kind.HEADER, FORMAT_VERSION, *header)
@@ -291,7 +297,7 @@ class Recorder:
         form: tuple[bytes | None, bytes | None, bytes | None] = (event.salt, event.payload, None)
         if session.digest_edges and (sender, receiver) in session.digest_edges:
             form = (None, None, event.commitment)
-        self._owned(
+        self._stated(
             event.signer,
             (
                 Kind.SEND,
@@ -305,13 +311,23 @@ class Recorder:
                 *form,
                 event.signature,
             ),
+            statements.message_statement(
+                event.session,
+                sender,
+                receiver,
+                event.kind,
+                event.label,
+                event.generation,
+                event.sequence,
+                event.commitment,
+            ),
         )
 
     def _received(self, event: ev.Received) -> None:
         session = self._session(event.session)
         roles = session.roles
-        self._owned(
-            event.signer,
+        self._append(
+            self._log_of(event.signer),
             (
                 Kind.RECEIVE,
                 session.number,
@@ -327,20 +343,30 @@ class Recorder:
         session = self._session(event.session)
         new = self._principal(event.new)
         role = session.roles[event.role]
-        self._owned(event.old, (Kind.DELEGATE, session.number, role, new, event.signature))
+        self._stated(
+            event.old,
+            (Kind.DELEGATE, session.number, role, new, event.signature),
+            statements.delegation_statement(event.session, event.role, event.old, event.new),
+        )
 
     def _noticed(self, event: ev.Noticed) -> None:
         session = self._session(event.session)
         roles = session.roles
         finals = tuple((roles[peer], *counts) for peer, *counts in event.finals)
         role = roles[event.role]
-        self._owned(event.signer, (Kind.NOTICE, session.number, role, finals, event.signature))
+        self._stated(
+            event.signer,
+            (Kind.NOTICE, session.number, role, finals, event.signature),
+            statements.notice_statement(event.session, event.role, event.finals),
+        )
 
     def _receipted(self, event: ev.Receipted) -> None:
         session = self._session(event.session)
         role, sender = session.roles[event.role], session.roles[event.sender]
         head = (Kind.RECEIPT, session.number, role, sender)
-        self._owned(event.signer, head + tuple(event[3:8]))
+        self._stated(
+            event.signer, head + tuple(event[3:8]), statements.receipt_statement(*event[:7])
+        )
 
     def _status_changed(self, event: ev.StatusChanged) -> None:
         session = self._session(event.session)
@@ -370,8 +396,10 @@ class Recorder:
             self._machine_owned((Kind.CANCEL, session.number, None, event.reason, b""))
             return
         role = session.roles[event.role]
-        self._owned(
-            event.signer, (Kind.CANCEL, session.number, role, event.reason, event.signature)
+        self._stated(
+            event.signer,
+            (Kind.CANCEL, session.number, role, event.reason, event.signature),
+            statements.cancel_statement(event.session, event.role, event.reason),
         )
 
     def _faulted(self, event: ev.Faulted) -> None:

@@ -8,7 +8,10 @@ labels by their place in its label list.
 Every record but SEAL is a leaf of exactly one principal's log: PRINCIPAL of its own, the
 records in `SIGNER_OWNED` of the signer of the endpoint that acts, all others of principal 0.
 Records that come before the first PRINCIPAL are the first leaves of log 0.
-A leaf is the record's number (8 bytes, big endian) and its bytes.
+A leaf is the record's number (8 bytes, big endian) followed by what it covers: for a record that
+carries a statement (`STATED`, and CANCEL by a role) the statement's bytes, for all others the
+record's bytes. A statement holds a commitment where the record holds a payload, so a payload
+can be taken out of an artifact without breaking a seal.
 """
 
 from __future__ import annotations
@@ -28,12 +31,14 @@ class Kind(IntEnum):
 
     | kind | fields after the kind |
     |---|---|
-    | HEADER | version, image id, seed, quantum, policy, limits (array), runner, replay override?, seal override?, entry program, unix time anchor ns |
+    | HEADER | version, image id, seed, quantum, policy, limits, runner, then as below |
+    | | replay override?, seal override?, entry program, unix time anchor ns |
     | IMAGE | image bytes |
     | PRINCIPAL | name, public key |
     | PROTOCOL | protocol id, name, roles, labels |
     | OPEN | session id, protocol, principals, edge rows, seal, linger ns, nonce, coroutine |
-    | SEND | session, sender, receiver, step kind, label, generation, sequence, salt?, payload?, commitment?, signature |
+    | SEND | session, sender, receiver, step kind, label, generation, sequence, then |
+    | | salt?, payload?, commitment?, signature |
     | RECEIVE | session, receiver, sender, generation, sequence, root? |
     | DELEGATE | session, role, new principal, signature |
     | NOTICE | session, role, rows of (receiver, generation, count), signature |
@@ -51,7 +56,8 @@ class Kind(IntEnum):
     | COMPLETE | effect id, failed, result, round |
     | TIME | now ns, round |
     | END | rounds, records before this one, outcome |
-    | SEAL | principal, log size, root, previous root, round, sessions open, sessions ended, signature |
+    | SEAL | principal, log size, root, previous root, round, sessions open, then |
+    | | sessions ended, signature |
 
     A SEND has either salt and payload (inline) or the commitment (digest), never both.
     The file ends with END and one SEAL per principal, in their order.
@@ -87,6 +93,9 @@ SIGNER_OWNED: Final = frozenset(
     {Kind.SEND, Kind.RECEIVE, Kind.DELEGATE, Kind.NOTICE, Kind.RECEIPT, Kind.CANCEL}
 )
 """CANCEL by the host has no role and belongs to principal 0."""
+
+STATED: Final = SIGNER_OWNED - {Kind.RECEIVE}
+"""Records that carry a signed statement (CANCEL only when it has a role)."""
 
 SEAL_EVERY_LEAVES: Final = 4096
 """A principal signs its log's head at the latest after this many new leaves."""

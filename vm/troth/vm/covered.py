@@ -1,0 +1,26 @@
+"""What a log's leaf covers: the signed statement of an event, where it has one."""
+
+from __future__ import annotations
+
+from troth.vm import events as ev
+from troth.vm import statements
+from troth.vm.events import Event
+
+
+def statement_of(event: Event | None) -> bytes | None:
+    """The statement that stands behind an event, rebuilt; None for one that nobody signs.
+
+    A record whose event has a statement is covered by it in its log, all others by their bytes.
+    """
+    match event:
+        case ev.Sent():
+            return statements.message_statement(*event[:7], event.commitment)
+        case ev.Noticed():
+            return statements.notice_statement(*event[:3])
+        case ev.Receipted():
+            return statements.receipt_statement(*event[:7])
+        case ev.Delegated():
+            return statements.delegation_statement(*event[:4])
+        case ev.Cancelled() if event.role:
+            return statements.cancel_statement(*event[:3])
+    return None
