@@ -19,6 +19,7 @@ from troth.dsl import shell_load
 from troth.vm import events as ev
 from troth.vm import statements
 from troth.vm.covered import statement_of
+from troth.vm.errors import Malformed
 from troth.vm.keys import KeyPair, TrustFile, generate
 from troth.vm.merkle import EMPTY_ROOT, Frontier
 from troth.vm.reader import ArtifactReader, RawRecord

@@ -1,0 +1,220 @@
+"""All principals sign something that did not happen so: levels 1, 3 and 4 have teeth of their own.
+
+Every signature, count, root and seal of these artifacts is right. What is wrong is only what
+the records say together.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from artifact_surgery import Record, collude, find, flipped, parse, with_field
+from troth.conformance import Verdict, verify
+from troth.vm.codec import encode_payload
+from troth.vm.events import Status
+from troth.vm.records import Kind
+from verify_samples import sample
+
+Edit = Callable[[list[Record]], None]
+
+
+def _verdict(name: str, edit: Edit) -> Verdict:
+    recorded = sample(name)
+    records = parse(recorded.data)
+    edit(records)
+    return verify(io.BytesIO(collude(records, recorded)), trust=recorded.trust)
+
+
+def _set(kind: Kind, number: int, field: int, value: object) -> Edit:
+    def edit(records: list[Record]) -> None:
+        index = find(records, kind, number)
+        assert records[index][field] != value, "the edit must change something"
+        records[index] = with_field(records[index], field, value)
+
+    return edit
+
+
+def _flip(kind: Kind, number: int, field: int) -> Edit:
+    def edit(records: list[Record]) -> None:
+        index = find(records, kind, number)
+        records[index] = with_field(records[index], field, flipped(records[index][field]))
+
+    return edit
+
+
+def _drop(kind: Kind, number: int) -> Edit:
+    def edit(records: list[Record]) -> None:
+        del records[find(records, kind, number)]
+
+    return edit
+
+
+def _repeat(kind: Kind, number: int) -> Edit:
+    def edit(records: list[Record]) -> None:
+        index = find(records, kind, number)
+        records.insert(index, records[index])
+
+    return edit
+
+
+def _swap(kind: Kind, first: int, second: int) -> Edit:
+    def edit(records: list[Record]) -> None:
+        i, j = find(records, kind, first), find(records, kind, second)
+        records[i], records[j] = records[j], records[i]
+
+    return edit
+
+
+def _move(kind: Kind, number: int, before: Kind, which: int = 0) -> Edit:
+    def edit(records: list[Record]) -> None:
+        record = records.pop(find(records, kind, number))
+        records.insert(find(records, before, which), record)
+
+    return edit
+
+
+def _after_the_end(records: list[Record]) -> None:
+    """The last thing printed is printed after the END record."""
+    records.insert(find(records, Kind.END) + 1, (Kind.TIME, 0, 99))
+
+
+CASES: Final[dict[str, tuple[str, Edit, str]]] = {
+    # level 1
+    "nonce": ("hello", _flip(Kind.OPEN, 0, 7), "structure.identity"),
+    "coroutine id": ("hello", _flip(Kind.SPAWN, 1, 3), "structure.identity"),
+    "effect id": ("hidden", _flip(Kind.INVOKE, 0, 3), "structure.identity"),
+    "another entry": ("hello", _set(Kind.SPAWN, 0, 2, 0), "structure.reference"),
+    "image byte": ("hello", _flip(Kind.IMAGE, 0, 1), "structure.image"),
+    "image id": ("hello", _flip(Kind.HEADER, 0, 2), "structure.image"),
+    "nobody prints": ("hello", _set(Kind.PRINT, 0, 1, 9), "structure.reference"),
+    "halt twice": ("hello", _repeat(Kind.HALT, 0), "structure.reference"),
+    "fault elsewhere": ("faulted", _set(Kind.FAULT, 0, 4, "main"), "structure.reference"),
+    "closed from active": ("hello", _drop(Kind.STATUS, 0), "structure.lifecycle"),
+    "effect answered twice": ("hidden", _repeat(Kind.COMPLETE, 0), "structure.reference"),
+    "rounds": ("hidden", _set(Kind.END, 0, 1, 0), "structure.round"),
+    "same principal": ("hello", _repeat(Kind.PRINCIPAL, 1), "structure.duplicate"),
+    "same protocol": ("hello", _repeat(Kind.PROTOCOL, 0), "structure.duplicate"),
+    "after the end": ("hello", _after_the_end, "structure.surplus"),
+    # level 2, what no key helps with
+    "session id": ("hello", _flip(Kind.OPEN, 0, 1), "integrity.session"),
+    "linger": ("hello", _set(Kind.OPEN, 0, 6, 1), "integrity.session"),
+    "parties": ("hello", _set(Kind.OPEN, 0, 3, (1, 0)), "integrity.session"),
+    "protocol id": ("hello", _flip(Kind.PROTOCOL, 0, 1), "integrity.protocol"),
+    "roles": ("hello", _set(Kind.PROTOCOL, 0, 3, ("Client", "Servant")), "integrity.protocol"),
+    # level 3
+    "send number": ("drain", _set(Kind.SEND, 2, 7, 9), "consumption.sent.number"),
+    "send dropped": ("drain", _drop(Kind.SEND, 2), "consumption.sent.number"),
+    "send repeated": ("drain", _repeat(Kind.SEND, 2), "consumption.sent.number"),
+    "sends swapped": ("drain", _swap(Kind.SEND, 1, 2), "consumption.sent.number"),
+    "last send dropped": ("drain", _drop(Kind.SEND, 5), "protocol.notice"),
+    "received twice": ("drain", _repeat(Kind.RECEIVE, 1), "consumption.duplicate"),
+    "receives swapped": ("drain", _swap(Kind.RECEIVE, 1, 2), "consumption.order"),
+    "receive dropped": ("drain", _drop(Kind.RECEIVE, 1), "consumption.order"),
+    "received before sent": ("hello", _move(Kind.RECEIVE, 0, Kind.SEND), "consumption.unsent"),
+    "root": ("drain", _flip(Kind.RECEIVE, 1, 6), "consumption.root"),
+    "no root": ("drain", _set(Kind.RECEIVE, 1, 6, None), "consumption.root"),
+    "nullifier root": ("nested_recursion", _flip(Kind.RECEIVE, 3, 6), "consumption.root"),
+    "receipt's root": ("drain", _flip(Kind.RECEIPT, 0, 7), "consumption.root"),
+    "message": (
+        "drain",
+        _set(Kind.SEND, 1, 9, encode_payload([7])),
+        "consumption.root",
+    ),
+    "hidden message": ("hidden", _flip(Kind.SEND, 0, 10), "consumption.root"),
+    # level 4
+    "payload type": ("drain", _set(Kind.SEND, 1, 9, encode_payload(["x"])), "protocol.payload"),
+    "payload form": ("drain", _set(Kind.SEND, 1, 9, b"\x91\xcc\x01"), "protocol.payload"),
+    "payload garbage": ("drain", _set(Kind.SEND, 1, 9, b"\xc1"), "protocol.payload"),
+    "label": ("hello", _set(Kind.SEND, 0, 5, 1), "protocol.label"),
+    "step kind": ("hello", _set(Kind.SEND, 0, 4, 1), "protocol.kind"),
+    "not a selection": ("drain", _set(Kind.SEND, 0, 4, 0), "protocol.kind"),
+    "notice early": ("hello", _move(Kind.NOTICE, 0, Kind.SEND), "protocol.notice"),
+    "notice dropped": ("hello", _drop(Kind.NOTICE, 1), "protocol.close"),
+    "notice repeated": ("hello", _repeat(Kind.NOTICE, 0), "protocol.notice"),
+    "final number": ("drain", _set(Kind.NOTICE, 0, 3, ((1, 0, 5),)), "protocol.notice"),
+    "no finals": ("drain", _set(Kind.NOTICE, 0, 3, ()), "protocol.notice"),
+    "receipt dropped": ("drain", _drop(Kind.RECEIPT, 0), "protocol.receipt"),
+    "receipt count": ("drain", _set(Kind.RECEIPT, 0, 5, 5), "protocol.receipt"),
+    "receipt discards": ("drain", _set(Kind.RECEIPT, 0, 6, 1), "protocol.receipt"),
+    "epoch": ("hello", _set(Kind.STATUS, 1, 3, 2), "protocol.epoch"),
+    "draining epoch": ("hello", _set(Kind.STATUS, 0, 3, 1), "protocol.epoch"),
+    "drains unasked": ("hello", _move(Kind.STATUS, 0, Kind.SEND), "protocol.close"),
+    "closed early": ("drain", _move(Kind.STATUS, 1, Kind.RECEIVE), "protocol.close"),
+    "lingered": ("hello", _set(Kind.STATUS, 1, 4, "linger time is over"), "protocol.close"),
+    "faulted instead": (
+        "hello",
+        _set(Kind.STATUS, 1, 2, int(Status.FAULTED)),
+        "protocol.epoch",
+    ),
+    "one undelivered less": ("cancelled", _drop(Kind.UNDELIVERED, 2), "protocol.undelivered"),
+    "undelivered order": ("cancelled", _swap(Kind.UNDELIVERED, 0, 1), "protocol.undelivered"),
+    "undelivered twice": ("cancelled", _repeat(Kind.UNDELIVERED, 2), "protocol.undelivered"),
+    "nobody cancelled": ("cancelled", _drop(Kind.CANCEL, 0), "protocol.close"),
+    "another reason": ("cancelled", _set(Kind.STATUS, 0, 4, "bored"), "protocol.close"),
+    "another fault": ("faulted", _set(Kind.STATUS, 0, 4, "vm.fault.type"), "protocol.close"),
+    "certificate dropped": ("delegation", _drop(Kind.DELEGATE, 0), "protocol.endpoint"),
+    "certificate alone": ("delegation", _move(Kind.SEND, 1, Kind.SEND), "protocol.endpoint"),
+    "certificate for another": ("delegation", _set(Kind.DELEGATE, 0, 2, 0), "protocol.endpoint"),
+    "delegated late": ("delegation", _move(Kind.DELEGATE, 0, Kind.RECEIVE), "protocol.endpoint"),
+    "hidden certificate": (
+        "hidden_delegation",
+        _set(Kind.DELEGATE, 0, 2, 0),
+        "protocol.endpoint",
+    ),
+    "effect arguments": ("hidden", _set(Kind.INVOKE, 0, 4, b"\x91\x01"), "protocol.value"),
+    "effect result": ("hidden", _set(Kind.COMPLETE, 0, 3, b"\x91\xc0"), "protocol.value"),
+    "effect failure": ("hidden", _set(Kind.COMPLETE, 0, 3, b"\x91\x01"), ""),
+    "printed text": ("hello", _set(Kind.PRINT, 0, 2, "goodbye"), ""),
+}
+
+
+@pytest.mark.parametrize("case", [name for name, (_, _, code) in CASES.items() if code])
+def test_what_all_signed_is_still_refused(case: str) -> None:
+    name, edit, code = CASES[case]
+    verdict = _verdict(name, edit)
+    assert verdict.exit_code == 2
+    first = verdict.findings[0]
+    assert first.code == code, first
+    assert first.record is not None
+
+
+@pytest.mark.parametrize("case", [name for name, (_, _, code) in CASES.items() if not code])
+def test_only_running_it_again_could_tell(case: str) -> None:
+    """What a program did with a value is for level 5: levels 1 to 4 must not guess."""
+    name, edit, _ = CASES[case]
+    assert _verdict(name, edit).exit_code == 0
+
+
+def test_one_error_is_reported_once() -> None:
+    """A wrong label does not also make every later message of the session wrong."""
+    name, edit, _ = CASES["label"]
+    assert [finding.code for finding in _verdict(name, edit).findings] == [
+        "protocol.label",
+        "consumption.root",
+    ]
+
+
+def test_a_finding_names_everything() -> None:
+    name, edit, _ = CASES["label"]
+    first = _verdict(name, edit).findings[0]
+    assert first.session is not None
+    assert first.session.startswith("0 of Hello, id ")
+    assert (first.edge, first.role) == ("Client -> Server", "Client")
+    assert (first.expected, first.actual) == ("send one of greet", "send reply")
+    assert first.position == (
+        "Hello.Client, state 0: send to Server\n  greet(name: str)\n> reply: not possible here"
+    )
+    assert len(first.context) == 3
+    assert first.docs == "docs/reference/verdicts.md#protocol-label"
+    assert (first.category.value, first.level) == ("type violation", 4)
+
+
+def test_the_offending_branch_is_marked() -> None:
+    name, edit, _ = CASES["payload type"]
+    position = _verdict(name, edit).findings[0].position
+    assert position is not None
+    assert "\n> item(n: int)\n  last()" in position
