@@ -32,14 +32,14 @@ expect() {
     echo "demo: that ended with $status instead of $code" >&2
     exit 1
   fi
-  if ! grep -qF -- "$text" "$work/output"; then
+  if [ -n "$text" ] && ! grep -qF -- "$text" "$work/output"; then
     echo "demo: that did not say: $text" >&2
     exit 1
   fi
 }
 
-say "The operator has a protocol (two buyers split the price of a book), its programs,"
-say "and a Python file that answers when the seller looks up a price."
+say "An operator has a protocol (two buyers split the price of a book) with its programs,
+# and a Python file that answers when the seller looks up a price."
 cp docs/examples/two_buyer.troth docs/examples/two_buyer_effects.py "$work/operator/"
 cd "$work/operator"
 
@@ -63,9 +63,10 @@ say "5. Somebody rewrites history: the seller's quote of 120 becomes 20, one byt
 cat >tamper.py <<'PYTHON'
 import pathlib
 
-quote = b"\xc4\x02\x91\x78"  # a payload of two bytes: a list of one int, 120
+# A message's payload of two bytes (a list of one int, 120), and the head of its signature.
+quote = b"\xc4\x02\x91\x78" + b"\xc0\xc4\x40"
 artifact = pathlib.Path("book.replay").read_bytes()
-offset = artifact.index(quote) + len(quote) - 1
+offset = artifact.index(quote) + 3
 forged = artifact[:offset] + bytes([20]) + artifact[offset + 1 :]
 pathlib.Path("forged.replay").write_bytes(forged)
 print(f"byte {offset}: {artifact[offset]} is now {forged[offset]}")
@@ -73,7 +74,7 @@ PYTHON
 expect 0 "120 is now 20" "python3 tamper.py"
 
 say "6. The forged copy is refused, and the verdict says where it broke."
-expect 2 "forged.replay" "troth verify forged.replay --trust trust"
+expect 2 "integrity.message" "troth verify forged.replay --trust trust"
 
 say "7. Without the trust file the artifact proves only that it agrees with itself (exit 5)."
 expect 5 "" "troth verify book.replay"

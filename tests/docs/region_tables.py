@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import fields
@@ -90,3 +91,16 @@ def _described(item: Field) -> str:
         return f"an array, each item {_described(item.row[0])}"
     columns = "; ".join(f"{column.name}: {_described(column)}" for column in item.row)
     return f"an array of rows, each an array of {columns}"
+
+
+def public(component: str) -> str:
+    """The public names of one package, with the first sentence of what each says of itself."""
+    package = importlib.import_module(f"troth.{component}")
+    rows = []
+    for name in package.__all__:
+        thing = getattr(package, name)
+        said = (inspect.getdoc(thing) or "").split("\n\n", 1)[0].replace("\n", " ")
+        assert said, f"troth.{component}.{name} has no docstring"
+        kind = "class" if inspect.isclass(thing) else "function"
+        rows.append((f"`{name}`", kind, said.replace("|", "\\|")))
+    return table(("name", "what", "says of itself"), rows)

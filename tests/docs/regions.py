@@ -21,6 +21,7 @@ GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
     "lifecycle": region_tables.lifecycle,
     "limits-of-reading": region_tables.limits_of_reading,
     "limits-of-running": region_tables.limits_of_running,
+    "public": region_tables.public,
     "record": region_tables.record,
     "options": region_commands.options,
     "commands": region_commands.commands,

@@ -133,6 +133,8 @@ def _environment(folder: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "COLUMNS": "100",
         "NO_COLOR": "1",
+        # As on a terminal: what is written first is seen first.
+        "PYTHONUNBUFFERED": "1",
     }
 
 

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from docs.snippet_blocks import blocks_of
+from docs.snippet_output import matches
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 COMPONENTS: Final = ("vm", "dsl", "streaming", "conformance")
 
@@ -38,11 +41,18 @@ def _demo(programs: Path) -> subprocess.CompletedProcess[str]:
 REAL: Final = f'"{sys.executable}" -m troth.conformance.shell_main "$@"'
 
 
+def _shown_in_the_readme() -> str:
+    """The page's own account of the demo."""
+    blocks = blocks_of(ROOT / "README.md", "README.md")
+    return next(block.text for block in blocks if block.text.startswith("# 2. Run it"))
+
+
 def test_the_demo_runs_verifies_and_refuses(tmp_path: Path) -> None:
     done = _demo(_programs(tmp_path / "bin", REAL))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "agreed\n" in done.stdout
     assert "Done: one run, one proof, one forgery refused." in done.stdout
+    assert matches("...\n" + _shown_in_the_readme(), done.stdout)
 
 
 def test_a_verifier_that_accepts_everything_fails_the_demo(tmp_path: Path) -> None:
