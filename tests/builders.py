@@ -45,8 +45,8 @@ INT: Final = Primitive.INT
 STR: Final = Primitive.STR
 END: Final = End()
 SEED: Final = bytes(range(32))
-HALT: Final = Halt()
-YIELD: Final = Yield()
+HALT: Final[Instruction] = Halt()
+YIELD: Final[Instruction] = Yield()
 
 
 class _Source:
@@ -214,43 +214,43 @@ def of_type(events: Sequence[Event], kind: type[Event]) -> list[Event]:
 # --- instructions --------------------------------------------------------------------------
 
 
-def open_(protocol: int, *targets: int, **options: object) -> Open:
+def open_(protocol: int, *targets: int, **options: object) -> Instruction:
     return Open(protocol, targets, OpenOptions(**options))  # type: ignore[arg-type]
 
 
-def send(endpoint: int, peer: str, label: str, *arguments: int) -> Send:
+def send(endpoint: int, peer: str, label: str, *arguments: int) -> Instruction:
     return Send(endpoint, peer, label, arguments)
 
 
-def select(endpoint: int, peer: str, label: str, *arguments: int) -> Select:
+def select(endpoint: int, peer: str, label: str, *arguments: int) -> Instruction:
     return Select(endpoint, peer, label, arguments)
 
 
-def recv(endpoint: int, peer: str, label: str, *targets: int) -> Recv:
+def recv(endpoint: int, peer: str, label: str, *targets: int) -> Instruction:
     return Recv(endpoint, peer, label, targets)
 
 
-def spawn(target: int, index: int, *arguments: int) -> Spawn:
+def spawn(target: int, index: int, *arguments: int) -> Instruction:
     return Spawn(target, index, arguments)
 
 
-def set_(target: int, value: Value) -> Set:
+def set_(target: int, value: Value) -> Instruction:
     return Set(target, value)
 
 
-def print_(register: int) -> Op:
+def print_(register: int) -> Instruction:
     return Op(Operator.PRINT, 7, (register,))
 
 
-def fail(register: int) -> Op:
+def fail(register: int) -> Instruction:
     return Op(Operator.FAIL, 7, (register,))
 
 
-def op(operator: Operator, target: int, *arguments: int) -> Op:
+def op(operator: Operator, target: int, *arguments: int) -> Instruction:
     return Op(operator, target, arguments)
 
 
-def jump(target: int) -> Jump:
+def jump(target: int) -> Instruction:
     return Jump(target)
 
 
@@ -259,7 +259,7 @@ def naps(count: int) -> list[Instruction]:
     return [YIELD] * count
 
 
-def close(endpoint: int) -> Close:
+def close(endpoint: int) -> Instruction:
     return Close(endpoint)
 
 
