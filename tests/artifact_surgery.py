@@ -179,18 +179,18 @@ def _owner(kind: Kind, event: Any, keys: list[bytes]) -> int:
 def _seal(
     record: Record, log: _Log, pair: KeyPair, header: bytes, opened: int, ended: int
 ) -> Record:
-    root, size = log.frontier.root, log.frontier.size
-    statement = statements.head_statement(
-        statements.log_id(header, pair.public_key),
-        size,
-        root,
-        log.previous,
-        record[5],
-        opened,
-        ended,
-    )
-    signature = sign(pair, statement)
-    return (Kind.SEAL, record[1], size, root, log.previous, record[5], opened, ended, signature)
+    head = (log.frontier.size, log.frontier.root, log.previous, record[5], opened, ended)
+    return _signed_seal(record[1], head, pair, header)
+
+
+def _signed_seal(index: int, head: tuple[Any, ...], pair: KeyPair, header: bytes) -> Record:
+    log_id = statements.log_id(header, pair.public_key)
+    return (Kind.SEAL, index, *head, sign(pair, statements.head_statement(log_id, *head)))
+
+
+def sign_seal(records: Sequence[Record], seal: Record, pair: KeyPair) -> Record:
+    """A SEAL that says what it says, signed."""
+    return _signed_seal(seal[1], seal[2:8], pair, msgpack.packb(records[0]))
 
 
 def sign(pair: KeyPair, statement: bytes) -> bytes:

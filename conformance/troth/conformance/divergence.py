@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from troth.conformance.world import Edge, Session
 
 
-class Divergence(Exception):  # noqa: N818
+class Divergence(Exception):
     """The current record does not follow from the rest of the file.
 
     `session`, `edge` and `role` say where; the pipeline adds the offset, the record number and
