@@ -21,7 +21,7 @@ from troth.vm.keys import KeyPair, generate
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loader import load
 from troth.vm.machine import QUANTUM_DEFAULT, Machine, MachineState
-from troth.vm.merkle import leaf_hash
+from troth.vm.merkle import Tree, leaf_hash
 from troth.vm.reader import RawRecord, read
 from troth.vm.record_codec import FIELDS
 from troth.vm.recorder import HeaderFacts, Recorder
@@ -102,16 +102,22 @@ class _Logs:
         self.names = [record.items[1] for record in _of_kind(Kind.PRINCIPAL)]
         self.sizes = [0] * len(self.names)
 
-    def leaf(self, record: RawRecord) -> str:
+    def owner(self, record: RawRecord) -> int | None:
+        """The principal whose log the record belongs to; None for a seal."""
         kind, items = Kind(record.items[0]), record.items
         if kind is Kind.SEAL:
-            return "no leaf"
-        owner = 0
+            return None
         if kind is Kind.PRINCIPAL:
-            owner = self.names.index(items[1])
-        elif kind in SIGNER_OWNED:
-            # In this run the principal of role number n is principal number n.
-            owner = items[2]
+            return self.names.index(items[1])
+        # In this run the principal of role number n is principal number n.
+        role: int = items[2] if kind in SIGNER_OWNED else 0
+        return role
+
+    def leaf(self, record: RawRecord) -> str:
+        """In words: which leaf of which log."""
+        owner = self.owner(record)
+        if owner is None:
+            return "no leaf"
         self.sizes[owner] += 1
         return f"leaf {self.sizes[owner] - 1} of {self.names[owner]}'s log"
 
@@ -221,7 +227,8 @@ def _first_message(descriptor: Descriptor, client: KeyPair) -> list[tuple[str, b
     assert signatures.verify(client.public_key, statement, signature)
     root = statements.history_step(statements.history_start(), statement)
     assert root == received.items[6]
-    leaf = sent.index.to_bytes(8, "big") + sent.data
+    leaf = sent.index.to_bytes(8, "big") + statement
+    assert leaf == leaf_of(sent)
     return [
         ("payload of the first message", payload),
         ("its salt", salt),
@@ -232,3 +239,46 @@ def _first_message(descriptor: Descriptor, client: KeyPair) -> list[tuple[str, b
         ("root of the edge Client -> Server after it", root),
         ("leaf hash of its SEND record", leaf_hash(leaf)),
     ]
+
+
+# --- the logs ----------------------------------------------------------------------------------
+
+ROLES: Final = ("Client", "Server")
+
+
+def leaf_of(record: RawRecord) -> bytes:
+    """A record's leaf as the page defines it."""
+    items = record.items
+    (opened,) = _of_kind(Kind.OPEN)
+    session = opened.items[1]
+    covered = record.data
+    match Kind(items[0]):
+        case Kind.SEND:
+            commitment = statements.payload_commitment(items[8], items[9])
+            labels = _of_kind(Kind.PROTOCOL)[0].items[4]
+            names = (ROLES[items[2]], ROLES[items[3]])
+            covered = statements.message_statement(
+                session, *names, items[4], labels[items[5]], items[6], items[7], commitment
+            )
+        case Kind.NOTICE:
+            finals = [(ROLES[row[0]], row[1], row[2]) for row in items[3]]
+            covered = statements.notice_statement(session, ROLES[items[2]], finals)
+        case Kind.RECEIPT:
+            names = (ROLES[items[2]], ROLES[items[3]])
+            covered = statements.receipt_statement(session, *names, *items[4:8])
+        case Kind.DELEGATE | Kind.CANCEL:
+            raise AssertionError("nobody delegates or cancels in the example")
+    return record.index.to_bytes(8, "big") + covered
+
+
+def check_logs() -> None:
+    """The logs of the example add up to the roots of its seals, by the page's definition."""
+    logs = _Logs()
+    trees = {name: Tree() for name in logs.names}
+    for record in records():
+        owner = logs.owner(record)
+        if owner is not None:
+            trees[logs.names[owner]].append(leaf_of(record))
+    for seal in _of_kind(Kind.SEAL):
+        tree = trees[logs.names[seal.items[1]]]
+        assert (tree.size, tree.root()) == seal.items[2:4]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from docs import regions
+from docs import region_evidence, regions
 from troth.vm.records import Kind
 
 
@@ -33,6 +33,10 @@ def test_every_kind_of_record_is_described() -> None:
     text = (regions.ROOT / "docs" / "reference" / "format.md").read_text(encoding="utf-8")
     missing = [kind.name for kind in Kind if f"<!-- generated: record {kind.name} -->" not in text]
     assert not missing
+
+
+def test_the_worked_example_adds_up() -> None:
+    region_evidence.check_logs()
 
 
 def test_a_stale_part_is_noticed() -> None:
