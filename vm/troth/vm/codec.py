@@ -363,7 +363,14 @@ def _no_extension(code: int, _data: bytes) -> NoReturn:
 def _extension(code: int, data: bytes) -> Blob | Endpoint:
     if code not in (EXTENSION_BLOB, EXTENSION_ENDPOINT):
         _refuse_flaw(Flaw("codec.extension", "extension type 1 or 2", f"extension type {code}"))
-    match unpack_canonical(data):
+    try:
+        inner = unpack_canonical(data)
+    except Malformed as error:
+        # Its offset counts from the extension's start, so it would mislead here.
+        raise Malformed(
+            "codec.extension", f"Inside an extension: {error.message}", actual=error.actual
+        ) from None
+    match inner:
         case (int() as length, bytes() as digest) if code == EXTENSION_BLOB:
             blob = Blob(length, digest)
             _refuse_flaw(_blob_flaw(blob))
