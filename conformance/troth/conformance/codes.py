@@ -50,6 +50,11 @@ class Code(NamedTuple):
     def exit_code(self) -> int:
         return _EXIT_OF_CATEGORY.get(self.category, EXIT_INVALID)
 
+    @property
+    def anchor(self) -> str:
+        """Where the page of verdicts explains the code."""
+        return self.code.replace(".", "-")
+
 
 _EXIT_OF_CATEGORY: Final = {
     Category.UNSUPPORTED: EXIT_UNSUPPORTED,

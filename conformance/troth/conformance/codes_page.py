@@ -40,11 +40,6 @@ Only another party's record can show that.
 """
 
 
-def anchor(code: str) -> str:
-    """The fragment of a link to `code` on this page."""
-    return code.replace(".", "-")
-
-
 def render() -> str:
     """The whole page, in Markdown."""
     sections = [_HEAD]
@@ -58,7 +53,7 @@ def render() -> str:
 
 def _entry(entry: Code) -> str:
     return (
-        f'<a id="{anchor(entry.code)}"></a>\n'
+        f'<a id="{entry.anchor}"></a>\n'
         f"**`{entry.code}`** ({entry.category.value}, exit {entry.exit_code})\n"
         f"{entry.cause}\n"
         f"{entry.advice}.\n"

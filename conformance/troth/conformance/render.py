@@ -13,7 +13,9 @@ _LABEL_WIDTH: Final = 11
 
 def to_prose(verdict: Verdict) -> str:
     """Several lines for people; the first is the verdict, then the first divergence."""
-    lines = [f"{escape(verdict.file)}: {verdict.status.value} (exit {verdict.exit_code})"]
+    lines = [
+        f"{escape(verdict.file) or 'artifact'}: {verdict.status.value} (exit {verdict.exit_code})"
+    ]
     lines.append(f"  {verdict.reason}")
     if verdict.findings:
         lines += ["", *_finding(verdict.findings[0], "first finding")]
@@ -40,9 +42,9 @@ def _finding(finding: Finding, title: str) -> list[str]:
     lines.append(f"  {_text(finding.message)}")
     lines += _row("where", _where(finding))
     if finding.expected is not None:
-        lines += _row("expected", f"{_text(finding.expected)}  [{finding.expected_side}]")
+        lines += _row("expected", f"{_text(finding.expected)}  [{_text(finding.expected_side)}]")
     if finding.actual is not None:
-        lines += _row("found", f"{_text(finding.actual)}  [{finding.actual_side}]")
+        lines += _row("found", f"{_text(finding.actual)}  [{_text(finding.actual_side)}]")
     if finding.position is not None:
         first, *rest = finding.position.split("\n")
         lines += _row("position", _text(first))
@@ -104,10 +106,12 @@ def _facts(verdict: Verdict) -> list[str]:
     lines = []
     for pin in verdict.pins:
         by = "by the protocol you pinned," if pin.pinned else "by the file's own protocol"
-        lines.append(f"sessions judged {by} {_text(pin.protocol)} id {pin.id}: {pin.sessions}")
+        lines.append(
+            f"sessions judged {by} {_text(pin.protocol)} id {_text(pin.id)}: {pin.sessions}"
+        )
     if verdict.image is not None:
         where = "in the file" if verdict.image_in_file else "not in the file"
-        lines.append(f"image {verdict.image} ({where})")
+        lines.append(f"image {_text(verdict.image)} ({where})")
     lines.append(
         f"{counts.sessions} sessions ({counts.closed} closed, {counts.cancelled} cancelled, "
         f"{counts.faulted} faulted, {counts.open} open), {counts.messages} messages sent, "
@@ -117,7 +121,7 @@ def _facts(verdict: Verdict) -> list[str]:
     if verdict.outcome_recorded is not None:
         lines.append(f"the run's outcome, as recorded: {_text(verdict.outcome_recorded)}")
     if verdict.fragment is not None:
-        lines.append(f"fragment {verdict.fragment}")
+        lines.append(f"fragment {_text(verdict.fragment)}")
     return lines
 
 

@@ -71,7 +71,7 @@ class Finding:
     @property
     def docs(self) -> str:
         """Where the code is explained."""
-        return f"docs/reference/verdicts.md#{self.code.replace('.', '-')}"
+        return f"docs/reference/verdicts.md#{BY_CODE[self.code].anchor}"
 
 
 @dataclass(frozen=True, slots=True)
