@@ -60,13 +60,28 @@ class _Writer:
     def choice(self, depth: int, variables: tuple[str, ...], *, ends: bool) -> None:
         chooser, receiver = self.pair()
         labels = self.draw(st.lists(st.sampled_from(LABELS), min_size=2, max_size=3, unique=True))
+        echo = self.echo(chooser, receiver)
         for number, label in enumerate(labels):
             self.write(depth, f"choice at {chooser}:" if number == 0 else "or:")
             self.opening(depth + 1, chooser, receiver, label)
+            if echo is not None:
+                turned = self.draw(st.integers(0, 5)) == 0
+                sender, hearer = reversed(echo) if turned else echo
+                self.message(depth + 1, sender, hearer, self.draw(st.sampled_from(LABELS[:2])))
             if self.draw(st.booleans()):
                 self.block(depth + 1, variables, ends=ends and number == 0)
             elif variables and number and self.draw(st.booleans()):
                 self.write(depth + 1, f"continue {self.draw(st.sampled_from(variables))}")
+
+    def echo(self, chooser: str, receiver: str) -> tuple[str, str] | None:
+        """A message every branch goes on with, from or to somebody who may not know the branch:
+        where merging is decided.
+        """
+        others = [role for role in self.roles if role not in (chooser, receiver)]
+        if not others or self.draw(st.booleans()):
+            return None
+        other = self.draw(st.sampled_from(others))
+        return self.draw(st.sampled_from([(receiver, other), (other, receiver)]))
 
     def rec(self, depth: int, variables: tuple[str, ...], *, ends: bool) -> None:
         self.loops += 1
@@ -92,7 +107,7 @@ class _Writer:
 
     def message(self, depth: int, sender: str, receivers: str, label: str) -> None:
         # Mostly the same fields for a label, so that receives often merge.
-        other = self.draw(st.integers(0, 19)) == 0
+        other = self.draw(st.integers(0, 9)) == 0
         fields = FIELDS[(LABELS.index(label) + other) % len(FIELDS)]
         self.write(depth, f"{sender} -> {receivers}: {label}({fields})")
 
