@@ -37,9 +37,6 @@ OUTSIDE_WORLD: Final = frozenset(_OUTSIDE_WORLD.split())
 """Modules that only `shell_*.py` may import: clocks, files, processes, threads, networks."""
 
 OUTSIDE_CALLS: Final = frozenset({"breakpoint", "eval", "exec", "input", "open", "print"})
-EXCUSED_CALLS: Final = frozenset({("vm/troth/vm/record_codec.py", "eval")})
-"""The table of record shapes is compiled once, from numbers that stand in the table."""
-
 ORDER_CALLS: Final = frozenset({"id", "hash"})
 """Their results differ from one process to the next."""
 
@@ -171,16 +168,6 @@ def _calls(module: Module, names: frozenset[str]) -> Iterator[str]:
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
             yield f"{module.name}:{node.lineno}: calls {node.func.id}()"
-
-
-def test_excuses_are_needed() -> None:
-    found = {
-        (module.name, node.func.id)
-        for module in CORE
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
-    assert found >= EXCUSED_CALLS, "an excuse that nobody needs any more"
 
 
 def test_the_core_reads_and_writes_nothing() -> None:
