@@ -16,7 +16,7 @@ def to_prose(verdict: Verdict) -> str:
     lines = [
         f"{escape(verdict.file) or 'artifact'}: {verdict.status.value} (exit {verdict.exit_code})"
     ]
-    lines.append(f"  {verdict.reason}")
+    lines.append(f"  {_text(verdict.reason)}")
     if verdict.findings:
         lines += ["", *_finding(verdict.findings[0], "first finding")]
         for number, finding in enumerate(verdict.findings[1:], start=2):
@@ -78,7 +78,7 @@ def _text(text: str) -> str:
 def _level(level: LevelResult) -> str:
     mark = "ok" if level.ok else ("failed" if level.ran else "not run")
     why = f": {_text(level.why)}" if level.why else ""
-    return f"  {level.level} {level.name:12} {mark}{why}"
+    return f"  {level.level} {_text(level.name):12} {mark}{why}"
 
 
 def _principals(verdict: Verdict) -> list[str]:
