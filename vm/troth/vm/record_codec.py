@@ -8,7 +8,7 @@ the whole file (see `record_events`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -273,39 +273,35 @@ NIL_TOGETHER: Final[dict[Kind, tuple[frozenset[str], ...]]] = {
 """Which fields may be nil, and which only together; no field of another kind may be."""
 
 
-_Check: TypeAlias = Callable[[Items], bool]
+class _Checks(NamedTuple):
+    """What is left to check when the types of a record's items are right."""
+
+    integers: tuple[tuple[int, int, int], ...]
+    bytestrings: tuple[tuple[int, int, int], ...]
+    others: tuple[tuple[int, Field], ...]
 
 
-def _compiled(fields: tuple[Field, ...], nil: frozenset[str]) -> _Check:
-    """What is left to check when the types of a record's items are right, as one expression.
-
-    Every record of a file passes here, and a loop over the table costs four times as much.
-    Only numbers of the table get into the expression; what it cannot say is left to `_fits`.
-    """
-    terms, others = [], []
-    for i, field in enumerate(fields, start=1):
-        if field.name in nil or field.type is bool:
-            continue
-        if field.type is int:
-            terms.append(f"{field.low} <= r[{i}] <= {field.high}")
-        elif field.type is bytes and field.low == field.high:
-            terms.append(f"len(r[{i}]) == {field.low}")
-        elif field.type is bytes:
-            terms.append(f"{field.low} <= len(r[{i}]) <= {field.high}")
-        else:
-            others.append((i, field))
-            terms.append(f"fits(fields[{len(others) - 1}][1], r[{i}])")
-    expression = f"lambda r: {' and '.join(terms) or 'True'}"
-    check: _Check = eval(expression, {"fits": _fits, "fields": others})
-    return check
+def _checks(fields: tuple[Field, ...], nil: frozenset[str]) -> _Checks:
+    numbered = [(i, f) for i, f in enumerate(fields, start=1) if f.name not in nil]
+    return _Checks(
+        tuple((i, f.low, f.high) for i, f in numbered if f.type is int),
+        tuple((i, f.low, f.high) for i, f in numbered if f.type is bytes),
+        tuple((i, f) for i, f in numbered if f.type in (str, tuple)),
+    )
 
 
-def _variants(kind: Kind) -> dict[tuple[type, ...], _Check]:
+def _variants(kind: Kind) -> dict[tuple[type, ...], _Checks]:
     found = {}
     for nil in NIL_TOGETHER.get(kind, (frozenset(),)):
         types = tuple(type(None) if f.name in nil else f.type for f in FIELDS[kind])
-        found[int, *types] = _compiled(FIELDS[kind], nil)
+        found[int, *types] = _checks(FIELDS[kind], nil)
     return found
+
+
+_CANCEL: Final = int(Kind.CANCEL)
+
+_VARIANTS: Final = {int(kind): _variants(kind) for kind in Kind}
+"""By kind, then by the types of all items: one look-up checks them together."""
 
 
 def validate(items: Items, record: int, offset: int) -> None:
@@ -314,12 +310,23 @@ def validate(items: Items, record: int, offset: int) -> None:
     Raises:
         Malformed: `artifact.record` for an unknown kind, else `structure.shape`.
     """
-    if not items or type(items[0]) is not int or items[0] not in _VARIANTS:
+    variants = _VARIANTS.get(items[0]) if items and type(items[0]) is int else None
+    if variants is None:
         raise _unknown_kind(items, record, offset)
-    # By kind, then by the types of all items: one look-up checks them together.
-    check = _VARIANTS[items[0]].get(tuple(map(type, items)))
-    if check is None or not check(items):
+    checks = variants.get(tuple(map(type, items)))
+    if checks is None:
         raise _misfit(items, record, offset)
+    # Every record of a file passes here: no attribute look-ups, no calls that can be spared.
+    integers, sizes, others = checks
+    for i, low, high in integers:
+        if not low <= items[i] <= high:
+            raise _misfit(items, record, offset)
+    for i, low, high in sizes:
+        if not low <= len(items[i]) <= high:
+            raise _misfit(items, record, offset)
+    for i, field in others:
+        if not _fits(field, items[i]):
+            raise _misfit(items, record, offset)
     if items[0] == _CANCEL and len(items[4]) != (0 if items[2] is None else SIGNATURE_BYTES):
         raise _misfit(items, record, offset)
 
@@ -417,7 +424,3 @@ def _found(value: object) -> str:
         case tuple():
             return f"an array of {len(value)} items"
     return "a value of another type"
-
-
-_VARIANTS: Final = {int(kind): _variants(kind) for kind in Kind}
-_CANCEL: Final = int(Kind.CANCEL)

@@ -9,6 +9,7 @@ wrong with the others. Records hold no maps, extensions or deeply nested arrays.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Final
 
 import msgpack
@@ -61,19 +62,24 @@ class Framer:
         return len(self._buffer) - self._start
 
     def feed(self, chunk: bytes) -> Iterator[tuple[bytes, Items]]:
-        """
+        """Every record that the chunk completes, in order.
+
         Raises:
             Malformed: code `artifact.record`.
             LimitExceeded: code `artifact.limit`.
         """
+        return chain.from_iterable(self._runs(chunk))
+
+    def _runs(self, chunk: bytes) -> Iterator[Iterator[tuple[bytes, Items]]]:
         self._advance(chunk)
-        yield from self._quickly()
+        # Generators are chained, not nested: each level of nesting costs every record a step.
+        yield self._quickly()
         while self._doubtful:
             record = self._slowly()
             if record is None:
                 break
-            yield record
-            yield from self._quickly()
+            yield iter((record,))
+            yield self._quickly()
         if self.pending_bytes > RECORD_BYTES_MAX:
             raise _too_long(self._place(), self.pending_bytes)
 
