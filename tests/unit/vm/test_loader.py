@@ -1,0 +1,657 @@
+"""The loader: what passes, and every way in which bytecode is refused, each with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from builders import (
+    END,
+    HALT,
+    INT,
+    STR,
+    close,
+    endpoint,
+    fail,
+    fields,
+    image,
+    jump,
+    op,
+    open_,
+    print_,
+    program,
+    protocol,
+    receives,
+    recv,
+    select,
+    send,
+    sends,
+    set_,
+    spawn,
+)
+from troth.vm.errors import Invalid, LimitExceeded, Malformed, TrothError
+from troth.vm.image import EdgeSettings, Effect, Image, Program, Protocol
+from troth.vm.image_codec import encode_image, image_id
+from troth.vm.instructions import (
+    HOLE,
+    Branch,
+    BufferMode,
+    Cancel,
+    Case,
+    Instruction,
+    Invoke,
+    JumpIf,
+    Move,
+    Op,
+    OpenOptions,
+    Operator,
+    Policy,
+    ReplayMode,
+    Set,
+    Spawn,
+    Transfer,
+    Yield,
+)
+from troth.vm.instructions import Open as OpenInstruction
+from troth.vm.limits import DEFAULT_LIMITS
+from troth.vm.loader import load
+from troth.vm.local_types import protocol_id
+from troth.vm.types import (
+    Field,
+    ListType,
+    LocalType,
+    Mu,
+    Primitive,
+    RecordType,
+    State,
+    StateKind,
+    Transition,
+    ValueType,
+    Var,
+)
+
+# Register use in programs of A and B: 0 is the endpoint, 1 an int, 2 a str.
+
+JOB: Final = protocol(
+    "Job",
+    {
+        "A": sends("B", ("ask", [INT], receives("B", ("answer", [STR], END)))),
+        "B": receives("A", ("ask", [INT], sends("A", ("answer", [STR], END)))),
+    },
+)
+LOOP: Final = protocol(
+    "Loop",
+    {
+        "A": Mu("X", sends("B", ("more", [INT], Var("X")), ("stop", [], END))),
+        "B": Mu("X", receives("A", ("more", [INT], Var("X")), ("stop", [], END))),
+    },
+)
+HIRE: Final = protocol(
+    "Hire",
+    {
+        "D": sends("W", ("take", [endpoint("Job", "B")], END)),
+        "W": receives("D", ("take", [endpoint("Job", "B")], END)),
+    },
+)
+PROTOCOLS: Final = (JOB, LOOP, HIRE)
+EFFECTS: Final = (Effect("price", fields(STR), INT),)
+
+JOB_A: Final = endpoint("Job", "A")
+JOB_B: Final = endpoint("Job", "B")
+LOOP_A: Final = endpoint("Loop", "A")
+LOOP_B: Final = endpoint("Loop", "B")
+HIRE_D: Final = endpoint("Hire", "D")
+HIRE_W: Final = endpoint("Hire", "W")
+MAIN: Final = program("main", [HALT])
+SERVE: Final = program(
+    "serve",
+    [recv(0, "A", "ask", 1), set_(2, "x"), send(0, "A", "answer", 2), close(0), HALT],
+    JOB_B,
+)
+
+
+def build(code: Sequence[Instruction], *parameters: ValueType, registers: int = 8) -> Image:
+    """An image with `code` as its program "p", besides main (0) and serve (2)."""
+    tested = program("p", code, *parameters, registers=registers)
+    return image(PROTOCOLS, [MAIN, tested, SERVE], EFFECTS)
+
+
+def refused(built: Image) -> TrothError:
+    with pytest.raises((Invalid, Malformed, LimitExceeded)) as caught:
+        load(built)
+    return caught.value
+
+
+# --- what passes ----------------------------------------------------------------------------
+
+ASK: Final = (set_(1, 7), send(0, "B", "ask", 1))
+STOP: Final = select(0, "B", "stop")
+
+ACCEPTED: Final[list[tuple[list[Instruction], tuple[ValueType, ...]]]] = [
+    ([HALT], ()),
+    ([*ASK, recv(0, "B", "answer", 2), close(0), HALT], (JOB_A,)),
+    # Halt closes an endpoint that is at its end.
+    ([*ASK, recv(0, "B", "answer", 2), HALT], (JOB_A,)),
+    # A fault is an end of its own: the endpoint need not be finished.
+    ([set_(2, "x"), fail(2)], (JOB_A,)),
+    ([set_(2, "x"), Cancel(0, 2), HALT], (JOB_A,)),
+    ([set_(1, 1), select(0, "B", "more", 1), jump(1)], (LOOP_A,)),
+    ([Branch(0, "A", (Case("more", (1,), 0), Case("stop", (), 1))), close(0), HALT], (LOOP_B,)),
+    # Both paths leave the endpoint where the other does, with different registers set.
+    (
+        [
+            set_(3, True),
+            JumpIf(3, 4),
+            set_(1, 1),
+            jump(5),
+            set_(1, "s"),
+            STOP,
+            close(0),
+            HALT,
+        ],
+        (LOOP_A,),
+    ),
+    ([send(0, "W", "take", 1), close(0), HALT], (HIRE_D, JOB_B)),
+    ([recv(0, "D", "take", 1), close(0), spawn(2, 2, 1), HALT], (HIRE_W,)),
+    ([Spawn(2, 2, (HOLE,)), Transfer(0, 2, 0), set_(2, 1), HALT], (JOB_B,)),
+    # An endpoint moves to another register and is used there.
+    ([Move(3, 0), spawn(0, 2, 3), HALT], (JOB_B,)),
+    # The handle of a child that waits for nothing is an ordinary value.
+    ([spawn(2, 0), Move(3, 2), Move(2, 3), spawn(3, 0), jump(0)], ()),
+    ([set_(2, "x"), Invoke(0, (2,), 1), op(Operator.ADD, 1, 1, 1), print_(1), HALT], ()),
+    # An empty list gets its item type from what it meets.
+    (
+        [
+            Op(Operator.LIST, 1, ()),
+            set_(2, (1,)),
+            set_(3, True),
+            JumpIf(3, 5),
+            Move(1, 2),
+            op(Operator.ADD, 1, 1, 2),
+            Set(4, 0),
+            op(Operator.INDEX, 5, 1, 4),
+            op(Operator.ADD, 5, 5, 4),
+            HALT,
+        ],
+        (),
+    ),
+    # No path leads to what comes after the jump.
+    ([jump(2), send(6, "Nobody", "nothing"), HALT], ()),
+    ([Yield(), open_(0, 0, 1), spawn(2, 2, 1), set_(2, "x"), Cancel(0, 2), HALT], ()),
+]
+
+
+@pytest.mark.parametrize(("code", "parameters"), ACCEPTED)
+def test_what_is_right_is_loaded(
+    code: list[Instruction], parameters: tuple[ValueType, ...]
+) -> None:
+    built = build(code, *parameters)
+    assert load(built).image is built
+
+
+def test_what_is_loaded() -> None:
+    built = build([HALT])
+    loaded = load(built)
+    assert loaded.id == image_id(encode_image(built))
+    assert loaded.protocol_ids == tuple(protocol_id(item) for item in PROTOCOLS)
+    assert loaded.protocol_index == {"Job": 0, "Loop": 1, "Hire": 2}
+    tables = loaded.protocols[0]
+    assert tables.role_index == {"A": 0, "B": 1}
+    assert tables.states[0] == JOB.local_types[0].states
+    assert tables.branches[0][0]["ask"].next == 1
+    assert tables.labels == ("answer", "ask")
+    assert tables.label_index == {"answer": 0, "ask": 1}
+    assert tables.edges == (("A", "B"), ("B", "A"))
+    assert tables.edge_settings == {}
+
+
+# --- programs that are refused --------------------------------------------------------------
+
+JUMP_APART: Final = (set_(3, True), JumpIf(3, 4))
+
+REFUSED: Final[list[tuple[str, int, list[Instruction], tuple[ValueType, ...]]]] = [
+    ("image.register.unset", 0, [print_(1), HALT], ()),
+    ("image.register.unset", 0, [Move(1, 2), HALT], ()),
+    ("image.register.unset", 0, [close(0), HALT], ()),
+    ("image.register.unset", 2, [Move(3, 0), Move(4, 3), close(3), HALT], (JOB_A,)),
+    # Two values of different types meet: the register cannot be used any more.
+    (
+        "image.register.unset",
+        5,
+        [*JUMP_APART, set_(1, 1), jump(5), set_(1, "s"), print_(1), HALT],
+        (),
+    ),
+    # One path does not write the register at all.
+    ("image.register.unset", 3, [set_(3, True), JumpIf(3, 3), set_(1, 1), print_(1), HALT], ()),
+    ("image.register.type", 0, [print_(0), HALT], (JOB_A,)),
+    ("image.register.type", 1, [set_(1, 1), close(1), HALT], ()),
+    ("image.register.type", 1, [set_(1, 1), JumpIf(1, 0), HALT], ()),
+    ("image.register.type", 1, [set_(2, "x"), send(0, "B", "ask", 2), HALT], (JOB_A,)),
+    ("image.register.type", 1, [set_(1, 1), Cancel(0, 1), HALT], (JOB_A,)),
+    ("image.register.type", 1, [spawn(2, 0), print_(2), HALT], ()),
+    ("image.register.type", 1, [set_(1, 1), Invoke(0, (1,), 2), HALT], ()),
+    ("image.operator", 2, [set_(1, 1), set_(2, "x"), op(Operator.ADD, 1, 1, 2), HALT], ()),
+    ("image.operator", 1, [set_(1, 1), op(Operator.ADD, 1, 1), HALT], ()),
+    ("image.operator", 1, [set_(1, 1), fail(1)], ()),
+    ("image.constant", 0, [set_(1, (1, "x")), HALT], ()),
+    # Talk out of turn.
+    ("image.endpoint.turn", 0, [recv(0, "B", "answer", 2), HALT], (JOB_A,)),
+    ("image.endpoint.turn", 2, [*ASK, send(0, "B", "ask", 1), HALT], (JOB_A,)),
+    (
+        "image.endpoint.turn",
+        0,
+        [Branch(0, "B", (Case("more", (1,), 0), Case("stop", (), 1))), HALT],
+        (LOOP_A,),
+    ),
+    ("image.endpoint.turn", 1, [STOP, STOP, HALT], (LOOP_A,)),
+    ("image.endpoint.peer", 1, [set_(1, 7), send(0, "C", "ask", 1), HALT], (JOB_A,)),
+    ("image.endpoint.peer", 0, [recv(0, "B", "ask", 1), HALT], (JOB_B,)),
+    ("image.endpoint.label", 1, [set_(1, 7), send(0, "B", "answer", 1), HALT], (JOB_A,)),
+    ("image.endpoint.label", 0, [select(0, "B", "go"), HALT], (LOOP_A,)),
+    ("image.endpoint.label", 0, [recv(0, "A", "answer", 1), HALT], (JOB_B,)),
+    ("image.endpoint.choice", 1, [set_(1, 7), select(0, "B", "ask", 1), HALT], (JOB_A,)),
+    ("image.endpoint.choice", 0, [send(0, "B", "stop"), HALT], (LOOP_A,)),
+    ("image.endpoint.choice", 0, [recv(0, "A", "stop"), HALT], (LOOP_B,)),
+    ("image.endpoint.choice", 0, [Branch(0, "A", (Case("ask", (1,), 0),)), HALT], (JOB_B,)),
+    # Wrong numbers of things.
+    ("image.arity", 0, [send(0, "B", "ask"), HALT], (JOB_A,)),
+    ("image.arity", 1, [set_(1, 7), send(0, "B", "ask", 1, 1), HALT], (JOB_A,)),
+    ("image.arity", 0, [recv(0, "A", "ask"), HALT], (JOB_B,)),
+    ("image.arity", 0, [open_(0, 0), HALT], ()),
+    ("image.arity", 0, [spawn(1, 2), HALT], ()),
+    ("image.arity", 0, [Invoke(0, (), 1), HALT], ()),
+    (
+        "image.arity",
+        0,
+        [Branch(0, "A", (Case("more", (), 0), Case("stop", (), 1))), HALT],
+        (LOOP_B,),
+    ),
+    # Branches are complete and in order.
+    ("image.branch.cases", 0, [Branch(0, "A", (Case("stop", (), 1),)), HALT], (LOOP_B,)),
+    ("image.branch.cases", 0, [Branch(0, "A", ()), HALT], (LOOP_B,)),
+    (
+        "image.branch.cases",
+        0,
+        [Branch(0, "A", (Case("more", (1,), 0), Case("quit", (), 0), Case("stop", (), 1))), HALT],
+        (LOOP_B,),
+    ),
+    (
+        "image.branch.order",
+        0,
+        [Branch(0, "A", (Case("stop", (), 1), Case("more", (1,), 0))), HALT],
+        (LOOP_B,),
+    ),
+    # Endpoints are finished, never lost and never doubled.
+    ("image.endpoint.unfinished", 0, [close(0), HALT], (JOB_A,)),
+    ("image.endpoint.unfinished", 0, [HALT], (JOB_A,)),
+    ("image.endpoint.unfinished", 2, [*ASK, HALT], (JOB_A,)),
+    ("image.endpoint.lost", 0, [set_(0, 1), HALT], (JOB_A,)),
+    ("image.endpoint.lost", 1, [STOP, set_(0, 1), HALT], (LOOP_A,)),
+    ("image.endpoint.lost", 1, [open_(0, 2, 3), open_(0, 2, 4), HALT], ()),
+    ("image.endpoint.lost", 0, [open_(0, 2, 2), HALT], ()),
+    ("image.endpoint.lost", 0, [recv(0, "A", "ask", 0), HALT], (JOB_B,)),
+    ("image.endpoint.lost", 0, [recv(0, "D", "take", 1), HALT], (HIRE_W, JOB_A)),
+    ("image.endpoint.lost", 0, [Move(0, 1), HALT], (JOB_A, JOB_B)),
+    ("image.endpoint.lost", 1, [set_(2, "x"), Invoke(0, (2,), 0), HALT], (JOB_A,)),
+    ("image.endpoint.lost", 0, [spawn(0, 0), HALT], (JOB_A,)),
+    ("image.move.self", 0, [Move(0, 0), HALT], (JOB_A,)),
+    ("image.endpoint.join", 0, [set_(1, 7), send(0, "B", "ask", 1), jump(0)], (JOB_A,)),
+    # One path closed the endpoint, the other did not.
+    ("image.endpoint.join", 4, [set_(3, True), STOP, JumpIf(3, 4), close(0), HALT], (LOOP_A,)),
+    # One path moved it elsewhere.
+    ("image.endpoint.join", 3, [set_(3, True), JumpIf(3, 3), Move(4, 0), HALT], (LOOP_A,)),
+    # Handing on: only what was never used, of the right role.
+    ("image.endpoint.initial", 0, [send(0, "W", "take", 1), HALT], (HIRE_D, JOB_A)),
+    (
+        "image.endpoint.initial",
+        1,
+        [recv(1, "A", "ask", 2), send(0, "W", "take", 1), HALT],
+        (HIRE_D, JOB_B),
+    ),
+    ("image.endpoint.initial", 0, [spawn(2, 2, 0), HALT], (JOB_A,)),
+    ("image.endpoint.initial", 1, [Spawn(2, 2, (HOLE,)), Transfer(0, 2, 0), HALT], (JOB_A,)),
+    ("image.register.type", 1, [set_(1, 1), send(0, "W", "take", 1), HALT], (HIRE_D,)),
+    ("image.endpoint.self", 0, [send(0, "W", "take", 0), HALT], (HIRE_D,)),
+    ("image.register.unset", 1, [spawn(2, 2, 0), spawn(2, 2, 0), HALT], (JOB_B,)),
+    # Children get what they wait for.
+    ("image.spawn.unfilled", 1, [Spawn(2, 2, (HOLE,)), HALT], ()),
+    ("image.spawn.unfilled", 1, [Spawn(2, 2, (HOLE,)), set_(2, 1), HALT], ()),
+    ("image.spawn.unfilled", 1, [Spawn(2, 2, (HOLE,)), Spawn(2, 2, (HOLE,)), HALT], ()),
+    ("image.spawn.unfilled", 0, [set_(3, True), Spawn(2, 2, (HOLE,)), jump(0)], ()),
+    ("image.move.self", 1, [Spawn(2, 2, (HOLE,)), Move(2, 2), HALT], ()),
+    ("image.transfer.parameter", 1, [Spawn(2, 2, (HOLE,)), Transfer(0, 2, 1), HALT], (JOB_B,)),
+    ("image.transfer.parameter", 1, [spawn(2, 0), Transfer(0, 2, 0), HALT], (JOB_B,)),
+    ("image.register.type", 1, [set_(2, 1), Transfer(0, 2, 0), HALT], (JOB_B,)),
+    ("image.spawn.hole", 0, [Spawn(2, 1, (HOLE,)), HALT], (INT,)),
+    # Open.
+    ("image.open.options", 0, [open_(0, 0, 1, capacity=0), HALT], ()),
+    (
+        "image.open.options",
+        0,
+        [open_(0, 0, 1, capacity=DEFAULT_LIMITS.buffer_capacity_max + 1), HALT],
+        (),
+    ),
+    (
+        "image.open.handlers",
+        0,
+        [OpenInstruction(0, (0, 1), OpenOptions(), (("A", "C", "tcp"),)), HALT],
+        (),
+    ),
+    (
+        "image.open.handlers",
+        0,
+        [OpenInstruction(0, (0, 1), OpenOptions(), (("A", "B", "x"), ("A", "B", "y"))), HALT],
+        (),
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "pc", "instructions", "parameters"), REFUSED)
+def test_what_is_wrong_is_refused(
+    code: str, pc: int, instructions: list[Instruction], parameters: tuple[ValueType, ...]
+) -> None:
+    error = refused(build(instructions, *parameters))
+    assert error.code == code
+    assert error.place.program == "p"
+    assert error.place.pc == pc
+
+
+def test_a_used_endpoint_at_its_first_state_is_not_fresh() -> None:
+    again = [set_(1, 1), select(0, "B", "more", 1), spawn(2, 1, 0), HALT]
+    built = image(PROTOCOLS, [MAIN, program("p", again, LOOP_A)])
+    assert refused(built).code == "image.endpoint.initial"
+    at_once = [spawn(2, 1, 0), HALT]
+    load(image(PROTOCOLS, [MAIN, program("p", at_once, LOOP_A)]))
+
+
+def test_the_line_of_the_source_is_told() -> None:
+    built = build([set_(1, 1), close(1), HALT])
+    tested = replace(built.programs[1], lines=(4, 9, 11))
+    error = refused(replace(built, programs=(MAIN, tested, SERVE)))
+    assert error.place.line == 9
+
+
+# --- operands and heads ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        send(8, "B", "ask"),
+        select(8, "B", "ask"),
+        send(0, "B", "ask", 8),
+        recv(0, "B", "ask", 8),
+        recv(8, "B", "ask"),
+        Branch(8, "B", ()),
+        Branch(0, "B", (Case("a", (8,), 0),)),
+        Branch(0, "B", (Case("a", (), 2),)),
+        close(8),
+        Cancel(8, 0),
+        Cancel(0, 8),
+        Invoke(0, (8,), 0),
+        Invoke(0, (), 8),
+        Invoke(1, (), 0),
+        Transfer(8, 0, 0),
+        Transfer(0, 8, 0),
+        set_(8, 1),
+        Move(8, 0),
+        Move(0, 8),
+        op(Operator.NEG, 8, 0),
+        op(Operator.NEG, 0, 8),
+        jump(2),
+        JumpIf(8, 0),
+        JumpIf(0, 2),
+        spawn(8, 0),
+        spawn(0, 3),
+        spawn(0, 0, 8),
+        open_(3, 0, 1),
+        open_(0, 0, 8),
+    ],
+)
+def test_operands_are_in_range_even_where_no_path_leads(wrong: Instruction) -> None:
+    error = refused(build([HALT, wrong] if isinstance(wrong, Branch) else [wrong, HALT]))
+    assert error.code == "image.operand"
+
+
+@pytest.mark.parametrize("wrong", [send(-1, "B", "ask"), jump(-1), Spawn(0, 2, (-2,)), open_(-1)])
+def test_negative_operands_have_no_encoding(wrong: Instruction) -> None:
+    assert refused(build([wrong, HALT])).code == "image.shape"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [[], [Yield()], [HALT, set_(0, 1)], [set_(3, True), JumpIf(3, 0)], [HALT, print_(0)]],
+)
+def test_no_path_runs_off_the_end(code: list[Instruction]) -> None:
+    assert refused(build(code)).code == "image.program.end"
+
+
+def _main(**changes: object) -> Image:
+    return replace(build([HALT]), programs=(replace(MAIN, **changes),))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("built", "code"),
+    [
+        (_main(register_count=DEFAULT_LIMITS.registers_max + 1), "image.program.registers"),
+        (
+            replace(_main(parameters=fields(INT, INT), register_count=1), entry=None),
+            "image.program.registers",
+        ),
+        (_main(lines=(1, 2)), "image.program.lines"),
+        (_main(parameters=fields(INT)), "image.entry"),
+        (replace(_main(), entry=1), "image.entry"),
+        (image(PROTOCOLS, [MAIN, MAIN]), "image.name"),
+        (image([JOB, JOB], [MAIN]), "image.name"),
+        (image([], [MAIN], [*EFFECTS, *EFFECTS]), "image.name"),
+        (image([], [MAIN], [Effect("e", (Field("x", INT), Field("x", INT)), INT)]), "image.name"),
+        (replace(_main(parameters=(Field("x", INT), Field("x", INT))), entry=None), "image.name"),
+        (image(PROTOCOLS, [MAIN], [Effect("e", (), JOB_A)]), "image.type.endpoint"),
+        (image(PROTOCOLS, [MAIN], [Effect("e", fields(JOB_A), INT)]), "image.type.endpoint"),
+        (build([HALT], endpoint("Job", "C")), "image.type.endpoint"),
+        (build([HALT], endpoint("Other", "A")), "image.type.endpoint"),
+        (build([HALT], ListType(JOB_A)), "image.type.endpoint"),
+        (build([HALT], RecordType(fields(JOB_A))), "image.type.endpoint"),
+    ],
+)
+def test_heads(built: Image, code: str) -> None:
+    assert refused(built).code == code
+
+
+def test_registers_at_the_limit() -> None:
+    load(_main(register_count=DEFAULT_LIMITS.registers_max))
+    load(_main(register_count=0))
+
+
+# --- protocols ------------------------------------------------------------------------------
+
+ENDS: Final = State(StateKind.END, "", ())
+
+
+def _ping(*states: State, other: LocalType | None = None) -> Image:
+    """A protocol whose role A has these states."""
+    heard = LocalType((State(StateKind.RECV, "A", (Transition("ping", (), 1),)), ENDS))
+    return image([Protocol("P", ("A", "B"), (LocalType(states), other or heard))], [MAIN])
+
+
+def _says(*moves: tuple[str, int], peer: str = "B") -> State:
+    return State(
+        StateKind.SEND, peer, tuple(Transition(label, (), number) for label, number in moves)
+    )
+
+
+PING: Final = _says(("ping", 1))
+
+
+def test_a_protocol_by_hand() -> None:
+    load(_ping(PING, ENDS))
+
+
+@pytest.mark.parametrize(
+    ("built", "code"),
+    [
+        (_ping(), "image.protocol.state"),
+        (_ping(_says(), ENDS), "image.protocol.state"),
+        (_ping(_says(("ping", 2)), ENDS), "image.protocol.state"),
+        (_ping(PING, State(StateKind.END, "B", ())), "image.protocol.state"),
+        (_ping(_says(("ping", 1), peer="C"), ENDS), "image.protocol.peer"),
+        (_ping(_says(("ping", 1), peer="A"), ENDS), "image.protocol.peer"),
+        (_ping(_says(("b", 1), ("a", 1)), ENDS), "image.protocol.label"),
+        (_ping(_says(("a", 1), ("a", 1)), ENDS), "image.protocol.label"),
+        # Two equal states, an unreachable one, and numbers in another order.
+        (_ping(_says(("ping", 1)), ENDS, ENDS), "image.protocol.canonical"),
+        (_ping(_says(("a", 1), ("b", 2)), ENDS, ENDS), "image.protocol.canonical"),
+        (
+            _ping(_says(("a", 2), ("b", 1)), ENDS, _says(("ping", 1))),
+            "image.protocol.canonical",
+        ),
+        # Nobody hears ping; nobody says it; it is heard with another payload.
+        (_ping(PING, ENDS, other=LocalType((ENDS,))), "image.protocol.duality"),
+        (_ping(ENDS), "image.protocol.duality"),
+        (
+            _ping(
+                State(StateKind.SEND, "B", (Transition("ping", fields(INT), 1),)),
+                ENDS,
+            ),
+            "image.protocol.duality",
+        ),
+        (
+            _ping(
+                State(
+                    StateKind.SEND,
+                    "B",
+                    (Transition("ping", (Field("x", INT), Field("x", INT)), 1),),
+                ),
+                ENDS,
+            ),
+            "image.name",
+        ),
+        (
+            image([replace(JOB, roles=("A",), local_types=(LocalType((ENDS,)),))], [MAIN]),
+            "image.protocol.roles",
+        ),
+        (image([replace(JOB, roles=("A", "A"))], [MAIN]), "image.name"),
+        (image([replace(JOB, local_types=JOB.local_types[:1])], [MAIN]), "image.protocol.roles"),
+    ],
+)
+def test_protocols_are_checked(built: Image, code: str) -> None:
+    error = refused(built)
+    assert error.code == code
+    assert error.place.position is not None
+    assert error.place.position.startswith("protocols")
+
+
+def _many_roles(count: int) -> Image:
+    roles = tuple(f"R{place}" for place in range(count))
+    types = tuple(LocalType((ENDS,)) for _ in roles)
+    return image([Protocol("P", roles, types)], [MAIN])
+
+
+def test_roles_at_the_limit_and_one_past_it() -> None:
+    load(_many_roles(DEFAULT_LIMITS.roles_max))
+    assert refused(_many_roles(DEFAULT_LIMITS.roles_max + 1)).code == "image.protocol.roles"
+
+
+def _edge(**settings: object) -> Image:
+    edge = EdgeSettings(sender="A", receiver="B", **settings)  # type: ignore[arg-type]
+    return image([replace(JOB, edges=(edge,))], [MAIN])
+
+
+@pytest.mark.parametrize(
+    ("built", "code"),
+    [
+        (_edge(capacity=0), "image.edge.settings"),
+        (_edge(capacity=DEFAULT_LIMITS.buffer_capacity_max + 1), "image.edge.settings"),
+        (_edge(resize_max=8), "image.edge.settings"),
+        (_edge(resize_max=8, policy=Policy.RESIZE, capacity=9), "image.edge.settings"),
+        (
+            _edge(buffer=BufferMode.LATEST, replay=ReplayMode.SEQUENCE),
+            "image.edge.settings",
+        ),
+        (
+            image([replace(JOB, edges=(EdgeSettings(sender="A", receiver="C"),))], [MAIN]),
+            "image.edge.unknown",
+        ),
+        (
+            image([replace(HIRE, edges=(EdgeSettings(sender="W", receiver="D"),)), JOB], [MAIN]),
+            "image.edge.unknown",
+        ),
+        (
+            image([replace(JOB, edges=(EdgeSettings(sender="A", receiver="B"),) * 2)], [MAIN]),
+            "image.edge.order",
+        ),
+    ],
+)
+def test_edge_settings_that_cannot_hold(built: Image, code: str) -> None:
+    assert refused(built).code == code
+
+
+def test_edge_settings_that_can_hold() -> None:
+    load(_edge(capacity=1, policy=Policy.RESIZE, resize_max=DEFAULT_LIMITS.buffer_capacity_max))
+    load(_edge(buffer=BufferMode.LATEST, replay=ReplayMode.OFF))
+
+
+def test_a_latest_buffer_and_a_session_in_sequence() -> None:
+    latest = replace(JOB, edges=(EdgeSettings(sender="A", receiver="B", buffer=BufferMode.LATEST),))
+
+    def opens(replay: ReplayMode | None) -> Image:
+        code = [
+            open_(0, 0, 1, replay=replay),
+            set_(2, "x"),
+            Cancel(0, 2),
+            Cancel(1, 2),
+            HALT,
+        ]
+        return image([latest], [program("main", code)])
+
+    load(opens(ReplayMode.OFF))
+    assert refused(opens(ReplayMode.SEQUENCE)).code == "image.open.options"
+
+
+# --- effort ---------------------------------------------------------------------------------
+
+
+def test_long_programs_load() -> None:
+    code: list[Instruction] = []
+    for _ in range(10_000):
+        code += [set_(1, True), JumpIf(1, len(code) + 3), set_(2, 1)]
+    load(build([*code, HALT]))
+
+
+def test_programs_made_to_be_slow_are_refused() -> None:
+    # Every instruction is a jump target, and there are thousands of registers to remember.
+    code: list[Instruction] = [set_(0, True)]
+    code += [JumpIf(0, place + 2) for place in range(20_000)]
+    error = refused(build([*code, HALT, HALT], registers=4_000))
+    assert error.code == "image.flow"
+
+
+def _shifting_lists(count: int) -> Image:
+    """Each round of the loop tells the type of one more list, so the loop is looked at again."""
+    code: list[Instruction] = [Op(Operator.LIST, place, ()) for place in range(count)]
+    head = len(code)
+    code += [Move(place, place - 1) for place in range(count - 1, 0, -1)]
+    code += [set_(0, (1,)), jump(head)]
+    return build(code, registers=count)
+
+
+def test_slow_convergence_is_cut_off() -> None:
+    load(_shifting_lists(100))
+    error = refused(_shifting_lists(2_500))
+    assert isinstance(error, LimitExceeded)
+    assert error.code == "image.flow"
+    assert error.place.program == "p"
+
+
+@pytest.mark.parametrize("primitive", list(Primitive))
+def test_parameters_of_every_type(primitive: Primitive) -> None:
+    load(build([op(Operator.STR, 1, 0), HALT], primitive))
+
+
+def test_programs_of_one_image_share_the_effort() -> None:
+    loop: list[Instruction] = [set_(0, True), JumpIf(0, 0), HALT]
+    programs = [Program(f"p{place}", (), 1, tuple(loop)) for place in range(500)]
+    load(image([], programs))
