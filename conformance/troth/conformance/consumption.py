@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from troth.conformance.divergence import Divergence
-from troth.conformance.world import Edge, Message, World
+from troth.conformance.world import Edge, World
 from troth.vm.record_codec import Items
 from troth.vm.records import Kind
 
@@ -50,7 +50,7 @@ class ConsumptionLevel:
             )
         edge.sent = sequence + 1
         in_flight = edge.in_flight
-        in_flight.append(Message(generation, sequence, items[5], world.statement))
+        in_flight.append((generation, sequence, items[5], world.statement))
         if len(in_flight) > edge.in_flight_max:
             raise _diverged(
                 edge,
@@ -150,7 +150,7 @@ def _not_next(edge: Edge, generation: int, sequence: int) -> Divergence:
     found = f"generation {generation}, number {sequence}"
     if generation != 0 or sequence >= edge.sent:
         code, message = "consumption.unsent", "a message is received that was never sent"
-    elif any(message.sequence == sequence for message in edge.in_flight):
+    elif any(message[1] == sequence for message in edge.in_flight):
         code, message = "consumption.order", "a message is received before its turn"
     else:
         code, message = "consumption.duplicate", "a message is received a second time"
@@ -160,8 +160,8 @@ def _not_next(edge: Edge, generation: int, sequence: int) -> Divergence:
 def _next_in_flight(edge: Edge) -> str:
     if not edge.in_flight:
         return "no message: none is in flight"
-    message = edge.in_flight[0]
-    return f"generation {message.generation}, number {message.sequence}"
+    generation, sequence, _, _ = edge.in_flight[0]
+    return f"generation {generation}, number {sequence}"
 
 
 def _wrong_root(edge: Edge, expected: bytes | None, actual: bytes | None) -> Divergence:

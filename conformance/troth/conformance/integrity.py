@@ -167,12 +167,21 @@ class Integrity:
         )
         world.statement = statement
         signer = session.signers[sender]
-        self._leaf(signer, statement)
+        # As `_leaf` does; messages are most of a file.
+        number = world.record[0]
+        signer.frontier.append(number.to_bytes(8, "big") + statement)
+        if signer.unsealed_from is None:
+            signer.unsealed_from = number
         if not verify(signer.key, statement, sig):
             raise self._forged("integrity.message", session, sender, statement, sig)
 
     def receive(self, items: Items) -> None:
-        self._leaf(self._session().signers[items[2]])
+        session, record = self.world.session, self.world.record
+        assert session is not None
+        owner = session.signers[items[2]]
+        owner.frontier.append(record[0].to_bytes(8, "big") + record[2])
+        if owner.unsealed_from is None:
+            owner.unsealed_from = record[0]
 
     def delegate(self, items: Items) -> None:
         _, _, role, principal, signature = items

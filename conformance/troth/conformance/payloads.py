@@ -53,7 +53,7 @@ def _slow(fields: tuple[Field, ...]) -> PayloadCheck:
 def _quick(fields: tuple[Field, ...], types: tuple[type, ...]) -> PayloadCheck:
     unpack = msgpack.unpackb
     pack = msgpack.Packer(autoreset=True).pack
-    has_int = int in types
+    integers = tuple(place for place, kind in enumerate(types) if kind is int)
 
     def check(payload: bytes) -> tuple[Endpoint, ...]:
         if len(payload) <= _SHORT_BYTES_MAX:
@@ -64,16 +64,14 @@ def _quick(fields: tuple[Field, ...], types: tuple[type, ...]) -> PayloadCheck:
             if (
                 type(values) is tuple
                 and tuple(map(type, values)) == types
-                and not (has_int and _too_large(values))
                 and pack(values) == payload
             ):
-                return _NONE
+                for place in integers:
+                    if values[place] > INT_MAX:
+                        break
+                else:
+                    return _NONE
         decode_payload(payload, fields, bytes_max=RECORD_BYTES_MAX)
         return _NONE
 
     return check
-
-
-def _too_large(values: tuple[object, ...]) -> bool:
-    """Whether there is an integer that msgpack can hold and the language cannot."""
-    return any(type(value) is int and value > INT_MAX for value in values)

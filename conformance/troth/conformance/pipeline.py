@@ -7,7 +7,6 @@ refuses a record raises `Divergence`; the later levels still see the record, unl
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO, Final, TypeAlias
 
@@ -30,7 +29,6 @@ from troth.vm.record_events import EventDecoder
 from troth.vm.records import Kind
 
 FINDINGS_MAX: Final = 20
-CONTEXT_RECORDS: Final = 3
 
 Handler: TypeAlias = Callable[[Items], None]
 Chain: TypeAlias = tuple[Handler, ...]
@@ -74,22 +72,20 @@ class Pipeline:
         self.records = 0
         self.fragment = Fragment() if with_fragment else None
         self._reader = ArtifactReader(stream)
-        self._recent: deque[RawRecord] = deque(maxlen=CONTEXT_RECORDS)
+        self._recent: tuple[RawRecord | None, ...] = ()
         levels: Sequence[Mapping[int, Handler]] = (
             Structure(self.world, self.source).handlers(),
             Integrity(self.world, self.source).handlers(),
             ConsumptionLevel(self.world).handlers(),
             ProtocolLevel(self.world, self.source).handlers(),
             {
-                Kind.HEADER: self._begin,
                 Kind.STATUS: self._forget,
                 Kind.END: self._end,
             },
         )
         self._chains: dict[int, Chain] = {
-            kind: tuple(level[kind] for level in levels if kind in level) for kind in Kind
+            int(kind): tuple(level[kind] for level in levels if kind in level) for kind in Kind
         }
-        self._table = {int(Kind.HEADER): self._chains[Kind.HEADER]}
 
     def run(self) -> None:
         """Reads the file to its end, or to where it cannot be interpreted.
@@ -109,36 +105,37 @@ class Pipeline:
             self._check_complete()
 
     def _follow(self) -> None:
-        world, recent, fragment = self.world, self._recent, self.fragment
-        for record in self._reader:
-            world.record = record
-            items = record.items
-            chain = self._table.get(items[0])
-            if chain is None:
-                self._misplaced(record)
-                return
-            try:
-                for handler in chain:
-                    handler(items)
-            except Divergence as divergence:
-                # `handler` is the one that raised; the levels after it still have their say.
-                if not self._diverged(divergence, chain[chain.index(handler) + 1 :], items):
-                    return
-                fragment = None
-            if fragment is not None:
-                fragment.take(record)
-            recent.append(record)
-            self.records += 1
+        """The loop that every record of a file goes through: each step in it is paid for often."""
+        world, chains, fragment = self.world, self._chains, self.fragment
+        third = second = first = None
+        try:
+            for record in self._reader:
+                world.record = record
+                items = record[3]
+                chain = chains[items[0]]
+                try:
+                    for handler in chain:
+                        handler(items)
+                except Divergence as divergence:
+                    self._recent = (third, second, first)
+                    # `handler` is the one that raised; the levels after it have their say, too.
+                    if not self._diverged(divergence, chain[chain.index(handler) + 1 :], items):
+                        return
+                    fragment = None
+                if fragment is not None:
+                    fragment.take(record)
+                third, second, first = second, first, record
+        finally:
+            self._recent = (third, second, first)
+            self.records = 0 if first is None else first.index + 1
 
     # --- the file as a whole ---
 
-    def _begin(self, items: Items) -> None:  # noqa: ARG002 - a handler
-        """After the header, everything but another header may come."""
-        self._table = {int(kind): chain for kind, chain in self._chains.items() if kind}
-
     def _end(self, items: Items) -> None:  # noqa: ARG002 - a handler
         """After the end, only the final seals may come."""
-        self._table = {int(Kind.SEAL): self._chains[Kind.SEAL]}
+        for kind in Kind:
+            if kind is not Kind.SEAL:
+                self._chains[kind] = (_surplus,)
 
     def _forget(self, items: Items) -> None:  # noqa: ARG002 - a handler
         """An ended session leaves nothing behind."""
@@ -147,23 +144,6 @@ class Pipeline:
         if session.status not in LIVE:
             del self.world.sessions[session.index]
             del self.world.sessions_by_id[session.id]
-
-    def _misplaced(self, record: RawRecord) -> None:
-        kind = Kind(record.items[0]).name
-        ended = self.world.ended
-        self._add(
-            Finding(
-                code="structure.surplus" if ended else "structure.order",
-                message=f"a {kind} record cannot stand here",
-                offset=record.offset,
-                record=record.index,
-                expected="nothing but the final seals" if ended else "a HEADER record",
-                expected_side="format",
-                actual=f"a {kind} record",
-                context=self._context(),
-            )
-        )
-        self.stopped = True
 
     def _check_complete(self) -> None:
         world = self.world
@@ -255,4 +235,14 @@ class Pipeline:
             self.stopped = True
 
     def _context(self) -> tuple[str, ...]:
-        return tuple(describe(record, self.world) for record in self._recent)
+        return tuple(describe(record, self.world) for record in self._recent if record)
+
+
+def _surplus(items: Items) -> None:
+    raise Divergence(
+        "structure.surplus",
+        "only the final seals may follow the end record",
+        expected="a SEAL record, or the end of the file",
+        expected_side="format",
+        actual=f"a {Kind(items[0]).name} record",
+    )

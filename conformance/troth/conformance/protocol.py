@@ -13,14 +13,13 @@ from troth.conformance.closing import Closing
 from troth.conformance.delegation import Delegations
 from troth.conformance.divergence import Divergence
 from troth.conformance.protocols import ProtocolSource
-from troth.conformance.tables import Step, describe_state
+from troth.conformance.tables import describe_state
 from troth.conformance.world import Edge, Session, World
 from troth.vm.codec import decode_payload
 from troth.vm.errors import TrothError
 from troth.vm.record_codec import Items
 from troth.vm.records import Kind
 from troth.vm.types import Field
-from troth.vm.values import Endpoint
 
 Handler: TypeAlias = Callable[[Items], None]
 
@@ -100,29 +99,27 @@ class ProtocolLevel:
             raise self.delegations.in_transit(session, sender)
         payload = items[9]
         if payload is not None:
-            endpoints = self._payload(step, payload)
+            try:
+                endpoints = step.check(payload)
+            except TrothError as error:
+                raise self._wrong_payload(error.expected or error.message, error.actual) from error
+            if len(payload) > world.limits.message_bytes_max:
+                limit = f"at most {world.limits.message_bytes_max} bytes"
+                raise self._wrong_payload(limit, f"{len(payload)} bytes")
             if endpoints or world.handed:
                 self.delegations.carry(step, endpoints, hidden=False)
         elif step.carried or world.handed:
             self.delegations.carry(step, (), hidden=True)
         states[sender] = step.next
 
-    def _payload(self, step: Step, payload: bytes) -> tuple[Endpoint, ...]:
-        limit = self.world.limits.message_bytes_max
-        try:
-            if len(payload) <= limit:
-                return step.check(payload)
-            error_expected, error_actual = f"at most {limit} bytes", f"{len(payload)} bytes"
-        except TrothError as error:
-            error_expected = error.expected or error.message
-            error_actual = error.actual or "other bytes"
+    def _wrong_payload(self, expected: str, actual: str | None) -> Divergence:
         edge = self._diverged_edge()
-        raise Divergence(
+        return Divergence(
             "protocol.payload",
             "the payload is not of the type that the protocol declares",
-            expected=error_expected,
+            expected=expected,
             expected_side=TYPE,
-            actual=error_actual,
+            actual=actual or "other bytes",
             edge=edge,
             role=edge.config.sender,
             position=self._position(edge.session, edge.sender),
@@ -194,7 +191,7 @@ class ProtocolLevel:
         if items[0] == Kind.SEND:
             return int(items[5])
         assert self.world.message is not None
-        return self.world.message.label
+        return self.world.message[2]
 
     def _position(self, session: Session, role: int, *, marked: bool = True) -> str:
         tables = session.protocol.tables

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from troth.conformance.tables import INITIAL_STATE, TraceTables
 from troth.vm.consumption import start
@@ -107,13 +107,11 @@ class Coroutine:
         self.effects = 0
 
 
-class Message(NamedTuple):
-    """A message in flight, as level 3 keeps it."""
+Message: TypeAlias = tuple[int, int, int, bytes]
+"""A message in flight, as level 3 keeps it: generation, sequence, label index, statement.
 
-    generation: int
-    sequence: int
-    label: int
-    statement: bytes
+A plain tuple, because one is made for every message of a file.
+"""
 
 
 class Edge:
