@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from textwrap import dedent
 
 from troth.dsl.ast import ProtocolDecl
+from troth.dsl.budget import Budget
 from troth.dsl.check_protocol import check_declaration
 from troth.dsl.diag import Diagnostic, Diagnostics
 from troth.dsl.expand import expand
@@ -38,13 +39,13 @@ class Outcome:
         return [line.strip() for line in lines]
 
 
-def check(script: str) -> Outcome:
+def check(script: str, budget: Budget | None = None) -> Outcome:
     """Parses and checks the protocols of a script; a syntax error is a mistake of the test."""
     source = dedent(script)
     diagnostics = Diagnostics("test.troth", source)
     parsed = parse(source, "test.troth", diagnostics)
     assert not diagnostics.found, diagnostics.render()
-    return Outcome(check_protocols(parsed, diagnostics), diagnostics)
+    return Outcome(check_protocols(parsed, diagnostics, budget=budget), diagnostics)
 
 
 def sound(script: str, protocol: str = "P") -> CheckedProtocol:
@@ -67,6 +68,6 @@ def global_type_of(script: str, protocol: str = "P") -> GlobalType:
     facts = {
         name: check_declaration(item, declared, scope, report) for name, item in declared.items()
     }
-    expansion = expand(facts[protocol], facts, report)
+    expansion = expand(facts[protocol], facts, report, Budget())
     assert expansion.global_type is not None, diagnostics.render()
     return expansion.global_type

@@ -13,7 +13,8 @@ from projection_oracle import CannotTellError, project_term
 from protocol_helpers import check, global_type_of, sound
 from protocol_semantics import explore, follow
 from strategies_protocol import protocols
-from troth.dsl.project import Budget, project
+from troth.dsl.budget import Budget
+from troth.dsl.project import project
 from troth.dsl.protocols import CheckedProtocol
 from troth.vm.automata import minimise
 from troth.vm.local_types import is_canonical, resolve, to_term

@@ -12,16 +12,12 @@ is built only when nothing was.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
 
 from troth.dsl.ast import ProtocolDecl, Span
 from troth.dsl.diag import Diagnostic
 from troth.dsl.global_type import Comm, EndNode, GlobalBranch, GlobalNode, GlobalType
 from troth.dsl.raw_graph import Jump, RawChoice, RawGraph, RawMessage, RawNode, Refused, TooLarge
 from troth.dsl.report import Report
-
-STEPS_MAX: Final = 200_000
-"""Steps to find what all choices of a protocol start with."""
 
 
 def close_graph(graph: RawGraph, declaration: ProtocolDecl, report: Report) -> GlobalType | None:
@@ -47,7 +43,6 @@ class _First:
 class _Closer:
     graph: RawGraph
     report: Report
-    steps: int = 0
     refused: set[int] = field(default_factory=set)
     """Where a loop without a message closes: not followed when choices are checked."""
 
@@ -136,8 +131,7 @@ class _Closer:
             visited: set[int] = set()
             pending = [(start, arm_span)]
             while pending:
-                self.steps += 1
-                if self.steps > STEPS_MAX:
+                if not self.graph.budget.spend_steps(1):
                     raise TooLarge
                 raw, span = pending.pop()
                 node = self.graph.nodes[raw]

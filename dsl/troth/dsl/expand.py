@@ -25,6 +25,7 @@ from troth.dsl.ast import (
     Rec,
     Span,
 )
+from troth.dsl.budget import NODES_MAX, Budget
 from troth.dsl.check_edges import EdgeSetting
 from troth.dsl.check_protocol import EVERY_OTHER_ROLE, NESTING_MAX, ProtocolFacts, too_deep
 from troth.dsl.close_graph import close_graph
@@ -67,11 +68,14 @@ class Expansion:
 
 
 def expand(
-    facts: ProtocolFacts, all_facts: Mapping[str, ProtocolFacts], report: Report
+    facts: ProtocolFacts,
+    all_facts: Mapping[str, ProtocolFacts],
+    report: Report,
+    budget: Budget,
 ) -> Expansion:
     """Expands one protocol; a protocol missing from `all_facts` was refused already."""
     declaration = facts.declaration
-    expander = _Expander(all_facts, report)
+    expander = _Expander(all_facts, report, RawGraph(budget))
     context = _Context(facts, {role: role for role in facts.roles}, {}, (), 1)
     graph = expander.graph
     try:
@@ -115,7 +119,7 @@ class _Context:
 class _Expander:
     all_facts: Mapping[str, ProtocolFacts]
     report: Report
-    graph: RawGraph = field(default_factory=RawGraph)
+    graph: RawGraph
     inherited: list[InheritedSetting] = field(default_factory=list)
     places: list[tuple[int, int, Span]] = field(default_factory=list)
     """(statement, the one after it, its span), for each pair in a row."""
@@ -291,8 +295,8 @@ def _too_large(facts: ProtocolFacts) -> Diagnostic:
     name = facts.declaration.name.text
     return Diagnostic(
         code="protocol.too_large",
-        message=f"the protocol {name} is too large once every `do` is expanded",
+        message=f"the protocol {name} is too large once it is expanded",
         span=facts.declaration.name.span,
-        expected=f"at most {RAW_NODES_MAX} messages and choices",
+        expected=f"at most {RAW_NODES_MAX} steps, and {NODES_MAX} in all of the script",
         fix="repeat with `rec` or `loop at` instead of many `do`, or split the protocol",
     )

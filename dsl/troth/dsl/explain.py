@@ -8,10 +8,11 @@ role would have to do in each are what the diagnostic names.
 from __future__ import annotations
 
 from troth.dsl.ast import Span
+from troth.dsl.budget import STEPS_MAX
 from troth.dsl.diag import Diagnostic
 from troth.dsl.global_type import Comm, EndNode, GlobalBranch, GlobalType
 from troth.dsl.merge import ConflictKind
-from troth.dsl.project import STEPS_MAX, TooManyStates, Unprojectable
+from troth.dsl.project import TooManyStates, Unprojectable
 from troth.vm.limits import STATES_MAX
 from troth.vm.local_text import message
 
@@ -49,8 +50,8 @@ def explain_size(problem: TooManyStates, protocol: str, span: Span) -> Diagnosti
         code="project.too_large",
         message=f"the local type of {problem.role} in {protocol} is too large",
         span=span,
-        expected=f"at most {STATES_MAX} states, found within {STEPS_MAX} steps",
-        fix=f"tell {problem.role} earlier which branches were taken, or split the protocol",
+        expected=f"at most {STATES_MAX} states, and {STEPS_MAX} steps for all of the script",
+        fix=f"tell {problem.role} earlier which branches were taken, or divide the protocol",
     )
 
 

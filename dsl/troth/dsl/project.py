@@ -16,13 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from troth.dsl.budget import Budget
 from troth.dsl.global_type import Comm, EndNode, GlobalType
 from troth.dsl.merge import Action, Conflict, Merged, Option, merge
 from troth.vm.limits import STATES_MAX
 from troth.vm.types import State, StateKind, Transition
-
-STEPS_MAX: Final = 2_000_000
-"""Places looked at while projecting one protocol on all its roles."""
 
 _END: Final = Action(StateKind.END, "", ())
 
@@ -53,17 +51,6 @@ class TooManyStates:
     role: str
 
 
-@dataclass(slots=True)
-class Budget:
-    """The time all projections of one protocol may take together."""
-
-    steps: int = STEPS_MAX
-
-    def spend(self, steps: int) -> bool:
-        self.steps -= steps
-        return self.steps >= 0
-
-
 Projection: TypeAlias = tuple[State, ...] | Unprojectable | TooManyStates
 
 
@@ -72,6 +59,8 @@ def project(global_type: GlobalType, role: str, budget: Budget) -> Projection:
 
     States are not minimal and not in canonical order.
     """
+    if not budget.spend_steps(len(global_type.nodes)):
+        return TooManyStates(role)
     return _Projector(_View(global_type, role, budget)).run()
 
 
@@ -129,7 +118,7 @@ class _View:
         reached: dict[int, Step | None] = dict(starts)
         pending = list(starts)
         for number in pending:  # `pending` grows while it is walked
-            if not self.budget.spend(1):
+            if not self.budget.spend_steps(1):
                 return None
             if self.is_stop(number):
                 continue
@@ -174,7 +163,7 @@ class _Projector:
         states: list[State] = []
         for number, current in enumerate(self.sets):  # `sets` grows while it is walked
             actions = [self.view.action(member) for member in current.members]
-            if not self.view.budget.spend(sum(len(action.options) for action in actions)):
+            if not self.view.budget.spend_steps(sum(len(action.options) for action in actions)):
                 return TooManyStates(role)
             merged = merge(actions)
             if isinstance(merged, Conflict):
@@ -209,7 +198,7 @@ class _Projector:
         members = tuple(sorted(number for number in steps if self.view.is_stop(number)))
         key = frozenset(members)
         if key not in self.numbers:
-            if len(self.sets) >= STATES_MAX or not self.view.budget.spend(len(members)):
+            if len(self.sets) >= STATES_MAX or not self.view.budget.spend_steps(len(members)):
                 return None
             self.numbers[key] = len(self.sets)
             self.sets.append(_Set(members, steps, frozenset(starts), parent))

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Protocol as Interface
 
 from troth.dsl.ast import ProtocolDecl, Script
+from troth.dsl.budget import Budget
 from troth.dsl.check_edges import EdgeSetting, edge_values
 from troth.dsl.check_protocol import ProtocolFacts, check_declaration
 from troth.dsl.diag import Diagnostic, Diagnostics
 from troth.dsl.expand import InheritedSetting, expand
 from troth.dsl.explain import explain, explain_size
 from troth.dsl.global_type import GlobalType
-from troth.dsl.project import Budget, TooManyStates, Unprojectable, project
+from troth.dsl.project import TooManyStates, Unprojectable, project
 from troth.dsl.protocol_uses import parts_only, used_first
 from troth.dsl.report import Report
 from troth.dsl.resolve_types import TypeScope, build_type_scope
@@ -68,8 +69,14 @@ class Protocols:
     scope: TypeScope
 
 
-def check_protocols(parsed: ParsedScript, diagnostics: Diagnostics) -> Protocols:
-    """Checks and projects every protocol of a script; all errors in one pass."""
+def check_protocols(
+    parsed: ParsedScript, diagnostics: Diagnostics, *, budget: Budget | None = None
+) -> Protocols:
+    """Checks and projects every protocol of a script; all errors in one pass.
+
+    `budget` bounds the work; without one it is the usual one.
+    """
+    budget = Budget() if budget is None else budget
     scope = build_type_scope(parsed.script, diagnostics, broken=parsed.broken)
     common = Report(diagnostics)
     declared, duplicated = _declared(parsed.script, common)
@@ -79,7 +86,8 @@ def check_protocols(parsed: ParsedScript, diagnostics: Diagnostics) -> Protocols
     parts = parts_only(parsed.script, declared)
     checked: dict[str, CheckedProtocol] = {}
     for name in used_first(declared):
-        protocol = _check_one(facts[name], facts, common.fresh(name), is_part=name in parts)
+        report = common.fresh(name)
+        protocol = _check_one(facts[name], facts, report, budget, is_part=name in parts)
         if protocol is not None and name not in duplicated:
             checked[name] = protocol
     in_order = {name: checked[name] for name in declared if name in checked}
@@ -91,20 +99,21 @@ def _check_one(
     facts: ProtocolFacts,
     all_facts: Mapping[str, ProtocolFacts],
     report: Report,
+    budget: Budget,
     *,
     is_part: bool,
 ) -> CheckedProtocol | None:
+    if budget.is_spent:
+        return None
     report.failed = not facts.sound
-    expansion = expand(facts, all_facts, report)
+    expansion = expand(facts, all_facts, report, budget)
     if expansion.global_type is None:
         facts.sound = False  # whoever uses it fails silently
         return None
     settings = _effective_settings(facts, expansion.inherited, report)
     _check_use(facts, expansion.global_type, report)
-    # What only others use need not stand by itself: where it is used it is projected too.
-    projection = Report(Diagnostics("", "")) if is_part else report
-    local_types = _project_all(facts, expansion.global_type, projection)
-    if report.failed or projection.failed:
+    local_types = _project_all(facts, expansion.global_type, report, budget, is_part=is_part)
+    if report.failed or len(local_types) < len(facts.roles):
         return None
     name = facts.declaration.name.text
     image = Protocol(name, facts.roles, local_types, edge_values(settings))
@@ -112,20 +121,26 @@ def _check_one(
 
 
 def _project_all(
-    facts: ProtocolFacts, global_type: GlobalType, report: Report
+    facts: ProtocolFacts,
+    global_type: GlobalType,
+    report: Report,
+    budget: Budget,
+    *,
+    is_part: bool,
 ) -> tuple[LocalType, ...]:
     """One local type for each role that has one."""
-    name, budget = facts.declaration.name, Budget()
+    name = facts.declaration.name
     local_types: list[LocalType] = []
     for role in facts.roles:
         projection = project(global_type, role, budget)
         if isinstance(projection, TooManyStates):
-            report.add(explain_size(projection, name.text, name.span), per_role=True)
+            report.add(explain_size(projection, name.text, name.span))
+            facts.sound = False  # whoever uses it fails silently
             break
-        if isinstance(projection, Unprojectable):
-            report.add(explain(projection, global_type, name.text), per_role=True)
-        else:
+        if not isinstance(projection, Unprojectable):
             local_types.append(minimise(projection))
+        elif not is_part:  # a part need not stand by itself: where it is used it is projected too
+            report.add(explain(projection, global_type, name.text), per_role=True)
     return tuple(local_types)
 
 

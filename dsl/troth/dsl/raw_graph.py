@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from troth.dsl.ast import Span
+from troth.dsl.budget import Budget
 from troth.vm.types import Field
 
 RAW_NODES_MAX: Final = 20_000
@@ -64,18 +65,19 @@ class RawEnd:
 RawNode: TypeAlias = RawMessage | RawChoice | Jump | Refused | RawEnd
 
 
-class TooLarge(Exception):  # noqa: N818 - control flow inside expansion, never seen outside
-    """The expanded protocol has more than `RAW_NODES_MAX` nodes."""
+class TooLarge(Exception):
+    """The expanded protocol has more than `RAW_NODES_MAX` nodes, or the budget is spent."""
 
 
 @dataclass(slots=True)
 class RawGraph:
+    budget: Budget
     nodes: list[RawNode] = field(default_factory=list)
     start: int = UNSET
 
     def add(self, node: RawNode) -> int:
         """The number of the new node; numbers grow by one."""
-        if len(self.nodes) >= RAW_NODES_MAX:
+        if len(self.nodes) >= RAW_NODES_MAX or not self.budget.spend_node():
             raise TooLarge
         self.nodes.append(node)
         return len(self.nodes) - 1

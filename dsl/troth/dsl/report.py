@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from troth.dsl.ast import Span
 from troth.dsl.diag import Diagnostic, Diagnostics, Severity
+
+ERRORS_MAX: Final = 500
+"""Mistakes in protocols that are listed; a file with more has one cause that matters."""
 
 _Result = TypeVar("_Result")
 
@@ -34,6 +37,8 @@ class Report:
             self.failed = True
         key = (diagnostic.code, diagnostic.span)
         is_new = key not in self.seen
+        if is_new and len(self.seen) >= ERRORS_MAX:
+            return
         first_owner = self.seen.setdefault(key, self.owner)
         if is_new or (per_role and first_owner == self.owner):
             self.diagnostics.add(diagnostic)

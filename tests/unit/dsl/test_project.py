@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from protocol_helpers import check, sound
+from troth.dsl.budget import Budget
 from troth.dsl.global_type import GlobalType
-from troth.dsl.project import Budget, TooManyStates, Unprojectable, project
+from troth.dsl.project import TooManyStates, Unprojectable, project
 from troth.dsl.protocols import project_text
 
 
@@ -276,13 +277,30 @@ def test_projection_is_bounded() -> None:
     assert "tell C earlier" in (big.only("project.too_large").fix or "")
 
 
+def test_a_part_that_is_too_large_is_reported_too() -> None:
+    part = _memory(40).replace("protocol P", "protocol Part")
+    outcome = check("protocol P(A, B, C):\n    do Part(A, B, C)\n" + part)
+    outcome.only("project.too_large")
+    assert outcome.protocols.broken == {"P", "Part"}
+
+
+def test_the_budget_is_shared_by_all_protocols_and_spent_with_one_message() -> None:
+    script = "protocol Big(A, B):\n" + "    A -> B: m()\n" * 20
+    script += "".join(f"protocol P{number}(A, B):\n    do Big(A, B)\n" for number in range(9))
+    outcome = check(script, Budget(nodes=100))
+    outcome.only("protocol.too_large")
+    assert sorted(outcome.protocols.checked) == ["Big", "P0", "P1", "P2"]
+    assert len(outcome.protocols.broken) == 6
+    assert not check(script, Budget(nodes=300)).codes
+
+
 def test_the_budget_is_shared_by_all_roles() -> None:
     global_type: GlobalType = sound("""
         protocol P(A, B, C):
             A -> B: m()
             B -> C: n()
     """).global_type
-    budget = Budget(steps=8)
+    budget = Budget(steps=14)
     assert not isinstance(project(global_type, "A", budget), TooManyStates | Unprojectable)
     assert project(global_type, "B", budget) == TooManyStates("B")
 

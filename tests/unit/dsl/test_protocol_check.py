@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -9,7 +11,9 @@ import pytest
 from protocol_helpers import check, sound
 from troth.dsl.check_edges import CAPACITY_MAX
 from troth.dsl.check_protocol import NESTING_MAX
+from troth.dsl.code_rows_protocol import PROTOCOL_ROWS
 from troth.dsl.codes import lookup
+from troth.dsl.protocols import check_protocols
 from troth.vm.instructions import PayloadForm, Policy, ReplayMode
 
 MISTAKES: Final = {
@@ -205,6 +209,16 @@ def test_every_code_is_listed(code: str) -> None:
     assert row is not None
     assert row.cause.endswith(".")
     assert row.fix.endswith(".")
+
+
+def test_the_list_of_codes_is_the_codes_that_are_reported() -> None:
+    listed = {row[0] for row in PROTOCOL_ROWS}
+    sources = Path(check_protocols.__code__.co_filename).parent.glob("*.py")
+    reported: set[str] = set()
+    for source in sources:
+        text = source.read_text(encoding="utf-8")
+        reported |= set(re.findall(r'code="((?:type|protocol|project)\.[a-z_.]+)"', text))
+    assert reported == listed
 
 
 def test_unknown_roles_are_reported_where_they_stand_and_once() -> None:
