@@ -11,7 +11,7 @@ from typing import Any
 from troth.dsl import shell_load
 from troth.dsl.fmt import format_source
 from troth.vm.errors import Invalid, Unusable
-from troth.vm.instructions import ReplayMode
+from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.shell_effects import load_effects_module
 from troth.vm.shell_run import RunOptions, run, seed_from_number
 
@@ -62,6 +62,11 @@ def _add_run(subparsers: Subparsers) -> None:
         "--replay",
         choices=[mode.value for mode in ReplayMode],
         help="replay mode of every session, whatever the script says",
+    )
+    parser.add_argument(
+        "--seal",
+        choices=[seal.value for seal in Seal],
+        help="how every session is sealed, whatever the script says",
     )
     parser.set_defaults(run=run_command)
 
@@ -131,6 +136,7 @@ def run_command(arguments: argparse.Namespace) -> int:
         record=arguments.record,
         seed=None if arguments.seed is None else seed_from_number(arguments.seed),
         replay=None if arguments.replay is None else ReplayMode(arguments.replay),
+        seal=None if arguments.seal is None else Seal(arguments.seal),
     )
     result = run(module.image, options=options, write_line=_write_line)
     if not result.ok:

@@ -19,6 +19,7 @@ from troth.vm import statements
 from troth.vm.coroutine import FIRST_PARENT, Completion, Coroutine
 from troth.vm.errors import Unusable
 from troth.vm.events import Event
+from troth.vm.evidence import Evidence
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loaded import LoadedImage
 from troth.vm.report import Outcome, Report, make_report
@@ -78,8 +79,12 @@ class Machine:
         quantum: int = QUANTUM_DEFAULT,
         policy: str = POLICY_COOPERATIVE,
         overrides: Overrides = NO_OVERRIDES,
+        evidence: Evidence | None = None,
     ) -> None:
         """`loaded` comes from the loader, which has checked it; `seed` has 32 bytes.
+
+        `evidence` is given the events of each round before anything they release is polled.
+        Without it no session can be sealed by round.
 
         Raises:
             Unusable: codes `machine.seed`, `machine.quantum`, `machine.policy`.
@@ -101,8 +106,9 @@ class Machine:
             limits=limits,
             overrides=overrides,
             coroutines=coroutines,
+            keeps_logs=evidence is not None,
         )
-        self._scheduler = Scheduler(self._context, coroutines, quantum)
+        self._scheduler = Scheduler(self._context, coroutines, quantum, evidence)
         self._started = False
 
     def start(self, program: str | None = None) -> None:
@@ -158,9 +164,12 @@ class Machine:
         return self._scheduler.run_round(now_ns)
 
     def poll_events(self) -> list[Event]:
-        """What was committed since the last call, in order."""
-        events = self._scheduler.events
-        self._scheduler.events = []
+        """What was committed since the last call, in order. The evidence has it already."""
+        scheduler = self._scheduler
+        scheduler.record()
+        events = scheduler.events
+        scheduler.events = []
+        scheduler.recorded = 0
         return events
 
     def poll_effects(self) -> list[EffectRequest]:

@@ -122,6 +122,8 @@ _SEQUENCE: Final = _count("sequence")
 _ROUND: Final = _count("round")
 _ROOT: Final = _bytes("root", DIGEST_BYTES)
 _SIGNATURE: Final = _bytes("signature", SIGNATURE_BYTES)
+_OWN_SIGNATURE: Final = _bytes("signature", 0, SIGNATURE_BYTES)
+"""Of a statement: empty when the session is sealed by round, and for what the host does."""
 
 EDGE_ROW: Final = (
     _SENDER,
@@ -178,15 +180,15 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _bytes("salt", SALT_BYTES),
         _bytes("payload", 0, RECORD_BYTES_MAX),
         _bytes("commitment", DIGEST_BYTES),
-        _SIGNATURE,
+        _OWN_SIGNATURE,
     ),
     Kind.RECEIVE: (_SESSION, _RECEIVER, _SENDER, _GENERATION, _SEQUENCE, _ROOT),
-    Kind.DELEGATE: (_SESSION, _ROLE, _index("new principal", Names.PRINCIPAL), _SIGNATURE),
+    Kind.DELEGATE: (_SESSION, _ROLE, _index("new principal", Names.PRINCIPAL), _OWN_SIGNATURE),
     Kind.NOTICE: (
         _SESSION,
         _ROLE,
         _list("finals", _RECEIVER, _GENERATION, _count("count")),
-        _SIGNATURE,
+        _OWN_SIGNATURE,
     ),
     Kind.RECEIPT: (
         _SESSION,
@@ -196,7 +198,7 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _count("consumed"),
         _count("discarded"),
         _ROOT,
-        _SIGNATURE,
+        _OWN_SIGNATURE,
     ),
     Kind.STATUS: (
         _SESSION,
@@ -206,7 +208,7 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
     ),
     Kind.UNDELIVERED: (_SESSION, _SENDER, _RECEIVER, _GENERATION, _SEQUENCE),
     Kind.REJECT: (_SESSION, _SENDER, _RECEIVER, _name("code"), _bytes("digest", DIGEST_BYTES)),
-    Kind.CANCEL: (_SESSION, _ROLE, _text("reason"), _bytes("signature", 0, SIGNATURE_BYTES)),
+    Kind.CANCEL: (_SESSION, _ROLE, _text("reason"), _OWN_SIGNATURE),
     Kind.FAULT: (
         _COROUTINE,
         _name("code"),
@@ -298,8 +300,6 @@ def _variants(kind: Kind) -> dict[tuple[type, ...], _Checks]:
     return found
 
 
-_CANCEL: Final = int(Kind.CANCEL)
-
 _VARIANTS: Final = {int(kind): _variants(kind) for kind in Kind}
 """By kind, then by the types of all items: one look-up checks them together."""
 
@@ -327,8 +327,6 @@ def validate(items: Items, record: int, offset: int) -> None:
     for i, field in others:
         if not _fits(field, items[i]):
             raise _misfit(items, record, offset)
-    if items[0] == _CANCEL and len(items[4]) != (0 if items[2] is None else SIGNATURE_BYTES):
-        raise _misfit(items, record, offset)
 
 
 def _fits(field: Field, value: Any) -> bool:
@@ -401,8 +399,6 @@ def _first_misfit(kind: Kind, items: Items) -> tuple[str, str, str]:
             return field.name, field.described, _found(value)
     sets = " or ".join("{" + ", ".join(sorted(names)) + "}" for names in nil_sets)
     nil = [f.name for f, v in zip(FIELDS[kind], items[1:], strict=True) if v is None]
-    if kind is Kind.CANCEL:
-        sets = "a signature of 64 bytes with a role, of 0 without"
     return "all", f"nil fields {sets}", "nil fields {" + ", ".join(nil) + "}"
 
 

@@ -57,12 +57,14 @@ class _Session(NamedTuple):
     labels: dict[str, int]
     digest_edges: frozenset[tuple[str, str]]
     """Edges whose payloads stay out of the artifact."""
+    round_sealed: bool
+    """Its statements carry no signatures: the head at the end of the round covers them."""
 
 
 class _Log:
     """One principal's log; the key is set when the principal is first named."""
 
-    __slots__ = ("frontier", "key", "log_id", "previous_root", "seal_at")
+    __slots__ = ("due", "frontier", "key", "log_id", "previous_root", "seal_at")
 
     def __init__(self, seal_at: int) -> None:
         self.frontier = Frontier()
@@ -70,6 +72,7 @@ class _Log:
         self.log_id = b""
         self.previous_root = EMPTY_ROOT
         self.seal_at = seal_at
+        self.due = False
 
 
 class Recorder:
@@ -121,7 +124,7 @@ class Recorder:
         for event in events:
             writers[type(event)](event)
         for log in self._logs:
-            if log.frontier.size >= log.seal_at:
+            if log.due or log.frontier.size >= log.seal_at:
                 self._seal(log, round_number)
 
     def take_bytes(self) -> bytes:
@@ -169,9 +172,12 @@ class Recorder:
         except KeyError:
             raise InternalError("an event names a signer of no open session") from None
 
-    def _stated(self, principal: bytes, items: tuple[object, ...], statement: bytes) -> None:
+    def _stated(
+        self, principal: bytes, session: _Session, items: tuple[object, ...], statement: bytes
+    ) -> None:
         """Records something signed: its leaf covers the statement, so redaction breaks nothing."""
         log = self._log_of(principal)
+        log.due = log.due or session.round_sealed
         number = self._records
         self._put(self._pack(items))
         log.frontier.append(number.to_bytes(8, "big") + statement)
@@ -196,6 +202,7 @@ class Recorder:
         self._put(self._pack((Kind.SEAL, *head)))
         log.previous_root = root
         log.seal_at = size + self._seal_every
+        log.due = False
 
     # --- names -----------------------------------------------------------------------------
 
@@ -286,7 +293,7 @@ class Recorder:
             (e.sender, e.receiver) for e in event.edges if e.payload == PayloadForm.DIGEST
         )
         self._sessions[event.session] = _Session(
-            self._sessions_count, roles, protocol.labels, hidden
+            self._sessions_count, roles, protocol.labels, hidden, event.seal == Seal.ROUND
         )
         self._sessions_count += 1
 
@@ -299,6 +306,7 @@ class Recorder:
             form = (None, None, event.commitment)
         self._stated(
             event.signer,
+            session,
             (
                 Kind.SEND,
                 session.number,
@@ -345,6 +353,7 @@ class Recorder:
         role = session.roles[event.role]
         self._stated(
             event.old,
+            session,
             (Kind.DELEGATE, session.number, role, new, event.signature),
             statements.delegation_statement(event.session, event.role, event.old, event.new),
         )
@@ -356,6 +365,7 @@ class Recorder:
         role = roles[event.role]
         self._stated(
             event.signer,
+            session,
             (Kind.NOTICE, session.number, role, finals, event.signature),
             statements.notice_statement(event.session, event.role, event.finals),
         )
@@ -365,7 +375,10 @@ class Recorder:
         role, sender = session.roles[event.role], session.roles[event.sender]
         head = (Kind.RECEIPT, session.number, role, sender)
         self._stated(
-            event.signer, head + tuple(event[3:8]), statements.receipt_statement(*event[:7])
+            event.signer,
+            session,
+            head + tuple(event[3:8]),
+            statements.receipt_statement(*event[:7]),
         )
 
     def _status_changed(self, event: ev.StatusChanged) -> None:
@@ -398,6 +411,7 @@ class Recorder:
         role = session.roles[event.role]
         self._stated(
             event.signer,
+            session,
             (Kind.CANCEL, session.number, role, event.reason, event.signature),
             statements.cancel_statement(event.session, event.role, event.reason),
         )

@@ -22,7 +22,8 @@ from troth.vm.errors import Fault, LimitExceeded, TrothError
 from troth.vm.events import Cancelled, Completed, Event, Spawned, TimeSet
 from troth.vm.lifecycle import LIVE, LifeEvent
 from troth.vm.run_coop import TurnEnd, take_turn
-from troth.vm.session import Session
+from troth.vm.evidence import Evidence
+from troth.vm.session import Edge, Session
 from troth.vm.store import SessionStore
 from troth.vm.turn import Context, EffectRequest, Turn
 
@@ -47,21 +48,27 @@ class Scheduler:
 
     Attributes:
         rounds: rounds that have run; the one in progress has the number `rounds + 1`.
+        evidence: what records and seals each round, if anything does.
+        recorded: how many of `events` it has got.
+        awaiting_seal: edges with messages that nobody may receive before the round is sealed.
         now_ns: the last time that was recorded, 0 before any.
         faults: the first faults of the run, `fault_count` counts all.
     """
 
     __slots__ = (
         "answers",
+        "awaiting_seal",
         "context",
         "coroutines",
         "effects",
         "events",
+        "evidence",
         "fault_count",
         "faults",
         "now_ns",
         "quantum",
         "ready",
+        "recorded",
         "requests",
         "round_now_ns",
         "rounds",
@@ -71,8 +78,17 @@ class Scheduler:
         "turn",
     )
 
-    def __init__(self, context: Context, coroutines: dict[bytes, Coroutine], quantum: int) -> None:
+    def __init__(
+        self,
+        context: Context,
+        coroutines: dict[bytes, Coroutine],
+        quantum: int,
+        evidence: Evidence | None,
+    ) -> None:
         """`coroutines` is the dict that `context` shows to turns."""
+        self.evidence = evidence
+        self.recorded = 0
+        self.awaiting_seal: list[Edge] = []
         self.context = context
         self.coroutines = coroutines
         self.quantum = quantum
@@ -156,7 +172,25 @@ class Scheduler:
             self._expire()
         self._run_batch()
         self.rounds += 1
+        if self.evidence is not None:
+            self.record()
+            self._release_sealed()
         return True
+
+    def record(self) -> None:
+        """Gives the evidence what it has not got: from then on it is written and sealed."""
+        if self.evidence is not None and self.recorded < len(self.events):
+            self.evidence.extend(self.events[self.recorded :], self.rounds)
+            self.recorded = len(self.events)
+
+    def _release_sealed(self) -> None:
+        """The round's heads are signed: its messages can be received in the next."""
+        for edge in self.awaiting_seal:
+            edge.seal()
+            if edge.waiting_receiver is not None:
+                self._make_ready(edge.waiting_receiver)
+                edge.waiting_receiver = None
+        self.awaiting_seal.clear()
 
     def _record_time(self) -> None:
         if self.round_now_ns != self.now_ns:
@@ -269,6 +303,8 @@ class Scheduler:
                 session.linger_deadline_ns = deadline_ns
                 heapq.heappush(self.timers, (deadline_ns, self.timer_count, session))
                 self.timer_count += 1
+        self.awaiting_seal += turn.awaiting_seal
+        turn.awaiting_seal.clear()
         turn.opened.clear()
         turn.ended.clear()
         turn.lingering.clear()

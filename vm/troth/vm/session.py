@@ -7,15 +7,16 @@ it travels inside a message and once it is done.
 
 from __future__ import annotations
 
+from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from troth.vm import consumption
-from troth.vm.buffer import EdgeBuffer
+from troth.vm.buffer import EdgeBuffer, Envelope
 from troth.vm.consumption import Consumption
 from troth.vm.descriptor import Descriptor
 from troth.vm.events import EdgeConfig, Status
-from troth.vm.instructions import Policy, ReplayMode
+from troth.vm.instructions import Policy, ReplayMode, Seal
 from troth.vm.loaded import ProtocolTables
 from troth.vm.values import Endpoint, RegisterValue
 
@@ -92,6 +93,9 @@ class Edge:
     Attributes:
         sent: messages signed so far, so the next one's number: spent at signing, never before.
         consumption: the replay protection and history of the receiving side.
+        sealed: of a round-sealed session, the statements of the messages in the buffer that are
+            sealed: what a log's signed head covers, so what the receiver checks against.
+        unsealed: the same for the newest messages of the buffer, whose seal is to come.
         consumed: messages taken by the receiver.
         discarded: messages that were refused or that nobody will take any more.
         rejects: per fault code, how many messages were refused.
@@ -107,8 +111,10 @@ class Edge:
         "generation",
         "receiver",
         "rejects",
+        "sealed",
         "sender",
         "sent",
+        "unsealed",
         "waiting_receiver",
         "waiting_sender",
     )
@@ -121,6 +127,8 @@ class Edge:
         self.generation = GENERATION
         self.sent = 0
         self.consumption: Consumption = consumption.start(ReplayMode(config.replay))
+        self.sealed: deque[bytes] = deque()
+        self.unsealed: list[bytes] = []
         self.consumed = 0
         self.discarded = 0
         self.rejects: dict[str, int] = {}
@@ -129,6 +137,17 @@ class Edge:
 
     def __str__(self) -> str:
         return f"{self.sender.role} -> {self.receiver.role}"
+
+    def take(self) -> Envelope:
+        """The oldest message leaves the buffer, and its sealed statement with it."""
+        if self.sealed:
+            self.sealed.popleft()
+        return self.buffer.take()
+
+    def seal(self) -> None:
+        """What was sent in this round can be received from now on."""
+        self.sealed += self.unsealed
+        self.unsealed.clear()
 
 
 class Session:
@@ -141,6 +160,7 @@ class Session:
         detail: why it was cancelled or faulted.
         ended_by: the role that cancelled or faulted it, "" for the host or the clock.
         linger_deadline_ns: when the linger clock runs out, None while it does not run.
+        round_sealed: what its roles say is covered by their logs' heads, not signed one by one.
     """
 
     __slots__ = (
@@ -153,6 +173,7 @@ class Session:
         "id",
         "linger_deadline_ns",
         "notices_missing",
+        "round_sealed",
         "status",
         "tables",
     )
@@ -169,6 +190,7 @@ class Session:
         self.edges: tuple[Edge, ...] = ()
         self.notices_missing = len(descriptor.roles)
         self.linger_deadline_ns: int | None = None
+        self.round_sealed = descriptor.seal == Seal.ROUND
 
     @property
     def protocol(self) -> str:

@@ -76,8 +76,6 @@ def settle(
         Fault: `vm.fault.open` for a setting that cannot hold, `vm.fault.limit` for one too big.
     """
     seal = overrides.seal or options.seal or SEAL_DEFAULT
-    if seal is not Seal.MESSAGE:
-        raise _refuse("seal", "message", seal, "Open the session with seal = message")
     linger_ns = LINGER_NS_DEFAULT if options.linger_ns is None else options.linger_ns
     if not 0 <= linger_ns <= INT_MAX:
         raise _refuse("linger", "0 to 2^63-1 nanoseconds", linger_ns, "Choose a shorter linger")

@@ -18,12 +18,11 @@ from typing import Final
 
 from blake3 import blake3
 
-from troth.vm.errors import LimitExceeded
 from troth.vm.events import Event, Printed
 from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
 from troth.vm.image_codec import encode_image
-from troth.vm.instructions import ReplayMode, Seal
+from troth.vm.instructions import Open, ReplayMode, Seal
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loader import load
 from troth.vm.machine import QUANTUM_DEFAULT, EffectRequest, Machine, MachineState, Overrides
@@ -116,6 +115,7 @@ class _Run:
         self.signer: HostSigner = (
             ephemeral_signer() if options.keys is None else directory_signer(options.keys)
         )
+        self.recorder, self.writer = self._open_artifact(loaded.id)
         self.machine = Machine(
             loaded,
             seed=self.seed,
@@ -124,15 +124,16 @@ class _Run:
             limits=options.limits,
             quantum=options.quantum,
             overrides=Overrides(replay=options.replay, seal=options.seal),
+            evidence=self.recorder,
         )
-        self.recorder, self.writer = self._open_artifact(loaded.id)
         self.rounds = 0
         self.events = 0
         self.now_ns = 0
 
     def _open_artifact(self, image_id: bytes) -> tuple[Recorder | None, ArtifactWriter | None]:
+        """The recorder keeps the principals' logs, so a run sealed by round needs one anyway."""
         options = self.options
-        if options.record is None:
+        if options.record is None and not _seals_by_round(self.image, options):
             return None, None
         header = HeaderFacts(
             image_id=image_id,
@@ -147,14 +148,13 @@ class _Run:
             anchor_unix_ns=time.time_ns(),
         )
         recorder = Recorder(header, encode_image(self.image), self.signer, self.signer)
-        return recorder, ArtifactWriter(options.record)
+        return recorder, None if options.record is None else ArtifactWriter(options.record)
 
     def to_the_end(self) -> RunResult:
         self.machine.start()
         try:
             while self._step():
-                if self.rounds >= self.options.limits.rounds_max:
-                    raise _too_many_rounds(self.options.limits)
+                pass
             report = self.machine.report()
             if self.recorder is not None:
                 self.recorder.finish(self.rounds, "ok" if report.ok else "failed")
@@ -183,7 +183,6 @@ class _Run:
         events = self.machine.poll_events()
         requests = self.machine.poll_effects()
         if self.recorder is not None:
-            self.recorder.extend(events, self.rounds)
             self._flush(force=bool(requests) or any(type(e) is Printed for e in events))
         self.events += len(events)
         if self.on_events is not None:
@@ -196,9 +195,10 @@ class _Run:
 
     def _flush(self, *, force: bool) -> None:
         assert self.recorder is not None
-        assert self.writer is not None
         if force or self.recorder.pending_bytes >= FLUSH_BYTES:
-            self.writer.write(self.recorder.take_bytes())
+            data = self.recorder.take_bytes()
+            if self.writer is not None:
+                self.writer.write(data)
 
     def _perform(self, request: EffectRequest) -> None:
         effect = self.image.effects[request.effect]
@@ -210,10 +210,11 @@ class _Run:
             self.machine.complete(request.effect_id, result)
 
 
-def _too_many_rounds(limits: Limits) -> LimitExceeded:
-    return LimitExceeded(
-        "limit.rounds",
-        "the run did not end",
-        expected=f"at most rounds_max = {limits.rounds_max} rounds",
-        advice="Look for a loop that never blocks, or raise the limit",
+def _seals_by_round(image: Image, options: RunOptions) -> bool:
+    if options.seal is not None:
+        return options.seal is Seal.ROUND
+    return any(
+        isinstance(instruction, Open) and instruction.options.seal is Seal.ROUND
+        for program in image.programs
+        for instruction in program.code
     )

@@ -68,11 +68,13 @@ def why_over(session: Session) -> str:
 
 
 def sign(turn: Turn, endpoint: EndpointState, statement: bytes) -> bytes:
-    """The endpoint's signer signs.
+    """The signature of the endpoint's signer; b"" where the round's seal will cover it.
 
     Raises:
         Fault: `vm.fault.key`, when the signer does not hold the key.
     """
+    if endpoint.session.round_sealed:
+        return b""
     try:
         return turn.context.signer.sign(endpoint.signer, statement)
     except TrothError as error:

@@ -227,7 +227,7 @@ def reject(turn: Turn, edge: Edge, code: str) -> None:
     The first few of an edge and code are listed, later ones only counted, so that nobody can
     flood the record.
     """
-    envelope = edge.buffer.take()
+    envelope = edge.take()
     edge.discarded += 1
     lost = strand(edge, envelope)
     seen = edge.rejects.get(code, 0)

@@ -60,12 +60,14 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
             coroutine.blocked = Blocked.SEND
             coroutine.blocked_edge = edge
             return BLOCKED
-        envelope = _seal(turn, edge, endpoint, transition, payload, delegation)
+        envelope, statement = _seal(turn, edge, endpoint, transition, payload, delegation)
         if delegation is not None:
             commit_delegation(turn, coroutine, edge, delegation)
             for position in transition.carried:
                 registers[arguments[position]] = None
         _commit(turn, edge, endpoint, transition, envelope)
+        if endpoint.session.round_sealed:
+            _await_seal(turn, edge, statement)
         return following
 
     return step
@@ -182,8 +184,8 @@ def _seal(
     transition: TransitionTable,
     payload: bytes,
     delegation: Delegation | None,
-) -> Envelope:
-    """Salts, commits to and signs the message. Changes nothing."""
+) -> tuple[Envelope, bytes]:
+    """Salts, commits to and signs the message; returns the statement too. Changes nothing."""
     session, sender, receiver = endpoint.session.id, endpoint.role, edge.receiver.role
     generation, sequence, principal = edge.generation, edge.sent, endpoint.signer
     signer = turn.context.signer
@@ -201,10 +203,10 @@ def _seal(
             sequence,
             commitment,
         )
-        signature = signer.sign(principal, statement)
+        signature = b"" if endpoint.session.round_sealed else signer.sign(principal, statement)
     except TrothError as error:
         raise no_key(endpoint, error) from error
-    return Envelope(
+    envelope = Envelope(
         transition.kind,
         transition.label,
         generation,
@@ -216,6 +218,14 @@ def _seal(
         principal,
         delegation.endpoints if delegation is not None else (),
     )
+    return envelope, statement
+
+
+def _await_seal(turn: Turn, edge: Edge, statement: bytes) -> None:
+    """The message is received once its sender's log is sealed, at the end of the round."""
+    if not edge.unsealed:
+        turn.await_seal(edge)
+    edge.unsealed.append(statement)
 
 
 def _commit(
@@ -246,6 +256,6 @@ def _commit(
         )
     )
     receiver = edge.waiting_receiver
-    if receiver is not None:
+    if receiver is not None and not endpoint.session.round_sealed:
         edge.waiting_receiver = None
         turn.woken.append(receiver)

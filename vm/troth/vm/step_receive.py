@@ -52,8 +52,8 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
         if edge is None:
             raise _nobody_sends(endpoint, peer)
         messages = edge.buffer.messages
-        if not messages:
-            if edge.sender.noticed:
+        if not messages or (edge.unsealed and not edge.sealed):
+            if edge.sender.noticed and not messages:
                 raise _nobody_sends(endpoint, peer)
             edge.waiting_receiver = coroutine
             coroutine.blocked = _RECEIVE
@@ -131,7 +131,12 @@ def _verify(edge: Edge, envelope: Envelope) -> bytes:
         statements.payload_commitment(envelope.salt, envelope.payload),
     )
     # An endpoint's signer changes only before its first use, so today's is that of sending.
-    if not signatures.verify(sender.signer, statement, envelope.signature):
+    if sender.session.round_sealed:
+        # The log whose head was signed is this machine's own: its leaf is the proof.
+        genuine = bool(edge.sealed) and edge.sealed[0] == statement
+    else:
+        genuine = signatures.verify(sender.signer, statement, envelope.signature)
+    if not genuine:
         raise _refused(
             edge,
             "vm.fault.verification",
@@ -225,7 +230,7 @@ def _commit(
     turn: Turn, edge: Edge, envelope: Envelope, statement: bytes, transition: TransitionTable
 ) -> None:
     endpoint = edge.receiver
-    edge.buffer.take()
+    edge.take()
     consumption = edge.consumption
     consumption.consume(envelope.generation, envelope.sequence, statement)
     edge.consumed += 1

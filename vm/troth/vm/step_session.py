@@ -8,7 +8,7 @@ from troth.vm.descriptor import Descriptor
 from troth.vm.errors import TrothError
 from troth.vm.events import Cancelled, Opened
 from troth.vm.faults import fault
-from troth.vm.instructions import Cancel, Close, Open
+from troth.vm.instructions import Cancel, Close, Open, Seal
 from troth.vm.lifecycle import LIVE, LifeEvent
 from troth.vm.loaded import ProtocolTables
 from troth.vm.session import EndpointState, Session, build
@@ -73,6 +73,13 @@ def admit(turn: Turn, coroutine: Coroutine, instruction: Open) -> Session:
     settled = settle(
         tables, instruction.options, instruction.handlers, context.overrides, context.limits
     )
+    if settled.seal is Seal.ROUND and not context.keeps_logs:
+        raise fault(
+            "vm.fault.open",
+            f"{protocol.name} cannot be sealed by round: this machine keeps no logs",
+            expected="seal = message, or a machine that was given an evidence log",
+            actual="seal = round",
+        )
     descriptor = Descriptor(
         protocol_id=tables.id,
         protocol=protocol.name,

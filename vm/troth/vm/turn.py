@@ -45,7 +45,8 @@ class EffectRequest(NamedTuple):
 class Context(NamedTuple):
     """What every turn may read and none may change.
 
-    `coroutines` are those alive at the start of the round.
+    `coroutines` are those alive at the start of the round; `keeps_logs` says whether the machine
+    has principals' logs to seal, without which no session can be sealed by round.
     """
 
     loaded: LoadedImage
@@ -57,6 +58,7 @@ class Context(NamedTuple):
     limits: Limits
     overrides: Overrides
     coroutines: Mapping[bytes, Coroutine]
+    keeps_logs: bool
 
 
 class Turn:
@@ -66,11 +68,13 @@ class Turn:
         woken: coroutines that become ready at commit, new ones included, in order.
         unusual: whether there is anything to commit besides events and wake-ups.
         lingering: sessions whose linger clock starts.
+        awaiting_seal: edges with messages that are received once the round is sealed.
         coroutines_left, sessions_left: how many this turn may still start and open.
         exact: these two are the machine's real headroom, not this turn's share of it.
     """
 
     __slots__ = (
+        "awaiting_seal",
         "context",
         "coroutines_left",
         "ended",
@@ -95,6 +99,7 @@ class Turn:
         self.opened: list[Session] = []
         self.ended: list[Session] = []
         self.lingering: list[Session] = []
+        self.awaiting_seal: list[Edge] = []
         self.requests: list[EffectRequest] = []
         self.faults: list[Fault] = []
         self.coroutines_left = 0
@@ -130,6 +135,10 @@ class Turn:
     def linger(self, session: Session) -> None:
         self.unusual = True
         self.lingering.append(session)
+
+    def await_seal(self, edge: Edge) -> None:
+        self.unusual = True
+        self.awaiting_seal.append(edge)
 
     def request(self, request: EffectRequest) -> None:
         self.unusual = True
