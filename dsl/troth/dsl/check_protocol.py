@@ -88,7 +88,7 @@ def _check_roles(declaration: ProtocolDecl, report: Report) -> None:
         report.add(
             Diagnostic(
                 code="protocol.roles.count",
-                message=f"the protocol {name} cannot have {len(declaration.roles)} role(s)",
+                message=f"the protocol {name} has the wrong number of roles",
                 span=declaration.name.span,
                 expected=f"between 2 and {most} roles",
                 found=str(len(declaration.roles)),
