@@ -140,17 +140,7 @@ class _Settings:
         self.replay = self._one_of("replay", value, {mode.value: mode for mode in ReplayMode})
 
     def read_seal(self, value: Name) -> None:
-        seal = self._one_of("seal", value, {item.value: item for item in Seal})
-        if seal is Seal.ROUND:
-            self.refuse(
-                "unsupported",
-                value,
-                "sealing by round is not in this version",
-                "message",
-                "write `seal = message`, or leave it out",
-            )
-        else:
-            self.seal = seal
+        self.seal = self._one_of("seal", value, {item.value: item for item in Seal})
 
     def read_capacity(self, value: Name) -> None:
         most = DEFAULT_LIMITS.buffer_capacity_max

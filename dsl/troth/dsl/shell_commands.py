@@ -79,7 +79,7 @@ def check_command(arguments: argparse.Namespace) -> int:
             print(diagnostics.render())
         failed += diagnostics.has_errors
     if failed:
-        print(f"{failed} of {len(arguments.files)} files have errors", file=sys.stderr)
+        print(f"errors in {failed} of {len(arguments.files)} files", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -131,7 +131,7 @@ def run_command(arguments: argparse.Namespace) -> int:
         effects = vars(load_effects_module(arguments.effects))
     options = RunOptions(
         effects=effects,
-        effects_from=str(arguments.effects or "no effects file (--effects)"),
+        effects_from=str(arguments.effects or "this run, which has no --effects"),
         keys=arguments.keys,
         record=arguments.record,
         seed=None if arguments.seed is None else seed_from_number(arguments.seed),

@@ -498,6 +498,8 @@ def test_a_buffer_does_not_start_above_its_maximum() -> None:
         ("policy", "error", True),
         ("policy", "resize{8}", False),
         ("seal", "message", True),
+        ("seal", "round", True),
+        ("seal", "never", False),
         ("replay", "off", True),
         ("replay", "on", False),
     ],

@@ -73,7 +73,7 @@ def _bind(effect: Effect, function: object, where: str) -> EffectFunction:
     if function is None:
         raise Unusable(
             "effects.missing",
-            f"the script declares an effect that {where} does not provide",
+            f"the effect {effect.name} of the script is missing from {where}",
             expected=signature,
             advice="Define a function of that name, and pass its file with --effects",
         )
