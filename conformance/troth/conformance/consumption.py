@@ -36,8 +36,8 @@ class ConsumptionLevel:
         world = self.world
         edge = world.edge
         assert edge is not None
-        world.tally.messages += 1
         if edge.skip:
+            edge.sent += 1
             return
         generation, sequence = items[6], items[7]
         if sequence != edge.sent or generation != 0:
@@ -64,9 +64,9 @@ class ConsumptionLevel:
         world = self.world
         edge = world.edge
         assert edge is not None
-        world.tally.received += 1
         world.message = None
         if edge.skip:
+            edge.received += 1
             return
         _, _, _, _, generation, sequence, root = items
         in_flight = edge.in_flight

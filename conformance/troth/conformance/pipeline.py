@@ -101,6 +101,8 @@ class Pipeline:
         except (Malformed, LimitExceeded) as error:
             self._refused(error)
         self.bytes = self._reader.offset
+        for session in self.world.sessions.values():
+            self.world.tally.add_edges(session)
         if not self.stopped:
             self._check_complete()
 
@@ -142,6 +144,7 @@ class Pipeline:
         session = self.world.session
         assert session is not None
         if session.status not in LIVE:
+            self.world.tally.add_edges(session)
             del self.world.sessions[session.index]
             del self.world.sessions_by_id[session.id]
 

@@ -245,6 +245,12 @@ class Tally:
     prints: int = 0
     seals: int = 0
 
+    def add_edges(self, session: Session) -> None:
+        """Counts what a session's edges have carried, once."""
+        for edge in session.edges.values():
+            self.messages += edge.sent
+            self.received += edge.received
+
 
 class World:
     """Everything alive, and the totals of everything that was.
