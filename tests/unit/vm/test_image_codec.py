@@ -9,7 +9,7 @@ import msgpack
 import pytest
 from blake3 import blake3
 
-from troth.vm import codec
+from troth.vm import codec, image_codec
 from troth.vm.errors import Invalid, Malformed
 from troth.vm.image import EdgeSettings, Effect, Image, Program, Protocol
 from troth.vm.image_codec import (
@@ -289,6 +289,17 @@ def test_size_one_past_the_limit() -> None:
     with pytest.raises(Malformed) as caught:
         decode_image(bytes(IMAGE_BYTES_MAX + 1))
     assert caught.value.code == "codec.size"
+
+
+def test_instructions_at_the_limit_and_one_past_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encode_image(IMAGE)
+    count = sum(len(program.code) for program in IMAGE.programs)
+    monkeypatch.setattr(image_codec, "IMAGE_INSTRUCTIONS_MAX", count)
+    decode_image(data)
+    monkeypatch.setattr(image_codec, "IMAGE_INSTRUCTIONS_MAX", count - 1)
+    with pytest.raises(Malformed) as caught:
+        decode_image(data)
+    assert caught.value.place.position == "programs"
 
 
 def _with_result(kind: ValueType) -> Image:

@@ -87,6 +87,9 @@ IMAGE_VERSION: Final = 1
 ITEMS_MAX: Final = 65_535
 """Registers, fields, branches, roles, edges and handlers: more than this nothing has."""
 
+IMAGE_INSTRUCTIONS_MAX: Final = 1_000_000
+"""Instructions of all programs together; an instruction takes far more memory than bytes."""
+
 _ARRAY_DEPTH_MAX: Final = 16 + 4 * NESTING_DEPTH_MAX
 """Arrays around a type, and the arrays of a type that is nested as deep as may be."""
 
@@ -285,12 +288,26 @@ _PROGRAM = row_of(
     ("code", array_of(_INSTRUCTION, INSTRUCTIONS_PER_PROGRAM_MAX, "instructions")),
     ("lines", array_of(_COUNT, INSTRUCTIONS_PER_PROGRAM_MAX, "lines")),
 )
+
+
+def _read_programs(raw: object, path: Path) -> object:
+    rows = raw if type(raw) is tuple else ()
+    count = sum(
+        len(row[3]) for row in rows if type(row) is tuple and len(row) > 3 and type(row[3]) is tuple
+    )
+    if count > IMAGE_INSTRUCTIONS_MAX:
+        refuse(path, f"at most {IMAGE_INSTRUCTIONS_MAX} instructions", str(count))
+    return _PROGRAM_ARRAY.read(raw, path)
+
+
+_PROGRAM_ARRAY = array_of(_PROGRAM, PROGRAMS_MAX, "programs")
+_PROGRAMS = Shape(_PROGRAM_ARRAY.write, _read_programs)
 _EFFECT = row_of(Effect, ("name", NAME), ("parameters", _FIELDS), ("result", _TYPE))
 _IMAGE = row_of(
     Image,
     ("protocols", array_of(_PROTOCOL, PROTOCOLS_MAX, "protocols")),
     ("effects", array_of(_EFFECT, ITEMS_MAX, "effects")),
-    ("programs", array_of(_PROGRAM, PROGRAMS_MAX, "programs")),
+    ("programs", _PROGRAMS),
     ("entry", optional(_INDEX)),
     ("source", text(4096)),
 )

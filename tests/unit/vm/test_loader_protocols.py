@@ -1,0 +1,195 @@
+"""The loader on protocols: local types, duality, edge settings, and limits of roles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from builders import (
+    END,
+    HALT,
+    INT,
+    STR,
+    endpoint,
+    fields,
+    image,
+    open_,
+    program,
+    protocol,
+    receives,
+    sends,
+    set_,
+)
+from troth.vm.errors import Invalid
+from troth.vm.image import EdgeSettings, Image, Protocol
+from troth.vm.instructions import BufferMode, Cancel, Policy, ReplayMode
+from troth.vm.limits import DEFAULT_LIMITS
+from troth.vm.loader import load
+from troth.vm.types import Field, LocalType, State, StateKind, Transition
+
+JOB: Final = protocol(
+    "Job",
+    {
+        "A": sends("B", ("ask", [INT], receives("B", ("answer", [STR], END)))),
+        "B": receives("A", ("ask", [INT], sends("A", ("answer", [STR], END)))),
+    },
+)
+HIRE: Final = protocol(
+    "Hire",
+    {
+        "D": sends("W", ("take", [endpoint("Job", "B")], END)),
+        "W": receives("D", ("take", [endpoint("Job", "B")], END)),
+    },
+)
+MAIN: Final = program("main", [HALT])
+
+
+def refused(built: Image) -> Invalid:
+    with pytest.raises(Invalid) as caught:
+        load(built)
+    return caught.value
+
+
+ENDS: Final = State(StateKind.END, "", ())
+
+
+def _ping(*states: State, other: LocalType | None = None) -> Image:
+    """A protocol whose role A has these states."""
+    heard = LocalType((State(StateKind.RECV, "A", (Transition("ping", (), 1),)), ENDS))
+    return image([Protocol("P", ("A", "B"), (LocalType(states), other or heard))], [MAIN])
+
+
+def _says(*moves: tuple[str, int], peer: str = "B") -> State:
+    return State(
+        StateKind.SEND, peer, tuple(Transition(label, (), number) for label, number in moves)
+    )
+
+
+PING: Final = _says(("ping", 1))
+
+
+def test_a_protocol_by_hand() -> None:
+    load(_ping(PING, ENDS))
+
+
+@pytest.mark.parametrize(
+    ("built", "code"),
+    [
+        (_ping(), "image.protocol.state"),
+        (_ping(_says(), ENDS), "image.protocol.state"),
+        (_ping(_says(("ping", 2)), ENDS), "image.protocol.state"),
+        (_ping(PING, State(StateKind.END, "B", ())), "image.protocol.state"),
+        (_ping(_says(("ping", 1), peer="C"), ENDS), "image.protocol.peer"),
+        (_ping(_says(("ping", 1), peer="A"), ENDS), "image.protocol.peer"),
+        (_ping(_says(("b", 1), ("a", 1)), ENDS), "image.protocol.label"),
+        (_ping(_says(("a", 1), ("a", 1)), ENDS), "image.protocol.label"),
+        # Two equal states, an unreachable one, and numbers in another order.
+        (_ping(_says(("ping", 1)), ENDS, ENDS), "image.protocol.canonical"),
+        (_ping(_says(("a", 1), ("b", 2)), ENDS, ENDS), "image.protocol.canonical"),
+        (
+            _ping(_says(("a", 2), ("b", 1)), ENDS, _says(("ping", 1))),
+            "image.protocol.canonical",
+        ),
+        # Nobody hears ping; nobody says it; it is heard with another payload.
+        (_ping(PING, ENDS, other=LocalType((ENDS,))), "image.protocol.duality"),
+        (_ping(ENDS), "image.protocol.duality"),
+        (
+            _ping(
+                State(StateKind.SEND, "B", (Transition("ping", fields(INT), 1),)),
+                ENDS,
+            ),
+            "image.protocol.duality",
+        ),
+        (
+            _ping(
+                State(
+                    StateKind.SEND,
+                    "B",
+                    (Transition("ping", (Field("x", INT), Field("x", INT)), 1),),
+                ),
+                ENDS,
+            ),
+            "image.name",
+        ),
+        (
+            image([replace(JOB, roles=("A",), local_types=(LocalType((ENDS,)),))], [MAIN]),
+            "image.protocol.roles",
+        ),
+        (image([replace(JOB, roles=("A", "A"))], [MAIN]), "image.name"),
+        (image([replace(JOB, local_types=JOB.local_types[:1])], [MAIN]), "image.protocol.roles"),
+    ],
+)
+def test_protocols_are_checked(built: Image, code: str) -> None:
+    error = refused(built)
+    assert error.code == code
+    assert error.place.position is not None
+    assert error.place.position.startswith("protocols")
+
+
+def _many_roles(count: int) -> Image:
+    roles = tuple(f"R{place}" for place in range(count))
+    types = tuple(LocalType((ENDS,)) for _ in roles)
+    return image([Protocol("P", roles, types)], [MAIN])
+
+
+def test_roles_at_the_limit_and_one_past_it() -> None:
+    load(_many_roles(DEFAULT_LIMITS.roles_max))
+    assert refused(_many_roles(DEFAULT_LIMITS.roles_max + 1)).code == "image.protocol.roles"
+
+
+def _edge(**settings: object) -> Image:
+    edge = EdgeSettings(sender="A", receiver="B", **settings)  # type: ignore[arg-type]
+    return image([replace(JOB, edges=(edge,))], [MAIN])
+
+
+@pytest.mark.parametrize(
+    ("built", "code"),
+    [
+        (_edge(capacity=0), "image.edge.settings"),
+        (_edge(capacity=DEFAULT_LIMITS.buffer_capacity_max + 1), "image.edge.settings"),
+        (_edge(resize_max=8), "image.edge.settings"),
+        (_edge(resize_max=8, policy=Policy.RESIZE, capacity=9), "image.edge.settings"),
+        (
+            _edge(buffer=BufferMode.LATEST, replay=ReplayMode.SEQUENCE),
+            "image.edge.settings",
+        ),
+        (
+            image([replace(JOB, edges=(EdgeSettings(sender="A", receiver="C"),))], [MAIN]),
+            "image.edge.unknown",
+        ),
+        (
+            image([replace(HIRE, edges=(EdgeSettings(sender="W", receiver="D"),)), JOB], [MAIN]),
+            "image.edge.unknown",
+        ),
+        (
+            image([replace(JOB, edges=(EdgeSettings(sender="A", receiver="B"),) * 2)], [MAIN]),
+            "image.edge.order",
+        ),
+    ],
+)
+def test_edge_settings_that_cannot_hold(built: Image, code: str) -> None:
+    assert refused(built).code == code
+
+
+def test_edge_settings_that_can_hold() -> None:
+    load(_edge(capacity=1, policy=Policy.RESIZE, resize_max=DEFAULT_LIMITS.buffer_capacity_max))
+    load(_edge(buffer=BufferMode.LATEST, replay=ReplayMode.OFF))
+
+
+def test_a_latest_buffer_and_a_session_in_sequence() -> None:
+    latest = replace(JOB, edges=(EdgeSettings(sender="A", receiver="B", buffer=BufferMode.LATEST),))
+
+    def opens(replay: ReplayMode | None) -> Image:
+        code = [
+            open_(0, 0, 1, replay=replay),
+            set_(2, "x"),
+            Cancel(0, 2),
+            Cancel(1, 2),
+            HALT,
+        ]
+        return image([latest], [program("main", code)])
+
+    load(opens(ReplayMode.OFF))
+    assert refused(opens(ReplayMode.SEQUENCE)).code == "image.open.options"
