@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from troth.conformance.divergence import Divergence
+from troth.conformance.leaf_log import LeafLog
 from troth.conformance.protocols import ProtocolSource
 from troth.conformance.world import Principal, Session, World
 from troth.vm import statements
 from troth.vm.descriptor import Descriptor
-from troth.vm.merkle import Frontier
 from troth.vm.record_codec import Items
 from troth.vm.records import SIGNER_OWNED, Kind
 from troth.vm.signatures import acceptable_key, verify
@@ -33,7 +33,7 @@ class Integrity:
         self.world = world
         self.source = source
         # Log 0 exists before its principal does: it takes what comes before.
-        self._machine_log = Frontier()
+        self._machine_log = LeafLog()
         self._machine_from: int | None = None
 
     def handlers(self) -> Mapping[int, Handler]:
@@ -57,9 +57,7 @@ class Integrity:
     def _leaf(self, owner: Principal, covered: bytes | None = None) -> None:
         """Adds the record at hand to its owner's log: what is signed, or else its bytes."""
         record = self.world.record
-        owner.frontier.append(
-            record.index.to_bytes(8, "big") + (record.data if covered is None else covered)
-        )
+        owner.log.append(record.index, record.data if covered is None else covered)
         if owner.unsealed_from is None:
             owner.unsealed_from = record.index
 
@@ -69,7 +67,7 @@ class Integrity:
             self._leaf(self.world.principals[0])
             return
         record = self.world.record
-        self._machine_log.append(record.index.to_bytes(8, "big") + record.data)
+        self._machine_log.append(record.index, record.data)
         if self._machine_from is None:
             self._machine_from = record.index
 
@@ -79,7 +77,7 @@ class Integrity:
         owner = self.world.principals[-1]
         owner.log_id = statements.log_id(self.world.header_bytes, owner.key)
         if owner.index == 0:
-            owner.frontier = self._machine_log
+            owner.log = self._machine_log
             owner.unsealed_from = self._machine_from
         self._leaf(owner)
         if not acceptable_key(owner.key):
@@ -169,7 +167,7 @@ class Integrity:
         signer = session.signers[sender]
         # As `_leaf` does; messages are most of a file.
         number = world.record[0]
-        signer.frontier.append(number.to_bytes(8, "big") + statement)
+        signer.log.append(number, statement)
         if signer.unsealed_from is None:
             signer.unsealed_from = number
         if not verify(signer.key, statement, sig):
@@ -179,7 +177,7 @@ class Integrity:
         session, record = self.world.session, self.world.record
         assert session is not None
         owner = session.signers[items[2]]
-        owner.frontier.append(record[0].to_bytes(8, "big") + record[2])
+        owner.log.append(record[0], record[2])
         if owner.unsealed_from is None:
             owner.unsealed_from = record[0]
 
@@ -306,16 +304,16 @@ class Integrity:
                 f"more than {owner.sealed_size} leaves",
                 str(size),
             )
-        frontier = owner.frontier
-        if size != frontier.size:
+        log = owner.log
+        if size != log.size:
             raise _seal(
                 "integrity.root",
                 owner,
                 "its log has another size",
-                f"{frontier.size} leaves",
+                f"{log.size} leaves",
                 f"{size} leaves",
             )
-        found = frontier.root
+        found = log.root
         if root != found:
             raise _seal(
                 "integrity.root", owner, "its log has another root", found.hex(), root.hex()

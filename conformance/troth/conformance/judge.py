@@ -256,6 +256,6 @@ def _sealing(pipeline: Pipeline) -> Sealing:
     if not principals:
         return Sealing(records=0, unsealed=pipeline.records, complete=False)
     first = [p.unsealed_from for p in principals if p.unsealed_from is not None]
-    unsealed = sum(p.frontier.size - p.sealed_size for p in principals)
+    unsealed = sum(p.log.size - p.sealed_size for p in principals)
     complete = not first and all(p.final_sealed for p in principals)
     return Sealing(min(first, default=pipeline.records), unsealed, complete)

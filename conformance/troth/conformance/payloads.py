@@ -53,6 +53,8 @@ def _slow(fields: tuple[Field, ...]) -> PayloadCheck:
 def _quick(fields: tuple[Field, ...], types: tuple[type, ...]) -> PayloadCheck:
     unpack = msgpack.unpackb
     pack = msgpack.Packer(autoreset=True).pack
+    if len(types) == 1:
+        return _quick_one(fields, types[0])
     integers = tuple(place for place, kind in enumerate(types) if kind is int)
 
     def check(payload: bytes) -> tuple[Endpoint, ...]:
@@ -61,16 +63,41 @@ def _quick(fields: tuple[Field, ...], types: tuple[type, ...]) -> PayloadCheck:
                 values = unpack(payload, use_list=False)
             except (ValueError, OverflowError, msgpack.UnpackException):
                 values = None
-            if (
-                type(values) is tuple
-                and tuple(map(type, values)) == types
-                and pack(values) == payload
-            ):
+            if _types_of(values) == types and pack(values) == payload:
                 for place in integers:
                     if values[place] > INT_MAX:
                         break
                 else:
                     return _NONE
+        decode_payload(payload, fields, bytes_max=RECORD_BYTES_MAX)
+        return _NONE
+
+    return check
+
+
+def _types_of(values: object) -> tuple[type, ...] | None:
+    return tuple(map(type, values)) if type(values) is tuple else None
+
+
+def _quick_one(fields: tuple[Field, ...], kind: type) -> PayloadCheck:
+    """Messages with one field are so common that they have a way of their own."""
+    unpack = msgpack.unpackb
+    pack = msgpack.Packer(autoreset=True).pack
+
+    def check(payload: bytes) -> tuple[Endpoint, ...]:
+        if len(payload) <= _SHORT_BYTES_MAX:
+            try:
+                (value,) = values = unpack(payload, use_list=False)
+            except (ValueError, TypeError, OverflowError, msgpack.UnpackException):
+                kind_found = None
+            else:
+                kind_found = type(value) if type(values) is tuple else None
+            if (
+                kind_found is kind
+                and pack(values) == payload
+                and (kind_found is not int or value <= INT_MAX)
+            ):
+                return _NONE
         decode_payload(payload, fields, bytes_max=RECORD_BYTES_MAX)
         return _NONE
 

@@ -12,13 +12,14 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
+from troth.conformance.leaf_log import LeafLog
 from troth.conformance.tables import INITIAL_STATE, TraceTables
 from troth.vm.consumption import start
 from troth.vm.events import EdgeConfig, Status
 from troth.vm.instructions import ReplayMode
 from troth.vm.limits import Limits
 from troth.vm.loaded import LoadedImage
-from troth.vm.merkle import EMPTY_ROOT, Frontier
+from troth.vm.merkle import EMPTY_ROOT
 from troth.vm.reader import RawRecord
 
 ROLES_STRIDE: Final = 1 << 16
@@ -50,9 +51,9 @@ class Principal:
 
     __slots__ = (
         "final_sealed",
-        "frontier",
         "index",
         "key",
+        "log",
         "log_broken",
         "log_id",
         "name",
@@ -71,7 +72,7 @@ class Principal:
         self.offset = record.offset
         self.record = record.index
         self.log_id = b""
-        self.frontier = Frontier()
+        self.log = LeafLog()
         self.sealed_size = 0
         self.sealed_root = EMPTY_ROOT
         self.unsealed_from: int | None = None
