@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from troth.dsl.ast import Span
+
+_EXCERPT_MAX: Final = 160
 
 
 class Severity(StrEnum):
@@ -58,11 +61,14 @@ class Diagnostics:
 
     def render(self) -> str:
         """The text a terminal shows; every diagnostic starts with `file:line:column:`."""
-        return "\n".join(_render(item, self.file, self.text.split("\n")) for item in self.ordered())
+        lines = self.text.split("\n")
+        return "\n".join(_render(item, self.file, lines) for item in self.ordered())
 
 
 def _render(item: Diagnostic, file: str, lines: list[str]) -> str:
-    head = f"{file}:{item.span.line}:{item.span.column}: {item.severity}[{item.code}]: {item.message}"
+    head = (
+        f"{file}:{item.span.line}:{item.span.column}: {item.severity}[{item.code}]: {item.message}"
+    )
     out = [head, *_excerpt(item.span, lines)]
     if item.expected is not None:
         out.append(f"  expected: {item.expected}")
@@ -78,9 +84,17 @@ def _render(item: Diagnostic, file: str, lines: list[str]) -> str:
 def _excerpt(span: Span, lines: list[str]) -> list[str]:
     if not 1 <= span.line <= len(lines):
         return []
+    whole = lines[span.line - 1]
+    # Of a line that is too long for a terminal, only the part around the caret is shown.
+    start = 0 if len(whole) <= _EXCERPT_MAX else max(0, span.column - 1 - _EXCERPT_MAX // 2)
+    shown = whole[start : start + _EXCERPT_MAX]
     # Control characters of a hostile script must not reach the terminal.
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in lines[span.line - 1])
-    end = span.end_column if span.end_line == span.line else len(line) + 1
-    width = max(1, min(end, len(line) + 1) - span.column)
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
+    column = span.column - start
+    end = span.end_column - start if span.end_line == span.line else len(line) + 1
+    width = max(1, min(end, len(line) + 1) - column)
     number = str(span.line)
-    return [f"  {number} | {line}", f"  {' ' * len(number)} | {' ' * (span.column - 1)}{'^' * width}"]
+    return [
+        f"  {number} | {line}",
+        f"  {' ' * len(number)} | {' ' * (column - 1)}{'^' * width}",
+    ]

@@ -191,7 +191,7 @@ class _Writer:
 
     def _write_comments(self, piece: _Piece) -> None:
         for comment, own in zip(piece.comments, piece.own, strict=True):
-            if own:
+            if own or not self._line:
                 self._end()
                 self._lines.append(_INDENT + comment)
             else:

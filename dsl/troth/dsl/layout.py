@@ -72,6 +72,7 @@ class _Reader:
         self._levels: list[int] = [0]
         self._broken = False
         self._tab_reported = False
+        self._too_deep = False
         self._lost = False
         self._fresh = True  # nothing but blanks since the last line break
 
@@ -131,8 +132,10 @@ class _Reader:
             report_indentation(self._reporter, token, self._levels, indentation)
             self._broken = True
         if len(self._levels) > BLOCK_DEPTH_MAX:
+            self._broken |= self._too_deep  # the lines further in are part of the same error
             self._report_nesting(token, "blocks", BLOCK_DEPTH_MAX)
-        else:
+            self._too_deep = True
+        if len(self._levels) <= BLOCK_DEPTH_MAX + 1:
             self._levels.append(indentation)
 
     def _track_bracket(self, token: Token) -> None:

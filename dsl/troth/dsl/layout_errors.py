@@ -189,6 +189,7 @@ def report_bracket(reporter: Reporter, kind: str, token: Token, opener: Token | 
             f"this `{token}` is never closed",
             token_span(token),
             expected=f"`{_BRACKET[token]}`",
+            found="lines that do not continue it",
             fix=f"close it with `{_BRACKET[token]}`; "
             "lines that continue it are indented more than the line it is in",
         )
@@ -197,6 +198,7 @@ def report_bracket(reporter: Reporter, kind: str, token: Token, opener: Token | 
             "parse.bracket.unopened",
             f"this `{token}` closes nothing",
             token_span(token),
+            expected="an opening bracket before it",
             found=f"`{token}`",
             fix="remove it, or write the bracket it should close",
         )

@@ -72,6 +72,8 @@ def read(text: str, diagnostics: Diagnostics) -> Reading:
 
 
 def _read_part(lines: tuple[Line, ...], reporter: Reporter) -> Part:
+    if reporter.full:
+        return Part(lines, None, None)
     if lines[0].depth > 0:
         report_indent_at_top(lines[0], reporter)
         return Part(lines, None, None)

@@ -17,17 +17,22 @@ from troth.dsl.parser_errors import report_indent, report_missing_block, report_
 from troth.dsl.parser_machine import Machine
 from troth.dsl.parser_report import Reporter
 from troth.dsl.parser_situation import Situation, line_end
+from troth.vm.errors import InternalError
 
 _DEPENDENTS: Final = {
     "IF": frozenset({"ELIF", "ELSE"}),
     "ELIF": frozenset({"ELIF", "ELSE"}),
     "CHOICE": frozenset({"OR"}),
 }
-# What stands for a block of which no line could be read: the first that the parser accepts.
+# What stands for a block of which no line could be read: the row whose first word, which tells
+# such blocks apart, the parser accepts there. A case may have any label, a statement may not.
 _PLACEHOLDERS: Final = (
-    ("PASS", "_NEWLINE"),
-    ("CONTINUE", "NAME", "_NEWLINE"),
-    ("NAME", "LPAR", "RPAR", "COLON", "_NEWLINE", "_INDENT", "PASS", "_NEWLINE", "_DEDENT"),
+    (
+        "NOT",
+        ("NAME", "LPAR", "RPAR", "COLON", "_NEWLINE", "_INDENT", "PASS", "_NEWLINE", "_DEDENT"),
+    ),
+    ("IF", ("PASS", "_NEWLINE")),
+    ("REC", ("CONTINUE", "NAME", "_NEWLINE")),
 )
 
 
@@ -53,22 +58,23 @@ class _Feeder:
         index = 1
         while index < len(self._lines):
             index = self._step(index)
+            if self._reporter.full:
+                return None
         if self._wants_block():
             self._refuse_header(None)
-        if self._depth == 0 and len(self._lines) > 1:
-            return None
         self._leave_blocks(0)
         if self._failed:
             return None
-        return self._parser.finish()
+        tree = self._parser.finish()
+        if tree is None:
+            raise InternalError("the parser stopped without saying why")
+        return tree
 
     def _step(self, index: int) -> int:
         """Reads line `index` and gives the index of the next one to read."""
         line = self._lines[index]
         if self._wants_block() and line.depth <= self._depth:
             self._refuse_header(line)
-            if line.depth == 0:
-                return len(self._lines)
             if _depends(line, self._accepted):
                 return self._skip(index)
         if line.depth > self._depth:
@@ -129,8 +135,8 @@ class _Feeder:
 
     def _feed_placeholder(self) -> None:
         """Fills a block of which every line was refused; its declaration is broken anyway."""
-        row = next((row for row in _PLACEHOLDERS if self._parser.may(row[0])), ())
-        for kind in row:
+        rows = (row for marker, row in _PLACEHOLDERS if self._parser.may(marker))
+        for kind in next(rows, ()):
             self._feed(kind, line_end(self._accepted))
 
     def _feed(self, kind: str, place: Token) -> None:

@@ -26,6 +26,11 @@ class Reporter:
         """How many errors were reported so far; it grows with every error."""
         return self._count
 
+    @property
+    def full(self) -> bool:
+        """Whether further errors are dropped, so that looking for them is of no use."""
+        return self._count > SYNTAX_ERRORS_MAX
+
     def error(
         self,
         code: str,
