@@ -54,9 +54,12 @@ class _Source:
         return generate(role, role.encode().ljust(32, b"."))
 
 
+KEY_SOURCE: Final = _Source()
+
+
 def make_signer() -> HostSigner:
     """Holds a key for every role, the same in every test."""
-    return HostSigner({}, _Source())
+    return HostSigner({}, KEY_SOURCE)
 
 
 def sends(peer: str, *branches: tuple[str, Sequence[ValueType], Term]) -> Term:
