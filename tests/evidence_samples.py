@@ -189,7 +189,7 @@ def whole_run(*, payload: str = "inline") -> list[Event]:
         ev.Transferred(session, "Server", MAIN, CHILD),
         late,
         ev.Rejected(session, "Client", "Server", "vm.fault.verification", bytes(32)),
-        ev.Cancelled(session, "Client", "enough", cancel, CLIENT),
+        ev.Cancelled(session, "Client", "enough", None, cancel, CLIENT),
         ev.Undelivered(session, "Client", "Server", 0, 0),
         ev.StatusChanged(session, Status.CANCELLED, 1, "enough"),
         ev.Faulted(CHILD, "vm.fault.channel", "cancelled", "serve", 3, session, "Server"),

@@ -88,7 +88,7 @@ class Closing:
         self.world.edge.rejected += 1
 
     def cancel(self, items: Items) -> None:
-        _, _, role, reason, _ = items
+        _, _, role, reason, _, _ = items
         session = self._session()
         if session.skip:
             session.cancelled = reason

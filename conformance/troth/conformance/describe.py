@@ -101,9 +101,11 @@ def _reject(items: Items, names: Names) -> str:
 
 
 def _cancel(items: Items, names: Names) -> str:
-    _, session, role, reason, _ = items
-    who = "the host" if role is None else names.role(session, role)
-    return f"{names.session(session)} by {who}: {reason}"
+    _, session, role, reason, round_number, _ = items
+    by = "" if round_number is None else " by the host"
+    if role is not None:
+        by = f" by {names.role(session, role)}"
+    return f"{names.session(session)}{by}: {reason}"
 
 
 def _open(items: Items, names: Names) -> str:

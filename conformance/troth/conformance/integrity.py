@@ -212,9 +212,18 @@ class Integrity:
         self._signed("integrity.receipt", session, role, statement, signature)
 
     def cancel(self, items: Items) -> None:
-        _, _, role, reason, signature = items
+        _, _, role, reason, _, signature = items
         if role is None:
             self.machine_leaf(items)
+            if signature:
+                raise Divergence(
+                    "integrity.cancel",
+                    "the host's own cancellation carries a signature",
+                    expected="no signature: no role has spoken",
+                    expected_side="format",
+                    actual=f"{len(signature)} bytes",
+                    session=self._session(),
+                )
             return
         session = self._session()
         statement = statements.cancel_statement(session.id, session.protocol.roles[role], reason)

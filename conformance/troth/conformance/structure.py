@@ -134,10 +134,12 @@ class Structure:
         session.status = target
 
     def cancel(self, items: Items) -> None:
-        if items[2] is None:
-            self._session(items[1])
-        else:
+        if items[2] is not None:
             self._role(items[1], items[2])
+            return
+        self._session(items[1])
+        if items[4] is not None:
+            self._input(items[4])
 
     # --- coroutines ---
 

@@ -276,7 +276,7 @@ def test_the_host_can_cancel() -> None:
     (opened,) = [event for event in machine.poll_events() if isinstance(event, ev.Opened)]
     machine.cancel_session(opened.session, "shutting down")
     (cancelled, _) = machine.poll_events()
-    assert cancelled == ev.Cancelled(opened.session, "", "shutting down", b"", b"")
+    assert cancelled == ev.Cancelled(opened.session, "", "shutting down", 1, b"", b"")
     with pytest.raises(Unusable, match=r"session\.unknown"):
         machine.cancel_session(opened.session, "again")
     events = b.run(machine)

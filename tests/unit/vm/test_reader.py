@@ -385,13 +385,21 @@ def test_a_send_has_a_payload_or_a_commitment() -> None:
         assert "nil" in (caught.value.expected or "")
 
 
-def test_a_cancel_is_signed_exactly_when_it_has_a_role() -> None:
+def test_a_statement_has_at_most_one_signature() -> None:
+    """Whether it must have one is for the verifier: that depends on the session's seal."""
     cancel = _samples()[Kind.CANCEL]
     validate(cancel, 0, 0)
-    validate((*cancel[:2], None, cancel[3], b""), 0, 0)
-    for role, signature in ((None, bytes(64)), (0, b""), (0, bytes(63))):
-        with pytest.raises(Malformed):
-            validate((*cancel[:2], role, cancel[3], signature), 0, 0)
+    for role in (None, 0):
+        validate((*cancel[:2], role, *cancel[3:5], b""), 0, 0)
+    with pytest.raises(Malformed):
+        validate((*cancel[:-1], bytes(65)), 0, 0)
+
+
+def test_only_a_cancel_without_a_role_has_a_round() -> None:
+    cancel = _samples()[Kind.CANCEL]
+    validate((*cancel[:2], None, cancel[3], 7, b""), 0, 0)
+    with pytest.raises(Malformed):
+        validate((*cancel[:4], 7, cancel[5]), 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -141,11 +141,16 @@ class Rejected(NamedTuple):
 
 
 class Cancelled(NamedTuple):
-    """`role` is "" and `signature` empty when the host, not an owner, cancelled."""
+    """`role` is "" and `signature` empty when no owner cancelled.
+
+    It was then the host's doing, an input after `round_number` rounds, or, when that is None,
+    the consequence of another session's end, in which an endpoint got lost.
+    """
 
     session: bytes
     role: str
     reason: str
+    round_number: int | None
     signature: bytes
     signer: bytes
 

@@ -208,7 +208,7 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
     ),
     Kind.UNDELIVERED: (_SESSION, _SENDER, _RECEIVER, _GENERATION, _SEQUENCE),
     Kind.REJECT: (_SESSION, _SENDER, _RECEIVER, _name("code"), _bytes("digest", DIGEST_BYTES)),
-    Kind.CANCEL: (_SESSION, _ROLE, _text("reason"), _OWN_SIGNATURE),
+    Kind.CANCEL: (_SESSION, _ROLE, _text("reason"), _ROUND, _OWN_SIGNATURE),
     Kind.FAULT: (
         _COROUTINE,
         _name("code"),
@@ -268,7 +268,7 @@ NIL_TOGETHER: Final[dict[Kind, tuple[frozenset[str], ...]]] = {
     Kind.SEND: (frozenset({"commitment"}), frozenset({"salt", "payload"})),
     Kind.RECEIVE: (frozenset(), frozenset({"root"})),
     Kind.RECEIPT: (frozenset(), frozenset({"root"})),
-    Kind.CANCEL: (frozenset(), frozenset({"role"})),
+    Kind.CANCEL: (frozenset({"round"}), frozenset({"role"}), frozenset({"role", "round"})),
     Kind.FAULT: (frozenset(), frozenset({"session", "role"})),
     Kind.SPAWN: (frozenset(), frozenset({"parent"})),
 }

@@ -241,12 +241,12 @@ class EventDecoder:
         return ev.Rejected(session.id, *roles, code, digest)
 
     def _cancel(self, items: Items) -> Event:
-        number, role, reason, signature = items
+        number, role, reason, round_number, signature = items
         session = self._session_at(number)
         if role is None:
-            return ev.Cancelled(session.id, "", reason, b"", b"")
+            return ev.Cancelled(session.id, "", reason, round_number, b"", b"")
         name = self._role(session, role)
-        return ev.Cancelled(session.id, name, reason, signature, session.signers[role])
+        return ev.Cancelled(session.id, name, reason, None, signature, session.signers[role])
 
     def _fault(self, items: Items) -> Event:
         number, code, message, program, pc, session_number, role = items

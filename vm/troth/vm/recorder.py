@@ -406,13 +406,14 @@ class Recorder:
     def _cancelled(self, event: ev.Cancelled) -> None:
         session = self._session(event.session)
         if not event.role:
-            self._machine_owned((Kind.CANCEL, session.number, None, event.reason, b""))
+            items = (Kind.CANCEL, session.number, None, event.reason, event.round_number, b"")
+            self._machine_owned(items)
             return
         role = session.roles[event.role]
         self._stated(
             event.signer,
             session,
-            (Kind.CANCEL, session.number, role, event.reason, event.signature),
+            (Kind.CANCEL, session.number, role, event.reason, None, event.signature),
             statements.cancel_statement(event.session, event.role, event.reason),
         )
 

@@ -46,7 +46,7 @@ class Kind(IntEnum):
     | STATUS | session, status, epoch, detail |
     | UNDELIVERED | session, sender, receiver, generation, sequence |
     | REJECT | session, sender, receiver, code, digest |
-    | CANCEL | session, role?, reason, signature |
+    | CANCEL | session, role?, reason, round?, signature |
     | FAULT | coroutine, code, message, program, pc, session?, role? |
     | SPAWN | parent?, program, coroutine id |
     | TRANSFER | session, role, from coroutine, to coroutine |

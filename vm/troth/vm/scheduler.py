@@ -138,7 +138,7 @@ class Scheduler:
     def cancel(self, session: Session, reason: str) -> None:
         """The host ends a session."""
         turn = self.turn
-        turn.events.append(Cancelled(session.id, "", reason, b"", b""))
+        turn.events.append(Cancelled(session.id, "", reason, self.rounds, b"", b""))
         step_end.end_session(turn, session, LifeEvent.CANCEL, reason)
         self._commit(turn)
 

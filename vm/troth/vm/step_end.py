@@ -52,7 +52,7 @@ def cancel_stranded(turn: Turn, lost: list[EndpointState]) -> None:
     while pending:
         session = pending.popleft().session
         if session.status in LIVE:
-            turn.events.append(Cancelled(session.id, "", LOST_IN_TRANSIT, b"", b""))
+            turn.events.append(Cancelled(session.id, "", LOST_IN_TRANSIT, None, b"", b""))
             pending += _end_one(turn, session, LifeEvent.CANCEL, LOST_IN_TRANSIT, "")
 
 

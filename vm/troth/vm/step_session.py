@@ -184,7 +184,7 @@ def decode_cancel(instruction: Cancel, following: int) -> Step:
             statement = statements.cancel_statement(session.id, endpoint.role, reason)
             signature = sign(turn, endpoint, statement)
             turn.events.append(
-                Cancelled(session.id, endpoint.role, reason, signature, endpoint.signer)
+                Cancelled(session.id, endpoint.role, reason, None, signature, endpoint.signer)
             )
             release(coroutine, endpoint)
             end_session(turn, session, LifeEvent.CANCEL, reason, endpoint.role)
