@@ -19,7 +19,9 @@ from troth.dsl import shell_load
 from troth.vm import events as ev
 from troth.vm import statements
 from troth.vm.covered import statement_of
+from troth.vm.descriptor import Descriptor
 from troth.vm.errors import Malformed
+from troth.vm.instructions import Seal
 from troth.vm.keys import KeyPair, TrustFile, generate
 from troth.vm.merkle import EMPTY_ROOT, Frontier
 from troth.vm.reader import ArtifactReader, RawRecord
@@ -49,10 +51,12 @@ def key_pair(name: str, *, variant: int = 0) -> KeyPair:
     return generate(name, statements.identity_digest(f"{variant} {name}".encode()))
 
 
-def record_script(path: Path, folder: Path, *, seed: int = 1, variant: int = 0) -> Sample:
+def record_script(
+    path: Path, folder: Path, *, seed: int = 1, variant: int = 0, seal: Seal | None = None
+) -> Sample:
     """Runs a script with keys that depend on the role's name and `variant` only."""
     module = shell_load.load(path)
-    return record_image(module.image, folder, seed=seed, variant=variant)
+    return record_image(module.image, folder, seed=seed, variant=variant, seal=seal)
 
 
 def record_image(
@@ -63,6 +67,7 @@ def record_image(
     variant: int = 0,
     effects: Mapping[str, object] | None = None,
     ok: bool = True,
+    seal: Seal | None = None,
 ) -> Sample:
     """Runs an image, records it, and returns the artifact with its keys."""
     roles = sorted({role for protocol in image.protocols for role in protocol.roles})
@@ -76,7 +81,11 @@ def record_image(
             path.write_text(pair.private_text + "\n")
     target = folder / f"{seed}-{variant}.replay"
     options = RunOptions(
-        keys=key_folder, record=target, seed=seed_from_number(seed), effects=effects or {}
+        keys=key_folder,
+        record=target,
+        seed=seed_from_number(seed),
+        effects=effects or {},
+        seal=seal,
     )
     result = run(image, options=options, write_line=_silent)
     assert result.ok is ok, result.report.describe()
@@ -217,6 +226,28 @@ def sign_all(records: Sequence[Record], pairs: Sequence[KeyPair]) -> list[Record
             record = (*record[:-1], sign(held[signer], statement))  # noqa: PLW2901
         done.append(record)
     return done
+
+
+def reopen(records: Sequence[Record], number: int, field: int, value: object) -> list[Record]:
+    """An OPEN with another field, and the session id that follows from it."""
+    index = find(records, Kind.OPEN, number)
+    changed = [*records[:index], with_field(records[index], field, value)]
+    decoder, event = EventDecoder(), None
+    for place, record in enumerate(changed):
+        event = decoder.decode(RawRecord(place, 0, b"", record))
+    assert isinstance(event, ev.Opened)
+    descriptor = Descriptor(
+        event.protocol_id,
+        event.protocol,
+        event.roles,
+        event.principals,
+        event.edges,
+        event.seal,
+        event.linger_ns,
+        event.nonce,
+    )
+    changed[index] = with_field(changed[index], 1, descriptor.session)
+    return [*changed, *records[index + 1 :]]
 
 
 def collude(records: Sequence[Record], sample: Sample) -> bytes:

@@ -108,6 +108,24 @@ HIDDEN_DELEGATION: Final = (
     )
 )
 
+LATE_FAULT: Final = """
+protocol Note(A, B):
+    A -> B: note(n: int)
+
+program writer(s: Note.A):
+    send s.B note(1)
+    close s
+
+program reader(s: Note.B):
+    yield
+    fail "cannot read"
+
+main:
+    open Note as a, b
+    spawn writer(a)
+    spawn reader(b)
+"""
+
 NOBODY: Final = """
 main:
     print "alone"
@@ -117,6 +135,7 @@ _SCRIPTS: Final = {
     "cancelled": (CANCELLED, False),
     "faulted": (FAULTED, False),
     "hidden": (HIDDEN, True),
+    "late_fault": (LATE_FAULT, False),
     "hidden_delegation": (HIDDEN_DELEGATION, True),
     "nobody": (NOBODY, True),
 }

@@ -40,7 +40,7 @@ class Closing:
                 expected="a role at its end",
                 position=describe_state(tables, role, session.states[role]),
             )
-        finals = tuple((edge.receiver, 0, edge.sent) for edge in session.edges_from(role))
+        finals = tuple((edge.receiver, 0, edge.sent) for edge in session.edges_from.get(role, ()))
         if rows != finals:
             raise _diverged(
                 session,
@@ -50,7 +50,7 @@ class Closing:
                 expected=_finals(session, finals),
                 actual=_finals(session, rows),
             )
-        for edge in session.edges_to(role):
+        for edge in session.edges_to.get(role, ()):
             if edge.receipted != (edge.received, edge.rejected):
                 raise _diverged(
                     session,
@@ -128,6 +128,17 @@ class Closing:
             raise _diverged(
                 session, None, "protocol.close", "the session drains though no role gave notice"
             )
+        if status is Status.DRAINING:
+            session.drained = True
+        elif any(session.noticed) and not session.drained:
+            raise _diverged(
+                session,
+                None,
+                "protocol.close",
+                "the session ends after a notice, but never drained",
+                expected="draining",
+                actual=status.name.lower(),
+            )
         if status is Status.CLOSED:
             self._closed(session, detail)
         elif status is Status.CANCELLED and session.cancelled != detail:
@@ -203,6 +214,8 @@ class Closing:
         for session in self.world.sessions.values():
             if session.skip:
                 continue
+            if any(session.noticed) and not session.drained:
+                raise _diverged(session, None, "protocol.close", "a notice did not drain it")
             if session.cancelled is not None or any(e.listed for e in session.edges.values()):
                 raise _diverged(
                     session, None, "protocol.close", "the session has ended without a status"

@@ -288,6 +288,13 @@ CODES: Final = (
         "Look for a dropped or moved record",
     ),
     Code(
+        "consumption.unsealed",
+        Category.FORGED,
+        "A message of a session sealed by round is received before a head of its sender's log "
+        "covers it.",
+        _NOT_A_RECORDER,
+    ),
+    Code(
         "consumption.root",
         Category.FORGED,
         "The consumption root of an edge side is not the one recomputed from its messages.",
@@ -299,6 +306,12 @@ CODES: Final = (
         Category.TYPE_VIOLATION,
         "A session follows a protocol that is not among those you pinned.",
         "Check which protocol the parties agreed on, or pin the one named here",
+    ),
+    Code(
+        "protocol.setting",
+        Category.TYPE_VIOLATION,
+        "An edge does not have a setting that the protocol fixes for it.",
+        _NOT_A_RECORDER,
     ),
     Code(
         "protocol.turn",

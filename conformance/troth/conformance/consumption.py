@@ -51,6 +51,9 @@ class ConsumptionLevel:
         edge.sent = sequence + 1
         in_flight = edge.in_flight
         in_flight.append((generation, sequence, items[5], world.statement))
+        if edge.session.round_sealed:
+            signer = edge.session.signers[items[2]]
+            edge.seals_due.append((signer, signer.log.size))
         if len(in_flight) > edge.in_flight_max:
             raise _diverged(
                 edge,
@@ -73,6 +76,8 @@ class ConsumptionLevel:
         if not in_flight or in_flight[0][1] != sequence or generation != 0:
             raise _not_next(edge, generation, sequence)
         message = in_flight.popleft()
+        if edge.seals_due:
+            self._require_seal(edge, sequence)
         statement = message[3]
         consumption = edge.consumption
         code = consumption.decide(generation, sequence, statement)
@@ -89,6 +94,18 @@ class ConsumptionLevel:
         world.message = message
         if consumption.root != root:
             raise _wrong_root(edge, consumption.root, root)
+
+    def _require_seal(self, edge: Edge, sequence: int) -> None:
+        """A message of a round-sealed session can be received once its round is sealed."""
+        signer, size = edge.seals_due.popleft()
+        if signer.sealed_size < size:
+            raise _diverged(
+                edge,
+                "consumption.unsealed",
+                "the message is received before its sender's log was sealed",
+                f"a seal over {size} leaves of the log of {signer.name}",
+                f"number {sequence}, with {signer.sealed_size} leaves sealed",
+            )
 
     def receipt(self, items: Items) -> None:
         edge = self.world.edge
@@ -113,6 +130,8 @@ class ConsumptionLevel:
                 f"generation {generation}, number {sequence}",
             )
         self.world.message = edge.in_flight.popleft()
+        if edge.seals_due:
+            edge.seals_due.popleft()
 
     def reject(self, items: Items) -> None:  # noqa: ARG002 - the oldest in flight is refused
         edge = self.world.edge
@@ -130,6 +149,8 @@ class ConsumptionLevel:
                 "none",
             )
         self.world.message = edge.in_flight.popleft()
+        if edge.seals_due:
+            edge.seals_due.popleft()
 
 
 def _diverged(edge: Edge, code: str, message: str, expected: str, actual: str) -> Divergence:

@@ -130,8 +130,8 @@ def _is_fresh(session: Session, role: int) -> bool:
 
 
 def _uses(session: Session, role: int) -> int:
-    sent = sum(edge.sent for edge in session.edges_from(role))
-    return sent + sum(edge.received + edge.rejected for edge in session.edges_to(role))
+    sent = sum(edge.sent for edge in session.edges_from.get(role, ()))
+    return sent + sum(edge.received + edge.rejected for edge in session.edges_to.get(role, ()))
 
 
 def _refused(session: Session, role: int, what: str, expected: str, actual: str) -> Divergence:

@@ -170,7 +170,7 @@ class Integrity:
         signer.log.append(number, statement)
         if signer.unsealed_from is None:
             signer.unsealed_from = number
-        if not verify(signer.key, statement, sig):
+        if not _authentic(session, signer, statement, sig):
             raise self._forged("integrity.message", session, sender, statement, sig)
 
     def receive(self, items: Items) -> None:
@@ -191,7 +191,7 @@ class Integrity:
         session.signers[role] = new
         _plays(new, session, name)
         self.world.tally.delegations += 1
-        if not verify(old.key, statement, signature):
+        if not _authentic(session, old, statement, signature):
             raise self._forged("integrity.delegation", session, role, statement, signature, old)
 
     def notice(self, items: Items) -> None:
@@ -234,7 +234,7 @@ class Integrity:
     ) -> None:
         signer = session.signers[role]
         self._leaf(signer, statement)
-        if not verify(signer.key, statement, signature):
+        if not _authentic(session, signer, statement, signature):
             raise self._forged(code, session, role, statement, signature)
 
     def _forged(
@@ -249,6 +249,16 @@ class Integrity:
         """Says whose signature it is, if it is anybody's of this file."""
         signer = signer or session.signers[role]
         name = session.protocol.roles[role]
+        if session.round_sealed:
+            return Divergence(
+                code,
+                f"what {name} states carries a signature in a session that is sealed by round",
+                expected="no signature: the head of the signer's log covers the statement",
+                expected_side="descriptor",
+                actual=f"{len(signature)} bytes",
+                session=session,
+                role=name,
+            )
         others = [p for p in self.world.principals if verify(p.key, statement, signature)]
         found = f"a signature of {_named(others[0])}" if others else "a signature of nobody here"
         return Divergence(
@@ -327,6 +337,13 @@ class Integrity:
             raise _seal(
                 "integrity.root", owner, "its log has another root", found.hex(), root.hex()
             )
+
+
+def _authentic(session: Session, signer: Principal, statement: bytes, signature: bytes) -> bool:
+    """A statement is signed by itself, or by its round: then the log's next head covers it."""
+    if session.round_sealed:
+        return not signature
+    return verify(signer.key, statement, signature)
 
 
 def _plays(signer: Principal, session: Session, role: str) -> None:

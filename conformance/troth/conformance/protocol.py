@@ -7,7 +7,7 @@ error does not cause the next. Delegation and the end of sessions have modules o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from troth.conformance.closing import Closing
 from troth.conformance.delegation import Delegations
@@ -17,13 +17,15 @@ from troth.conformance.tables import describe_state
 from troth.conformance.world import Edge, Session, World
 from troth.vm.codec import decode_payload
 from troth.vm.errors import TrothError
+from troth.vm.image import EdgeSettings
 from troth.vm.record_codec import Items
 from troth.vm.records import Kind
 from troth.vm.types import Field
 
 Handler: TypeAlias = Callable[[Items], None]
 
-TYPE = "local type"
+TYPE: Final = "local type"
+_FIXABLE: Final = ("replay", "buffer", "capacity", "policy", "resize_max", "payload")
 
 
 class ProtocolLevel:
@@ -80,6 +82,27 @@ class ProtocolLevel:
                 expected_side="protocol",
                 actual=_edges(recorded),
                 session=session,
+            )
+        for edge in session.edges.values():
+            self._check_settings(edge, protocol.tables.edge_settings)
+
+    def _check_settings(self, edge: Edge, fixed: Mapping[tuple[str, str], EdgeSettings]) -> None:
+        """What the protocol fixes for an edge holds, but for the run's own replay override."""
+        settings = fixed.get((edge.config.sender, edge.config.receiver))
+        header = self.world.header
+        assert header is not None
+        for name in _FIXABLE if settings is not None else ():
+            wanted, found = getattr(settings, name), getattr(edge.config, name)
+            if wanted is None or wanted == found or (name == "replay" and header.replay):
+                continue
+            edge.session.skip = True
+            raise Divergence(
+                "protocol.setting",
+                f"the edge {edge} does not have the {name} that the protocol fixes",
+                expected=f"{name} = {wanted}",
+                expected_side="protocol",
+                actual=f"{name} = {found}",
+                edge=edge,
             )
 
     def send(self, items: Items) -> None:

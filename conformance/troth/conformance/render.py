@@ -115,7 +115,7 @@ def _facts(verdict: Verdict) -> list[str]:
     lines.append(
         f"{counts.sessions} sessions ({counts.closed} closed, {counts.cancelled} cancelled, "
         f"{counts.faulted} faulted, {counts.open} open), {counts.messages} messages sent, "
-        f"{counts.received} received, {counts.undelivered} undelivered"
+        f"{counts.received} received, {counts.undelivered} undelivered, {counts.rejects} rejected"
     )
     lines.append(_sealing(verdict))
     if verdict.outcome_recorded is not None:

@@ -19,7 +19,6 @@ from troth.conformance.refusals import (
 from troth.conformance.world import (
     ROLES_STRIDE,
     Coroutine,
-    Edge,
     Header,
     Principal,
     ProtocolEntry,
@@ -126,8 +125,8 @@ class Introductions:
             raise no_reference("there is no such principal", "a principal", max(principals))
         if len(protocol.roles) > world.limits.roles_max:
             raise over_limit("roles", "roles_max", world.limits.roles_max)
-        if seal != Seal.MESSAGE:
-            raise wrong_setting("the session's seal", Seal.MESSAGE.value, seal)
+        if world.header.seal not in (None, seal):
+            raise wrong_setting("the session's seal", f"{world.header.seal}, as the run's", seal)
         expected = statements.session_nonce(world.header.seed, opener.id, opener.sessions)
         if nonce != expected:
             raise wrong_id("session nonce", expected, nonce)
@@ -135,6 +134,7 @@ class Introductions:
             raise duplicate("session", identity.hex())
         signers = [world.principals[index] for index in principals]
         session = Session(world.sessions_opened, identity, protocol, signers, linger_ns)
+        session.round_sealed = seal == Seal.ROUND
         self._add_edges(session, rows)
         protocol.sessions += 1
         return session
@@ -151,12 +151,13 @@ class Introductions:
             before = names
             config = EdgeConfig(*names, *settings)
             self._check_edge(config)
-            session.edges[sender * ROLES_STRIDE + receiver] = Edge(
-                session, config, sender, receiver
-            )
+            session.add_edge(config, sender, receiver)
 
     def _check_edge(self, config: EdgeConfig) -> None:
         edge = f"edge {config.sender} -> {config.receiver}: "
+        override = self.world.header.replay if self.world.header is not None else None
+        if override is not None and config.replay != override:
+            raise wrong_setting(edge + "replay", f"the run's override {override}", config.replay)
         if config.buffer != BufferMode.FIFO:
             raise wrong_setting(edge + "buffer", BufferMode.FIFO.value, config.buffer)
         if config.policy == Policy.DROP:

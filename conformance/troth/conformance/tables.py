@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from troth.conformance.payloads import PayloadCheck, compile_payload
-from troth.vm.image import Protocol
+from troth.vm.image import EdgeSettings, Protocol
 from troth.vm.loaded import ProtocolTables
 from troth.vm.statements import StepKind
 from troth.vm.types import EndpointType, LocalType, State, StateKind
@@ -47,6 +47,7 @@ class TraceTables:
     receives: tuple[StateSteps, ...]
     ends: tuple[tuple[bool, ...], ...]
     edges: tuple[tuple[str, str], ...]
+    edge_settings: Mapping[tuple[str, str], EdgeSettings]
 
 
 def build_tables(loaded: ProtocolTables) -> TraceTables:
@@ -71,6 +72,7 @@ def build_tables(loaded: ProtocolTables) -> TraceTables:
             for local_type in local_types
         ),
         edges=loaded.edges,
+        edge_settings=loaded.edge_settings,
     )
 
 

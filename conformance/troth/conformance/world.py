@@ -118,7 +118,9 @@ A plain tuple, because one is made for every message of a file.
 class Edge:
     """One directed edge of one live session.
 
-    Level 3 owns `in_flight`, `sent`, `received` and `consumption`; `skip` is set when the edge
+    Level 3 owns `in_flight`, `sent`, `received` and `consumption`, and for a round-sealed session
+    `seals_due`: whose log has to be sealed up to which size before each message in flight may
+    be received. `skip` is set when the edge
     has diverged there, so that one error does not cause the next. Level 4 owns the others:
     `rejected` counts refused messages and `listed` undelivered ones, `receipted` is what the
     receiver has signed for, and `carried` the endpoints that travel inside of messages, by
@@ -136,6 +138,7 @@ class Edge:
         "received",
         "receiver",
         "rejected",
+        "seals_due",
         "sender",
         "sent",
         "session",
@@ -148,6 +151,7 @@ class Edge:
         self.sender = sender
         self.receiver = receiver
         self.in_flight: deque[Message] = deque()
+        self.seals_due: deque[tuple[Principal, int]] = deque()
         self.in_flight_max = max(config.capacity, config.resize_max)
         self.sent = 0
         self.received = 0
@@ -165,14 +169,19 @@ class Edge:
 class Session:
     """One live session.
 
-    Level 1 owns `status`, level 2 `signers`, level 4 the others: `states` are positions in the
-    local types by role, `in_transit` the roles whose endpoints travel inside a message (or are
-    lost with one), and `skip` is set when the trace has diverged or cannot be judged.
+    `round_sealed` says that its statements carry no signatures: the next head of their
+    signer's log covers them. Level 1 owns `status`, level 2 `signers`, level 4 the others:
+    `states` are positions in the local types by role, `in_transit` the roles whose endpoints
+    travel inside a message (or are lost with one), and `skip` is set when the trace has diverged
+    or cannot be judged.
     """
 
     __slots__ = (
         "cancelled",
+        "drained",
         "edges",
+        "edges_from",
+        "edges_to",
         "id",
         "in_transit",
         "index",
@@ -181,6 +190,7 @@ class Session:
         "noticed",
         "protocol",
         "receives",
+        "round_sealed",
         "sends",
         "signers",
         "skip",
@@ -202,8 +212,12 @@ class Session:
         self.signers = signers
         self.linger_ns = linger_ns
         self.linger_from_ns: int | None = None
+        self.round_sealed = False
         self.status = Status.ACTIVE
         self.edges: dict[int, Edge] = {}
+        self.edges_from: dict[int, list[Edge]] = {}
+        self.edges_to: dict[int, list[Edge]] = {}
+        self.drained = False
         self.states = [INITIAL_STATE] * len(signers)
         self.noticed = [False] * len(signers)
         self.in_transit: set[int] = set()
@@ -218,15 +232,12 @@ class Session:
         """How findings name the session."""
         return f"{self.index} of {self.protocol.name}, id {self.id.hex()}"
 
-    def edges_from(self, role: int) -> list[Edge]:
-        """The role's outgoing edges, by the receiver's name."""
-        found = [edge for edge in self.edges.values() if edge.sender == role]
-        return sorted(found, key=lambda edge: edge.config.receiver)
-
-    def edges_to(self, role: int) -> list[Edge]:
-        """The role's incoming edges, by the sender's name."""
-        found = [edge for edge in self.edges.values() if edge.receiver == role]
-        return sorted(found, key=lambda edge: edge.config.sender)
+    def add_edge(self, config: EdgeConfig, sender: int, receiver: int) -> None:
+        """Edges come sorted by the names of their roles, and so are the lists of each role."""
+        edge = Edge(self, config, sender, receiver)
+        self.edges[sender * ROLES_STRIDE + receiver] = edge
+        self.edges_from.setdefault(sender, []).append(edge)
+        self.edges_to.setdefault(receiver, []).append(edge)
 
 
 @dataclass(slots=True)

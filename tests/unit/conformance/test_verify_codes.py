@@ -14,14 +14,14 @@ PACKAGE: Final = ROOT / "conformance" / "troth" / "conformance"
 FROZEN: Final = """
 artifact.limit artifact.magic artifact.record artifact.version
 consumption.duplicate consumption.order consumption.root consumption.sent.capacity
-consumption.sent.number consumption.unsent
+consumption.sent.number consumption.unsealed consumption.unsent
 incomplete.end incomplete.seals incomplete.torn
 integrity.cancel integrity.counts integrity.delegation integrity.head integrity.key
 integrity.message integrity.notice integrity.protocol integrity.receipt integrity.root
 integrity.seal integrity.session
 protocol.close protocol.endpoint protocol.epoch protocol.kind protocol.label protocol.notice
-protocol.payload protocol.pinned protocol.receipt protocol.turn protocol.undelivered
-protocol.value
+protocol.payload protocol.pinned protocol.receipt protocol.setting protocol.turn
+protocol.undelivered protocol.value
 structure.count structure.duplicate structure.identity structure.image structure.lifecycle
 structure.limit structure.order structure.reference structure.round structure.setting
 structure.shape structure.surplus

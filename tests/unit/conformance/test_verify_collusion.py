@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from artifact_surgery import Record, collude, find, flipped, parse, with_field
+from artifact_surgery import Record, collude, find, flipped, parse, reopen, with_field
 from troth.conformance import Verdict, verify
 from troth.vm.codec import encode_payload
 from troth.vm.events import Status
@@ -77,6 +77,29 @@ def _move(kind: Kind, number: int, before: Kind, which: int = 0) -> Edit:
     return edit
 
 
+def _edge_field(place: int, value: object) -> Edit:
+    """Another setting of the first edge, opened properly: the session id follows."""
+
+    def edit(records: list[Record]) -> None:
+        first, *others = records[find(records, Kind.OPEN)][4]
+        assert first[place] != value, "the edit must change something"
+        rows = (with_field(first, place, value), *others)
+        records[:] = reopen(records, 0, 4, rows)
+
+    return edit
+
+
+def _small_buffer(records: list[Record]) -> None:
+    """Five messages in flight at once, on an edge opened for three."""
+    first, *others = records[find(records, Kind.OPEN)][4]
+    small = with_field(with_field(first, 4, 3), 6, 3)
+    records[:] = reopen(records, 0, 4, (small, *others))
+
+
+def _no_edges(records: list[Record]) -> None:
+    records[:] = reopen(records, 0, 4, ())
+
+
 def _after_the_end(records: list[Record]) -> None:
     """The last thing printed is printed after the END record."""
     records.insert(find(records, Kind.END) + 1, (Kind.TIME, 0, 99))
@@ -105,6 +128,11 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "parties": ("hello", _set(Kind.OPEN, 0, 3, (1, 0)), "integrity.session"),
     "protocol id": ("hello", _flip(Kind.PROTOCOL, 0, 1), "integrity.protocol"),
     "roles": ("hello", _set(Kind.PROTOCOL, 0, 3, ("Client", "Servant")), "integrity.protocol"),
+    "another override": ("hello", _set(Kind.HEADER, 0, 8, "off"), "structure.setting"),
+    "no such buffer": ("hello", _edge_field(3, "latest"), "structure.setting"),
+    "no capacity": ("hello", _edge_field(4, 0), "structure.setting"),
+    "too much capacity": ("hello", _edge_field(6, 1 << 40), "structure.setting"),
+    "lossy": ("hello", _edge_field(5, "drop"), "structure.setting"),
     # level 3
     "send number": ("drain", _set(Kind.SEND, 2, 7, 9), "consumption.sent.number"),
     "send dropped": ("drain", _drop(Kind.SEND, 2), "consumption.sent.number"),
@@ -125,7 +153,11 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
         "consumption.root",
     ),
     "hidden message": ("hidden", _flip(Kind.SEND, 0, 10), "consumption.root"),
+    "small buffer": ("drain", _small_buffer, "consumption.sent.capacity"),
+    "another mode": ("hello", _edge_field(2, "off"), "consumption.root"),
     # level 4
+    "edges missing": ("hidden", _no_edges, "protocol.turn"),
+    "shown after all": ("hidden", _edge_field(7, "inline"), "protocol.setting"),
     "payload type": ("drain", _set(Kind.SEND, 1, 9, encode_payload(["x"])), "protocol.payload"),
     "payload form": ("drain", _set(Kind.SEND, 1, 9, b"\x91\xcc\x01"), "protocol.payload"),
     "payload garbage": ("drain", _set(Kind.SEND, 1, 9, b"\xc1"), "protocol.payload"),
@@ -150,6 +182,7 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
         _set(Kind.STATUS, 1, 2, int(Status.FAULTED)),
         "protocol.epoch",
     ),
+    "never drained": ("late_fault", _drop(Kind.STATUS, 0), "protocol.close"),
     "one undelivered less": ("cancelled", _drop(Kind.UNDELIVERED, 2), "protocol.undelivered"),
     "undelivered order": ("cancelled", _swap(Kind.UNDELIVERED, 0, 1), "protocol.undelivered"),
     "undelivered twice": ("cancelled", _repeat(Kind.UNDELIVERED, 2), "protocol.undelivered"),

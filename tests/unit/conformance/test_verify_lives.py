@@ -15,7 +15,16 @@ from troth.conformance.pipeline import Pipeline
 from troth.dsl import compile_source
 from verify_samples import sample, sealed_often
 
-NAMES = ["hello", "drain", "delegation", "nested_recursion", "cancelled", "faulted", "hidden"]
+NAMES = [
+    "hello",
+    "drain",
+    "delegation",
+    "nested_recursion",
+    "cancelled",
+    "faulted",
+    "hidden",
+    "late_fault",
+]
 
 
 def _verify(name: str, *, fragment: bool = False) -> Verdict:
