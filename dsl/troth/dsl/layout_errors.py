@@ -90,7 +90,7 @@ def _report_number(token: Token, reporter: Reporter) -> None:
         token_span(token),
         expected="digits such as `42`, `1_000`, `0x1f` or `2.5`",
         found=quoted(token),
-        fix="a name cannot start with a digit" if token[-1].isalpha() else None,
+        fix="a name cannot start with a digit" if token[-1].isalpha() else "correct the digits",
     )
 
 
@@ -101,7 +101,7 @@ def _report_operator(token: Token, reporter: Reporter) -> None:
         token_span(token),
         expected="one of `+ - * / // == != < <= > >= and or not`",
         found=quoted(token),
-        fix=_OPERATOR_FIX.get(token),
+        fix=_OPERATOR_FIX.get(token, "use one of these operators"),
     )
 
 

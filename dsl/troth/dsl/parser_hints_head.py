@@ -59,7 +59,9 @@ def _declaration(s: Situation) -> Finding | None:
     return _unsupported(UNSUPPORTED_DECLARATIONS, s) or Finding(
         "parse.declaration.unknown",
         f"{quoted(word)} begins no declaration",
-        fix=FOREIGN_DECLARATIONS.get(word) or did_you_mean(word, DECLARATION_WORDS),
+        fix=FOREIGN_DECLARATIONS.get(word)
+        or did_you_mean(word, DECLARATION_WORDS)
+        or "indent it under the declaration that it belongs to",
     )
 
 
@@ -119,7 +121,7 @@ def _unknown_statement(s: Situation, word: str) -> Finding:
         at=s.head,
         expected="a statement, or `=` to assign a variable",
         found=quoted(word),
-        fix=fix,
+        fix=fix or "begin the line with a statement such as `send`, `recv`, `let` or `if`",
     )
 
 
