@@ -30,6 +30,7 @@ from troth.vm.step_code import ProgramCode
 from troth.vm.step_decode import decode_image
 from troth.vm.step_spawn import require_registers
 from troth.vm.step_tables import all_initial_states
+from troth.vm.substitutes import NO_SUBSTITUTES, Substitutes
 from troth.vm.turn import Context, EffectRequest
 from troth.vm.values import RegisterValue
 
@@ -80,11 +81,12 @@ class Machine:
         policy: str = POLICY_COOPERATIVE,
         overrides: Overrides = NO_OVERRIDES,
         evidence: Evidence | None = None,
+        substitutes: Substitutes = NO_SUBSTITUTES,
     ) -> None:
         """`loaded` comes from the loader, which has checked it; `seed` has 32 bytes.
 
         `evidence` is given the events of each round before anything they release is polled.
-        Without it no session can be sealed by round.
+        Without it no session can be sealed by round. `substitutes` are for re-executions.
 
         Raises:
             Unusable: codes `machine.seed`, `machine.quantum`, `machine.policy`.
@@ -99,7 +101,7 @@ class Machine:
         self._context = Context(
             loaded=loaded,
             initial_states=all_initial_states(loaded),
-            programs=decode_image(loaded.image),
+            programs=(substitutes.decode or decode_image)(loaded.image),
             seed=seed,
             signer=signer,
             roster=roster,
@@ -107,6 +109,7 @@ class Machine:
             overrides=overrides,
             coroutines=coroutines,
             keeps_logs=evidence is not None,
+            substitutes=substitutes,
         )
         self._scheduler = Scheduler(self._context, coroutines, quantum, evidence)
         self._started = False
@@ -162,6 +165,10 @@ class Machine:
             LimitExceeded: code `limit.rounds`; the machine has not changed.
         """
         return self._scheduler.run_round(now_ns)
+
+    def tell_time(self, now_ns: int) -> None:
+        """The time of the round in progress, for a re-execution: it learns it from the record."""
+        self._scheduler.tell_time(now_ns)
 
     def poll_events(self) -> list[Event]:
         """What was committed since the last call, in order. The evidence has it already."""

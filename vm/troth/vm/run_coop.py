@@ -66,8 +66,10 @@ def take_turn(turn: Turn, coroutine: Coroutine, quantum: int) -> TurnEnd:
     except TrothError as error:
         _trap(turn, coroutine, pc, error)
         end = TurnEnd.ENDED
-    coroutine.pc = pc
-    coroutine.spent += done
+    finally:
+        # A re-execution may stop in the middle, and then says at which instruction.
+        coroutine.pc = pc
+        coroutine.spent += done
     return end
 
 

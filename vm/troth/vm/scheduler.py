@@ -20,9 +20,9 @@ from troth.vm.codec import encode_payload
 from troth.vm.coroutine import FIRST_PARENT, Completion, Coroutine, CoroutineStatus
 from troth.vm.errors import Fault, LimitExceeded, TrothError
 from troth.vm.events import Cancelled, Completed, Event, Spawned, TimeSet
-from troth.vm.lifecycle import LIVE, LifeEvent
-from troth.vm.run_coop import TurnEnd, take_turn
 from troth.vm.evidence import Evidence
+from troth.vm.lifecycle import LIVE, LifeEvent
+from troth.vm.run_coop import TurnEnd
 from troth.vm.session import Edge, Session
 from troth.vm.store import SessionStore
 from troth.vm.turn import Context, EffectRequest, Turn
@@ -99,7 +99,8 @@ class Scheduler:
         self.rounds = 0
         self.now_ns = 0
         self.round_now_ns = 0
-        self.events: list[Event] = []
+        events = context.substitutes.events
+        self.events: list[Event] = [] if events is None else events
         self.requests: list[EffectRequest] = []
         self.effects: dict[bytes, Coroutine] = {}
         self.answers: list[_Answer] = []
@@ -163,7 +164,7 @@ class Scheduler:
             return False
         if self.rounds >= self.context.limits.rounds_max:
             raise _too_many_rounds(self.context.limits.rounds_max)
-        self.round_now_ns = max(now_ns, self.now_ns)
+        self.tell_time(now_ns)
         if deadline_ns is not None:
             self._record_time()
         if self.answers:
@@ -191,6 +192,10 @@ class Scheduler:
                 self._make_ready(edge.waiting_receiver)
                 edge.waiting_receiver = None
         self.awaiting_seal.clear()
+
+    def tell_time(self, now_ns: int) -> None:
+        """Time does not go back."""
+        self.round_now_ns = max(now_ns, self.now_ns)
 
     def _record_time(self) -> None:
         if self.round_now_ns != self.now_ns:
@@ -231,11 +236,12 @@ class Scheduler:
         coroutine_share = (limits.coroutines_max - len(self.coroutines)) // len(batch)
         session_share = (limits.sessions_max - len(self.sessions.live)) // len(batch)
         turn = self.turn
+        execute = self.context.substitutes.execute
         deferred = []
         for coroutine in batch:
             turn.coroutines_left = coroutine_share
             turn.sessions_left = session_share
-            end = take_turn(turn, coroutine, self.quantum)
+            end = execute(turn, coroutine, self.quantum)
             self._commit(turn)
             if end is TurnEnd.READY:
                 self.ready.append(coroutine)
@@ -254,7 +260,7 @@ class Scheduler:
         for coroutine in deferred:
             turn.coroutines_left = limits.coroutines_max - len(self.coroutines)
             turn.sessions_left = limits.sessions_max - len(self.sessions.live)
-            end = take_turn(turn, coroutine, 1)
+            end = self.context.substitutes.execute(turn, coroutine, 1)
             self._commit(turn)
             if end is TurnEnd.READY:
                 self.ready.append(coroutine)

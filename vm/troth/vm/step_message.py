@@ -192,7 +192,7 @@ def _seal(
     position = statements.message_position(session, sender, receiver, generation, sequence)
     try:
         salt = signer.salt(principal, position)
-        commitment = statements.payload_commitment(salt, payload)
+        commitment = turn.context.substitutes.commitment(salt, payload)
         statement = statements.message_statement(
             session,
             sender,

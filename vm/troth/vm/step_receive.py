@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from troth.vm import signatures, statements
+from troth.vm import statements
 from troth.vm.buffer import Envelope
 from troth.vm.codec import decode_payload
 from troth.vm.coroutine import Blocked, Coroutine
@@ -21,6 +21,7 @@ from troth.vm.session import Cell, Custody, Edge, EndpointState
 from troth.vm.step_common import Step, not_usable, session_over
 from troth.vm.step_delegate import arrive, require_type
 from troth.vm.step_tables import StateTable, TransitionTable
+from troth.vm.substitutes import Substitutes
 from troth.vm.turn import BLOCKED, Turn
 from troth.vm.types import StateKind
 from troth.vm.values import Endpoint
@@ -60,7 +61,7 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
             coroutine.blocked_edge = edge
             return BLOCKED
         envelope = messages[0]
-        statement = _verify(edge, envelope)
+        statement = _verify(turn.context.substitutes, edge, envelope)
         transition, values = _open_envelope(turn, edge, envelope, state)
         targets, target = cases[envelope.label]
         if len(targets) != len(values):
@@ -110,7 +111,7 @@ def _wrong_targets(endpoint: EndpointState, transition: TransitionTable, count: 
     )
 
 
-def _verify(edge: Edge, envelope: Envelope) -> bytes:
+def _verify(substitutes: Substitutes, edge: Edge, envelope: Envelope) -> bytes:
     """The statement that the message's sender really signed, accepted by the replay mode.
 
     Everything is computed from the receiver's own view of the edge: what the envelope says
@@ -128,14 +129,14 @@ def _verify(edge: Edge, envelope: Envelope) -> bytes:
         envelope.label,
         envelope.generation,
         envelope.sequence,
-        statements.payload_commitment(envelope.salt, envelope.payload),
+        substitutes.commitment(envelope.salt, envelope.payload),
     )
     # An endpoint's signer changes only before its first use, so today's is that of sending.
     if sender.session.round_sealed:
         # The log whose head was signed is this machine's own: its leaf is the proof.
         genuine = bool(edge.sealed) and edge.sealed[0] == statement
     else:
-        genuine = signatures.verify(sender.signer, statement, envelope.signature)
+        genuine = substitutes.verify(sender.signer, statement, envelope.signature)
     if not genuine:
         raise _refused(
             edge,

@@ -13,7 +13,6 @@ from troth.vm.lifecycle import LIVE, LifeEvent
 from troth.vm.loaded import ProtocolTables
 from troth.vm.session import EndpointState, Session, build
 from troth.vm.settings import settle
-from troth.vm.signatures import acceptable_key
 from troth.vm.step_common import Step, cell_name, not_usable, session_over, sign
 from troth.vm.step_end import commit_close, end_session, prepare_close, release
 from troth.vm.turn import DEFERRED, Turn
@@ -105,7 +104,7 @@ def _principal(turn: Turn, tables: ProtocolTables, role: str) -> bytes:
             actual=error.actual,
             advice=error.advice,
         ) from error
-    if not acceptable_key(key):
+    if not turn.context.substitutes.acceptable_key(key):
         raise fault(
             "vm.fault.key",
             f"the key of {role} of {tables.protocol.name} is not a sound Ed25519 public key",

@@ -24,6 +24,7 @@ from troth.vm.values import RegisterValue
 if TYPE_CHECKING:
     from troth.vm.step_code import ProgramCode
     from troth.vm.step_tables import StateTable
+    from troth.vm.substitutes import Substitutes
 
 # What a step returns instead of the next instruction's index.
 BLOCKED: Final = -1
@@ -59,6 +60,7 @@ class Context(NamedTuple):
     overrides: Overrides
     coroutines: Mapping[bytes, Coroutine]
     keeps_logs: bool
+    substitutes: Substitutes
 
 
 class Turn:
@@ -92,7 +94,8 @@ class Turn:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.events: list[Event] = []
+        events = context.substitutes.events
+        self.events: list[Event] = [] if events is None else events
         self.woken: list[Coroutine] = []
         self.unusual = False
         self.spawned: dict[bytes, Coroutine] = {}
