@@ -64,16 +64,19 @@ def message_statement(
     commitment: bytes,
 ) -> bytes:
     """The canonical identity of a message: what its sender signs."""
-    return _MESSAGE + pack_array(
+    # Packed here, not by `pack_array`: nothing is built as often as this.
+    packed: bytes = _PACKER.pack(
         (session, sender, receiver, kind, label, generation, sequence, commitment)
     )
+    return _MESSAGE + packed
 
 
 def message_position(
     session: bytes, sender: str, receiver: str, generation: int, sequence: int
 ) -> bytes:
     """What the signer derives the payload salt from, together with its private key."""
-    return pack_array((session, sender, receiver, generation, sequence))
+    packed: bytes = _PACKER.pack((session, sender, receiver, generation, sequence))
+    return packed
 
 
 def payload_commitment(salt: bytes, payload: bytes) -> bytes:

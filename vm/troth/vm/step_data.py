@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator as python
+from collections.abc import Callable
 from typing import Final
 
 from troth.vm.coroutine import Coroutine
@@ -15,7 +17,7 @@ from troth.vm.session import Cell, EndpointState
 from troth.vm.step_common import Step, cell_name
 from troth.vm.turn import YIELDED, Turn
 from troth.vm.value_ops import show, size_of
-from troth.vm.values import CoroutineHandle, Value
+from troth.vm.values import INT_MAX, INT_MIN, CoroutineHandle, Value
 
 _TAKE_ANYTHING: Final = frozenset(
     (Operator.EQ, Operator.NE, Operator.LIST, Operator.RECORD, Operator.STR, Operator.PRINT)
@@ -68,7 +70,7 @@ def decode_op(instruction: Op, following: int) -> Step:
     apply = operation(instruction.operator)
     guarded = instruction.operator in _TAKE_ANYTHING
     if len(arguments) == 2 and not guarded:
-        return _decode_binary(target, arguments, apply, following)
+        return _decode_binary(instruction, apply, following)
 
     def step(turn: Turn, coroutine: Coroutine) -> int:
         registers = coroutine.registers
@@ -83,15 +85,29 @@ def decode_op(instruction: Op, following: int) -> Step:
     return step
 
 
-def _decode_binary(
-    target: int, arguments: tuple[int, ...], apply: Operation, following: int
-) -> Step:
-    """The commonest operators, without a loop over their arguments."""
-    left, right = arguments
+_WHOLE: Final[dict[Operator, Callable[[int, int], int]]] = {
+    Operator.ADD: python.add,
+    Operator.SUB: python.sub,
+    Operator.LT: python.lt,
+}
+"""What loops do most with two ints, when the result is one that fits."""
+
+
+def _decode_binary(instruction: Op, apply: Operation, following: int) -> Step:
+    """The commonest operators: without a loop over their arguments, counting without a detour."""
+    target = instruction.target
+    left, right = instruction.arguments
+    whole = _WHOLE.get(instruction.operator)
 
     def step(turn: Turn, coroutine: Coroutine) -> int:
         registers = coroutine.registers
-        values = (registers[left], registers[right])
+        first, second = registers[left], registers[right]
+        if whole is not None and type(first) is int and type(second) is int:
+            result = whole(first, second)
+            if INT_MIN <= result <= INT_MAX:
+                registers[target] = result
+                return following
+        values = (first, second)
         registers[target] = apply(values, (), turn.context.limits)  # type: ignore[arg-type]
         return following
 
