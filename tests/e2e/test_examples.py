@@ -24,14 +24,15 @@ def test_prints_what_its_header_says(name: str) -> None:
     assert (done.code, done.out, done.err) == (0, printed_by(name), "")
 
 
-@pytest.mark.parametrize("mode", [None, *MODES])
+@pytest.mark.parametrize("seal", ["message", "round"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", example_names())
 def test_recorded_run_verifies_from_file_and_keys_alone(
-    name: str, mode: str | None, tmp_path: Path
+    name: str, mode: str, seal: str, tmp_path: Path
 ) -> None:
     keys, artifact = tmp_path / "keys", tmp_path / "a.replay"
-    override = ["--replay", mode] if mode else []
-    done = run_example(name, "--keys", keys, "--record", artifact, *override)
+    settings = ["--replay", mode, "--seal", seal]
+    done = run_example(name, "--keys", keys, "--record", artifact, *settings)
     assert (done.code, done.out) == (0, printed_by(name))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -14,19 +14,30 @@ import pytest
 
 import mutation_harness as harness
 from artifact_surgery import EXAMPLES, Sample, record_script
+from troth.vm.instructions import Seal
 from verify_samples import sealed_often
 
-NAMES: Final = ("hello", "drain", "delegation")
+CASES: Final = (
+    ("hello", None),
+    ("drain", None),
+    ("delegation", None),
+    ("hello", Seal.ROUND),
+    ("delegation", Seal.ROUND),
+)
+"""Which scripts, and how they are sealed; None leaves it to the script: by message."""
 SEED: Final = 20240229
 LONG: Final = os.environ.get("TROTH_LONG") == "1"
 SAMPLED_POSITIONS: Final = 12
 """Positions at which all 255 other values are tried in the ordinary run."""
 
 
-@pytest.fixture(name="sample", params=NAMES, scope="module")
+@pytest.fixture(
+    name="sample", params=CASES, ids=lambda case: "-".join(filter(None, case)), scope="module"
+)
 def _sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    folder: Path = tmp_path_factory.mktemp(request.param)
-    return record_script(EXAMPLES / f"{request.param}.troth", folder)
+    name, seal = request.param
+    folder: Path = tmp_path_factory.mktemp(name)
+    return record_script(EXAMPLES / f"{name}.troth", folder, seal=seal)
 
 
 def _require_all_caught(tally: harness.Tally, name: str, at_least: int) -> None:
