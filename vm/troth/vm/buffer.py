@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from troth.vm.instructions import Policy
+from troth.vm.values import RegisterValue
 
 if TYPE_CHECKING:
     from troth.vm.session import EndpointState
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 class Envelope(NamedTuple):
     """A signed message in flight.
 
-    `endpoints` are those that travel inside, in the order of the fields that hold them.
+    Attributes:
+        endpoints: those that travel inside, in the order of the fields that hold them.
+        values: what a sender in this machine encoded as `payload`: a hint that spares the
+            receiver the decoding, and that it checks against the payload before it believes it.
     """
 
     kind: int
@@ -32,6 +36,7 @@ class Envelope(NamedTuple):
     signature: bytes
     signer: bytes
     endpoints: tuple[EndpointState, ...]
+    values: tuple[RegisterValue, ...] | None = None
 
 
 class Admission(Enum):

@@ -28,6 +28,8 @@ from troth.vm.value_ops import type_matches
 from troth.vm.values import RegisterValue
 
 _LAST_LIVE: Final = Status.DRAINING
+_make: Final = tuple.__new__
+"""Builds a named tuple from all its fields without the detour over its keyword arguments."""
 
 
 def decode_send(instruction: Send | Select, following: int) -> Step:
@@ -53,14 +55,14 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
         if transition.carried:
             given = [registers[argument] for argument in arguments]
             delegation = prepare_delegation(turn, coroutine, endpoint, edge, transition, given)
-        payload = _payload(turn, endpoint, transition, registers, arguments)
+        payload, values = _payload(turn, endpoint, transition, registers, arguments)
         buffer = edge.buffer
         if len(buffer.messages) >= buffer.capacity and not _admitted(edge, endpoint):
             edge.waiting_sender = coroutine
             coroutine.blocked = Blocked.SEND
             coroutine.blocked_edge = edge
             return BLOCKED
-        envelope, statement = _seal(turn, edge, endpoint, transition, payload, delegation)
+        envelope, statement = _seal(turn, edge, endpoint, transition, payload, values, delegation)
         if delegation is not None:
             commit_delegation(turn, coroutine, edge, delegation)
             for position in transition.carried:
@@ -110,8 +112,8 @@ def _payload(
     transition: TransitionTable,
     registers: list[Cell],
     arguments: tuple[int, ...],
-) -> bytes:
-    """Checks the arguments against the branch and encodes them.
+) -> tuple[bytes, list[RegisterValue]]:
+    """Checks the arguments against the branch and encodes them; returns both forms.
 
     Raises:
         Fault: `vm.fault.type` or `vm.fault.limit`.
@@ -142,7 +144,7 @@ def _payload(
             expected=f"at most message_bytes_max = {limit} bytes",
             actual=f"{len(payload)} bytes",
         )
-    return payload
+    return payload, wire
 
 
 def _wrong_payload(endpoint: EndpointState, transition: TransitionTable, actual: str) -> Fault:
@@ -183,6 +185,7 @@ def _seal(
     endpoint: EndpointState,
     transition: TransitionTable,
     payload: bytes,
+    values: list[RegisterValue],
     delegation: Delegation | None,
 ) -> tuple[Envelope, bytes]:
     """Salts, commits to and signs the message; returns the statement too. Changes nothing."""
@@ -206,17 +209,21 @@ def _seal(
         signature = b"" if endpoint.session.round_sealed else signer.sign(principal, statement)
     except TrothError as error:
         raise no_key(endpoint, error) from error
-    envelope = Envelope(
-        transition.kind,
-        transition.label,
-        generation,
-        sequence,
-        salt,
-        payload,
-        commitment,
-        signature,
-        principal,
-        delegation.endpoints if delegation is not None else (),
+    envelope = _make(
+        Envelope,
+        (
+            transition.kind,
+            transition.label,
+            generation,
+            sequence,
+            salt,
+            payload,
+            commitment,
+            signature,
+            principal,
+            delegation.endpoints if delegation is not None else (),
+            tuple(values),
+        ),
     )
     return envelope, statement
 
@@ -240,19 +247,22 @@ def _commit(
     endpoint.state = transition.next
     endpoint.fresh = False
     turn.events.append(
-        Sent(
-            endpoint.session.id,
-            endpoint.role,
-            edge.receiver.role,
-            transition.kind,
-            transition.label,
-            envelope.generation,
-            envelope.sequence,
-            envelope.salt,
-            envelope.payload,
-            envelope.commitment,
-            envelope.signature,
-            envelope.signer,
+        _make(
+            Sent,
+            (
+                endpoint.session.id,
+                endpoint.role,
+                edge.receiver.role,
+                transition.kind,
+                transition.label,
+                envelope.generation,
+                envelope.sequence,
+                envelope.salt,
+                envelope.payload,
+                envelope.commitment,
+                envelope.signature,
+                envelope.signer,
+            ),
         )
     )
     receiver = edge.waiting_receiver

@@ -11,7 +11,7 @@ from typing import Final
 
 from troth.vm import statements
 from troth.vm.buffer import Envelope
-from troth.vm.codec import decode_payload
+from troth.vm.codec import decode_payload, encode_payload
 from troth.vm.coroutine import Blocked, Coroutine
 from troth.vm.errors import Fault, TrothError
 from troth.vm.events import Received, Status
@@ -28,6 +28,8 @@ from troth.vm.values import Endpoint
 
 _RECEIVE: Final = Blocked.RECEIVE
 _LAST_LIVE: Final = Status.DRAINING
+_make: Final = tuple.__new__
+"""Builds a named tuple from all its fields without the detour over its keyword arguments."""
 
 
 def decode_receive(instruction: Recv | Branch, following: int) -> Step:
@@ -185,6 +187,9 @@ def _open_envelope(
             state.describe(),
             envelope.label,
         )
+    hint = envelope.values
+    if hint is not None and _are_encoded_by(hint, transition, envelope.payload):
+        return transition, hint
     limit = turn.context.limits.message_bytes_max
     try:
         values = decode_payload(envelope.payload, transition.fields, bytes_max=limit)
@@ -195,6 +200,22 @@ def _open_envelope(
     if transition.carried:
         return transition, _bind_endpoints(edge, envelope, transition, values)
     return transition, values
+
+
+def _are_encoded_by(values: tuple[Cell, ...], transition: TransitionTable, payload: bytes) -> bool:
+    """Whether decoding `payload` must give `values`: they have the plain types of the fields,
+    and no others have this canonical encoding. Where that is not easily seen the answer is no.
+    """
+    checks = transition.checks
+    if len(values) != len(checks):
+        return False
+    for value, wanted in zip(values, checks, strict=True):
+        if type(value) is not wanted:
+            return False
+    try:
+        return encode_payload(values) == payload  # type: ignore[arg-type]  # plain by their types
+    except TrothError:
+        return False
 
 
 def _bind_endpoints(
@@ -238,14 +259,17 @@ def _commit(
     endpoint.state = transition.next
     endpoint.fresh = False
     turn.events.append(
-        Received(
-            endpoint.session.id,
-            endpoint.role,
-            edge.sender.role,
-            envelope.generation,
-            envelope.sequence,
-            consumption.root,
-            endpoint.signer,
+        _make(
+            Received,
+            (
+                endpoint.session.id,
+                endpoint.role,
+                edge.sender.role,
+                envelope.generation,
+                envelope.sequence,
+                consumption.root,
+                endpoint.signer,
+            ),
         )
     )
     sender = edge.waiting_sender
