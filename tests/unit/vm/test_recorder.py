@@ -31,7 +31,8 @@ from troth.vm.limits import RECORD_BYTES_MAX
 from troth.vm.merkle import EMPTY_ROOT, Frontier
 from troth.vm.reader import RawRecord
 from troth.vm.record_events import EventDecoder
-from troth.vm.recorder import ENDED_SESSIONS_KEPT, Recorder
+from troth.vm.record_items import ENDED_SESSIONS_KEPT
+from troth.vm.recorder import Recorder
 from troth.vm.records import MAGIC, SIGNER_OWNED, Kind
 from troth.vm.signatures import verify
 

@@ -17,7 +17,7 @@ from troth.vm.events import EdgeConfig, Event, Status
 from troth.vm.lifecycle import LIVE
 from troth.vm.reader import RawRecord
 from troth.vm.record_codec import Items
-from troth.vm.recorder import ENDED_SESSIONS_KEPT
+from troth.vm.record_items import ENDED_SESSIONS_KEPT
 from troth.vm.records import Kind
 from troth.vm.statements import StepKind, payload_commitment
 

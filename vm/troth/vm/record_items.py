@@ -1,0 +1,316 @@
+"""What each event becomes in an artifact: the items of its record, with names interned.
+
+`records` says how names are interned. Where the records go is for the subclass: `recorder`
+writes them to a file, a re-execution compares them with one. Memory grows with what is alive at
+once and not with the length of the run.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeAlias
+
+from troth.vm import events as ev
+from troth.vm.errors import InternalError
+from troth.vm.events import Event, Status
+from troth.vm.instructions import PayloadForm, Seal
+from troth.vm.records import Kind
+from troth.vm.signer import Roster
+
+Items: TypeAlias = tuple[object, ...]
+
+ENDED_SESSIONS_KEPT: Final = 1 << 14
+"""How many ended sessions a late event (a fault of somebody who waited) can still name."""
+
+_FINAL: Final = frozenset({Status.CLOSED, Status.CANCELLED, Status.FAULTED})
+
+
+class _ProtocolNames(NamedTuple):
+    number: int
+    roles: dict[str, int]
+    labels: dict[str, int]
+
+
+class SessionNames(NamedTuple):
+    """A session's number and how its records name things."""
+
+    number: int
+    roles: dict[str, int]
+    labels: dict[str, int]
+    digest_edges: frozenset[tuple[str, str]]
+    """Edges whose payloads stay out of the artifact."""
+    round_sealed: bool
+    """Its statements carry no signatures: the head at the end of the round covers them."""
+
+
+class EventRecords(ABC):
+    """Call `write` with every event of a run, in order."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._principals: dict[bytes, int] = {}
+        self._protocols: dict[tuple[bytes, str], _ProtocolNames] = {}
+        self._sessions: dict[bytes, SessionNames] = {}
+        self._ended: dict[bytes, SessionNames] = {}
+        self._coroutines: dict[bytes, int] = {}
+        self._sessions_count = 0
+        self._coroutines_count = 0
+        self._writers = self._table()
+
+    def write(self, event: Event) -> None:
+        """Makes the event's record, after those of the names that it introduces."""
+        self._writers[type(event)](event)
+
+    # --- where records go --------------------------------------------------------------------
+
+    @abstractmethod
+    def _machine_owned(self, items: Items) -> None:
+        """A record of what belongs to the machine."""
+
+    @abstractmethod
+    def _principal_owned(self, principal: bytes, items: Items) -> None:
+        """A record of what a principal did without signing it by itself."""
+
+    @abstractmethod
+    def _stated(self, principal: bytes, session: SessionNames, items: Items, event: Event) -> None:
+        """A record of what a principal stated, see `covered.statement_of`."""
+
+    @abstractmethod
+    def _introduce(self, principal: bytes, items: Items) -> None:
+        """The record that introduces a principal: the first of its log."""
+
+    # --- names -----------------------------------------------------------------------------
+
+    def _principal(self, key: bytes) -> int:
+        """The principal's index; names it in the file when it is new."""
+        known = self._principals.get(key)
+        if known is not None:
+            return known
+        index = len(self._principals)
+        self._principals[key] = index
+        self._introduce(key, (Kind.PRINCIPAL, self._roster.name_of(key), key))
+        return index
+
+    def _protocol(self, event: ev.Opened) -> _ProtocolNames:
+        known = self._protocols.get((event.protocol_id, event.protocol))
+        if known is not None:
+            return known
+        names = _ProtocolNames(
+            len(self._protocols),
+            {role: i for i, role in enumerate(event.roles)},
+            {label: i for i, label in enumerate(event.labels)},
+        )
+        self._protocols[event.protocol_id, event.protocol] = names
+        self._machine_owned(
+            (Kind.PROTOCOL, event.protocol_id, event.protocol, event.roles, event.labels)
+        )
+        return names
+
+    def _session(self, session: bytes) -> SessionNames:
+        known = self._sessions.get(session) or self._ended.get(session)
+        if known is None:
+            raise InternalError("an event names a session that is not open")
+        return known
+
+    def _coroutine(self, coroutine: bytes) -> int:
+        try:
+            return self._coroutines[coroutine]
+        except KeyError:
+            raise InternalError("an event names a coroutine that does not run") from None
+
+    # --- one method per event --------------------------------------------------------------
+
+    def _table(self) -> dict[type, Callable[..., None]]:
+        return {
+            ev.Opened: self._opened,
+            ev.Sent: self._sent,
+            ev.Received: self._received,
+            ev.Delegated: self._delegated,
+            ev.Noticed: self._noticed,
+            ev.Receipted: self._receipted,
+            ev.StatusChanged: self._status_changed,
+            ev.Undelivered: self._undelivered,
+            ev.Rejected: self._rejected,
+            ev.Cancelled: self._cancelled,
+            ev.Faulted: self._faulted,
+            ev.Spawned: self._spawned,
+            ev.Transferred: self._transferred,
+            ev.Halted: self._halted,
+            ev.Printed: self._printed,
+            ev.Invoked: self._invoked,
+            ev.Completed: self._completed,
+            ev.TimeSet: self._time_set,
+        }
+
+    def _opened(self, event: ev.Opened) -> None:
+        principals = tuple(self._principal(key) for key in event.principals)
+        protocol = self._protocol(event)
+        roles = protocol.roles
+        edges = tuple((roles[e.sender], roles[e.receiver], *e[2:]) for e in event.edges)
+        self._machine_owned(
+            (
+                Kind.OPEN,
+                event.session,
+                protocol.number,
+                principals,
+                edges,
+                event.seal,
+                event.linger_ns,
+                event.nonce,
+                self._coroutine(event.coroutine),
+            )
+        )
+        hidden = frozenset(
+            (e.sender, e.receiver) for e in event.edges if e.payload == PayloadForm.DIGEST
+        )
+        self._sessions[event.session] = SessionNames(
+            self._sessions_count, roles, protocol.labels, hidden, event.seal == Seal.ROUND
+        )
+        self._sessions_count += 1
+
+    def _sent(self, event: ev.Sent) -> None:
+        session = self._session(event.session)
+        roles = session.roles
+        sender, receiver = event.sender, event.receiver
+        form: tuple[bytes | None, bytes | None, bytes | None] = (event.salt, event.payload, None)
+        if session.digest_edges and (sender, receiver) in session.digest_edges:
+            form = (None, None, event.commitment)
+        self._stated(
+            event.signer,
+            session,
+            (
+                Kind.SEND,
+                session.number,
+                roles[sender],
+                roles[receiver],
+                event.kind,
+                session.labels[event.label],
+                event.generation,
+                event.sequence,
+                *form,
+                event.signature,
+            ),
+            event,
+        )
+
+    def _received(self, event: ev.Received) -> None:
+        session = self._session(event.session)
+        roles = session.roles
+        self._principal_owned(
+            event.signer,
+            (
+                Kind.RECEIVE,
+                session.number,
+                roles[event.receiver],
+                roles[event.sender],
+                event.generation,
+                event.sequence,
+                event.root,
+            ),
+        )
+
+    def _delegated(self, event: ev.Delegated) -> None:
+        session = self._session(event.session)
+        new = self._principal(event.new)
+        role = session.roles[event.role]
+        self._stated(
+            event.old,
+            session,
+            (Kind.DELEGATE, session.number, role, new, event.signature),
+            event,
+        )
+
+    def _noticed(self, event: ev.Noticed) -> None:
+        session = self._session(event.session)
+        roles = session.roles
+        finals = tuple((roles[peer], *counts) for peer, *counts in event.finals)
+        role = roles[event.role]
+        self._stated(
+            event.signer,
+            session,
+            (Kind.NOTICE, session.number, role, finals, event.signature),
+            event,
+        )
+
+    def _receipted(self, event: ev.Receipted) -> None:
+        session = self._session(event.session)
+        role, sender = session.roles[event.role], session.roles[event.sender]
+        head = (Kind.RECEIPT, session.number, role, sender)
+        self._stated(event.signer, session, head + tuple(event[3:8]), event)
+
+    def _status_changed(self, event: ev.StatusChanged) -> None:
+        session = self._session(event.session)
+        status = event.status
+        self._machine_owned((Kind.STATUS, session.number, status, event.epoch, event.detail))
+        if status in _FINAL and self._sessions.pop(event.session, None) is not None:
+            self._ended[event.session] = session
+            if len(self._ended) > ENDED_SESSIONS_KEPT:
+                del self._ended[next(iter(self._ended))]
+
+    def _undelivered(self, event: ev.Undelivered) -> None:
+        session = self._session(event.session)
+        sender, receiver = session.roles[event.sender], session.roles[event.receiver]
+        position = (event.generation, event.sequence)
+        self._machine_owned((Kind.UNDELIVERED, session.number, sender, receiver, *position))
+
+    def _rejected(self, event: ev.Rejected) -> None:
+        session = self._session(event.session)
+        sender, receiver = session.roles[event.sender], session.roles[event.receiver]
+        self._machine_owned(
+            (Kind.REJECT, session.number, sender, receiver, event.code, event.digest)
+        )
+
+    def _cancelled(self, event: ev.Cancelled) -> None:
+        session = self._session(event.session)
+        if not event.role:
+            items = (Kind.CANCEL, session.number, None, event.reason, event.round_number, b"")
+            self._machine_owned(items)
+            return
+        role = session.roles[event.role]
+        self._stated(
+            event.signer,
+            session,
+            (Kind.CANCEL, session.number, role, event.reason, None, event.signature),
+            event,
+        )
+
+    def _faulted(self, event: ev.Faulted) -> None:
+        session = self._sessions.get(event.session) or self._ended.get(event.session)
+        place: tuple[int | None, int | None] = (None, None)
+        if session is not None:
+            place = (session.number, session.roles[event.role])
+        coroutine = self._coroutine(event.coroutine)
+        head = (Kind.FAULT, coroutine, event.code, event.message, event.program, event.pc)
+        self._machine_owned((*head, *place))
+        del self._coroutines[event.coroutine]
+
+    def _spawned(self, event: ev.Spawned) -> None:
+        parent = self._coroutine(event.parent) if event.parent else None
+        self._machine_owned((Kind.SPAWN, parent, event.program, event.coroutine))
+        self._coroutines[event.coroutine] = self._coroutines_count
+        self._coroutines_count += 1
+
+    def _transferred(self, event: ev.Transferred) -> None:
+        session = self._session(event.session)
+        source, target = self._coroutine(event.source), self._coroutine(event.target)
+        role = session.roles[event.role]
+        self._machine_owned((Kind.TRANSFER, session.number, role, source, target))
+
+    def _halted(self, event: ev.Halted) -> None:
+        self._machine_owned((Kind.HALT, self._coroutine(event.coroutine)))
+        del self._coroutines[event.coroutine]
+
+    def _printed(self, event: ev.Printed) -> None:
+        self._machine_owned((Kind.PRINT, self._coroutine(event.coroutine), event.text))
+
+    def _invoked(self, event: ev.Invoked) -> None:
+        coroutine = self._coroutine(event.coroutine)
+        arguments = event.arguments
+        self._machine_owned((Kind.INVOKE, coroutine, event.effect, event.effect_id, arguments))
+
+    def _completed(self, event: ev.Completed) -> None:
+        self._machine_owned((Kind.COMPLETE, *event))
+
+    def _time_set(self, event: ev.TimeSet) -> None:
+        self._machine_owned((Kind.TIME, *event))
