@@ -30,7 +30,7 @@ trust.contradicted
 
 
 def test_the_page_is_current() -> None:
-    """To write it again: see CONTRIBUTING, or print `codes_page.render()` into it."""
+    """When a code changes, write what `codes_page.render()` gives into the page again."""
     page = ROOT / "docs" / "reference" / "verdicts.md"
     assert page.read_text(encoding="utf-8") == codes_page.render()
 
