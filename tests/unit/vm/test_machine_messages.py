@@ -237,6 +237,14 @@ def test_a_forged_message_is_rejected_and_never_delivered(what: str, mode: Repla
     assert machine.outcome() is Outcome.FAILED
 
 
+@pytest.mark.parametrize("hint", [None, (2,), ("1",), (True,), (1 << 70,), (), (1, 1)])
+def test_the_payload_is_what_is_received_whatever_the_hint_says(hint: object) -> None:
+    """What a sender in the same machine remembers of a payload is checked, never trusted."""
+    events, machine = tampered(ReplayMode.SEQUENCE, first(values=hint))
+    assert b.printed(events) == ["1", "2"]
+    assert machine.outcome() is Outcome.OK
+
+
 def swap(messages: list[Envelope]) -> list[Envelope]:
     return [messages[1], messages[0], *messages[2:]]
 
