@@ -40,7 +40,7 @@ PARSE_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "parse.operator",
         "Unknown operator",
         "The language does not have this operator.",
-        "Use one of `+ - * / // == != < <= > >= and or not`.",
+        "Use one of `+ - * / // % == != < <= > >= and or not`.",
     ),
     (
         "parse.literal",

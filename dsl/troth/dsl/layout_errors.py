@@ -33,7 +33,6 @@ _OPERATOR_FIX: Final = {
     ":=": "write `let name = value` on a line of its own",
     "=>": "write `->`",
     "**": "multiply in a loop",
-    "%": "write `a - a // b * b`",
     "\\": "put the expression in brackets to continue it on the next line",
 }
 
@@ -99,7 +98,7 @@ def _report_operator(token: Token, reporter: Reporter) -> None:
         "parse.operator",
         f"there is no {quoted(token)} in Troth",
         token_span(token),
-        expected="one of `+ - * / // == != < <= > >= and or not`",
+        expected="one of `+ - * / // % == != < <= > >= and or not`",
         found=quoted(token),
         fix=_OPERATOR_FIX.get(token, "use one of these operators"),
     )

@@ -28,7 +28,7 @@ _SIGNS: Final = {
     "WITH": "with",
     "IN": "in",
 }
-ARITHMETIC: Final = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "SLASHES", "AND", "OR"})
+ARITHMETIC: Final = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "SLASHES", "PERCENT", "AND", "OR"})
 COMPARISONS: Final = frozenset(
     {"EQUAL", "UNEQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL"}
 )

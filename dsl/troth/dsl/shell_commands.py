@@ -51,7 +51,9 @@ def _add_project(subparsers: Subparsers) -> None:
 
 def _add_run(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("run", help="run a script's main")
-    parser.add_argument("file", type=Path, metavar="FILE", help="a .troth script")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="a .troth script, an .image, or assembly"
+    )
     parser.add_argument("--effects", type=Path, metavar="MODULE.py", help="where effects are")
     parser.add_argument("--record", type=Path, metavar="F", help="write the artifact to F")
     parser.add_argument(
@@ -118,8 +120,8 @@ def project_command(arguments: argparse.Namespace) -> int:
 
 
 def run_command(arguments: argparse.Namespace) -> int:
-    module = shell_load.load(arguments.file)
-    if module.image.entry is None:
+    image = shell_load.load_image(arguments.file)
+    if image.entry is None:
         raise Invalid(
             "run.main",
             f"{arguments.file} has no main",
@@ -138,7 +140,7 @@ def run_command(arguments: argparse.Namespace) -> int:
         replay=None if arguments.replay is None else ReplayMode(arguments.replay),
         seal=None if arguments.seal is None else Seal(arguments.seal),
     )
-    result = run(module.image, options=options, write_line=_write_line)
+    result = run(image, options=options, write_line=_write_line)
     if not result.ok:
         print(result.report.describe(), file=sys.stderr)
     return 0 if result.ok else 1

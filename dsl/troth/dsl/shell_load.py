@@ -9,6 +9,8 @@ from typing import Final
 from troth.dsl.compile import Module, check_source, compile_module
 from troth.dsl.diag import Diagnostics
 from troth.vm.errors import LimitExceeded, Malformed, Place, Unusable
+from troth.vm.image import Image
+from troth.vm.shell_assembly import read_image
 
 SCRIPT_BYTES_MAX: Final = 1 << 20
 
@@ -23,6 +25,16 @@ def load(path: str | os.PathLike[str]) -> Module:
         ScriptErrors: the script has errors; `diagnostics` holds all of them.
     """
     return compile_module(read_script(path), Path(path).name)
+
+
+def load_image(path: str | os.PathLike[str]) -> Image:
+    """The image that a file stands for: a script, an image, assembly, or an artifact with one.
+
+    Raises:
+        TrothError: as `load` does for scripts, as `read_image` does for the others.
+    """
+    image = read_image(Path(path))
+    return load(path).image if image is None else image
 
 
 def check_file(path: str | os.PathLike[str]) -> Diagnostics:
