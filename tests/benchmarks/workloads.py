@@ -8,6 +8,7 @@ from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypai
 
 from troth.dsl import compile_source
 from troth.vm.image import Image
+from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.shell_run import RunOptions, RunResult, run, seed_from_number
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
@@ -27,6 +28,58 @@ def ring_image(rounds: int) -> Image:
 
 def ring_messages(rounds: int) -> int:
     return MESSAGES_PER_ROUND * rounds + 3
+
+
+SESSIONS = 256
+EXCHANGES = 40
+_STREAMS = """
+protocol Stream(Left, Right):
+    rec More:
+        choice at Left:
+            Left -> Right: item(n: int)
+            Right -> Left: seen(n: int)
+            continue More
+        or:
+            Left -> Right: done()
+
+program left(s: Stream.Left, count: int):
+    for n in range(count):
+        send s.Right item(n)
+        recv s.Right seen(m)
+    send s.Right done()
+    close s
+
+program right(s: Stream.Right):
+    loop:
+        recv s.Left:
+            item(n):
+                send s.Left seen(n)
+            done():
+                break
+    close s
+
+main:
+    for i in range(SESSIONS):
+        open Stream as a, b with replay = sequence
+        spawn left(a, EXCHANGES)
+        spawn right(b)
+"""
+
+
+def streams_image(sessions: int = SESSIONS) -> Image:
+    """Two principals that share many sessions at once."""
+    text = _STREAMS.replace("SESSIONS", str(sessions)).replace("EXCHANGES", str(EXCHANGES))
+    return compile_source(text, "streams.troth")
+
+
+def streams_messages(sessions: int = SESSIONS) -> int:
+    return sessions * (2 * EXCHANGES + 1)
+
+
+def run_streams(image: Image, *, replay: ReplayMode, seal: Seal, record: Path | None) -> None:
+    options = RunOptions(seed=seed_from_number(1), replay=replay, seal=seal, record=record)
+    if not (result := run(image, options=options)).ok:
+        raise AssertionError(f"the streams did not finish: {result.report.describe()}")
 
 
 def run_ring(image: Image, *, record: Path | None = None, keys: Path | None = None) -> RunResult:
