@@ -15,7 +15,7 @@ from typing import NoReturn
 from troth.conformance.shell_canon import add_parser as add_canon
 from troth.conformance.shell_inspect import add_parser as add_inspect
 from troth.conformance.shell_verify import add_parser as add_verify
-from troth.dsl import shell_commands
+from troth.dsl import shell_commands, shell_compile
 from troth.dsl.compile import ScriptErrors
 from troth.vm import shell_keygen
 from troth.vm.errors import InternalError, TrothError
@@ -43,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     add_verify(subparsers)
     shell_commands.add_parsers(subparsers)
+    shell_compile.add_parsers(subparsers)
     add_canon(subparsers)
     add_inspect(subparsers)
     shell_keygen.add_parser(subparsers)
