@@ -9,6 +9,8 @@ from dataclasses import fields
 from typing import Final
 
 from troth.vm import limits
+from troth.vm.assembly_codes import CODES as ASSEMBLY_CODES
+from troth.vm.assembly_syntax import SYNTAX, form
 from troth.vm.faults import FAULT_CODES
 from troth.vm.lifecycle import TRANSITIONS, mermaid
 from troth.vm.limits import DEFAULT_LIMITS, Limits
@@ -37,6 +39,18 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def faults(_: str) -> str:
     rows = [(f"`{code}`", info.title, info.advice) for code, info in FAULT_CODES.items()]
     return table(("code", "what happened", "what to do"), rows)
+
+
+def assembly_codes(_: str) -> str:
+    rows = [
+        (f"`{code}`", row.message, row.advice.replace("|", "\\|"))
+        for code, row in ASSEMBLY_CODES.items()
+    ]
+    return table(("code", "what is wrong", "what to do"), rows)
+
+
+def assembly_forms(_: str) -> str:
+    return "```text\n" + "\n".join(form(kind) for kind in SYNTAX) + "\n```"
 
 
 def lifecycle(_: str) -> str:

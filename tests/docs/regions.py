@@ -17,6 +17,8 @@ from docs import region_commands, region_evidence, region_tables
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 
 GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
+    "assembly-codes": region_tables.assembly_codes,
+    "assembly-forms": region_tables.assembly_forms,
     "faults": region_tables.faults,
     "lifecycle": region_tables.lifecycle,
     "limits-of-reading": region_tables.limits_of_reading,
