@@ -10,10 +10,15 @@ from collections.abc import Callable
 from typing import Final
 
 from troth.conformance.world import World
+from troth.vm.codec import decode
+from troth.vm.errors import TrothError
 from troth.vm.events import Status
 from troth.vm.reader import RawRecord
 from troth.vm.record_codec import Items
 from troth.vm.records import Kind
+from troth.vm.value_ops import show
+
+PAYLOAD_BYTES_SHOWN_MAX: Final = 200
 
 
 class Names:
@@ -38,6 +43,18 @@ class Names:
             return f"label {number}"
         return live.protocol.labels[number]
 
+    def program(self, number: int) -> str:
+        loaded = self._world.image
+        if loaded is None or number >= len(loaded.image.programs):
+            return f"program {number}"
+        return loaded.image.programs[number].name
+
+    def effect(self, number: int) -> str:
+        loaded = self._world.image
+        if loaded is None or number >= len(loaded.image.effects):
+            return f"effect {number}"
+        return loaded.image.effects[number].name
+
     def principal(self, number: int) -> str:
         principals = self._world.principals
         name = principals[number].name if number < len(principals) else ""
@@ -52,11 +69,26 @@ def describe(record: RawRecord, world: World) -> str:
 
 
 def _send(items: Items, names: Names) -> str:
-    _, session, sender, receiver, _, label, _, sequence, *_ = items
+    _, session, sender, receiver, _, label, _, sequence, _, payload, *_ = items
     return (
         f"{names.session(session)}: {names.role(session, sender)} -> "
-        f"{names.role(session, receiver)} {names.label(session, label)} #{sequence}"
+        f"{names.role(session, receiver)} {names.label(session, label)}{_content(payload)} "
+        f"#{sequence}"
     )
+
+
+def _content(payload: bytes | None) -> str:
+    """The values of a payload in brackets, as far as they can and should be shown here."""
+    if payload is None:
+        return "(withheld)"
+    if len(payload) > PAYLOAD_BYTES_SHOWN_MAX:
+        return f"({len(payload)} bytes)"
+    try:
+        values = show(decode(payload))
+    except TrothError:
+        # Endpoints, and what is no payload at all.
+        return f"({len(payload)} bytes)"
+    return f"({values[1:-1]})"
 
 
 def _receive(items: Items, names: Names) -> str:
@@ -120,6 +152,21 @@ def _fault(items: Items, names: Names) -> str:
     return f"coroutine {coroutine}, {program} at {pc}: {code}{where}: {message}"
 
 
+def _spawn(items: Items, names: Names) -> str:
+    parent = "the machine" if items[1] is None else f"coroutine {items[1]}"
+    return f"{names.program(items[2])} by {parent}"
+
+
+def _invoke(items: Items, names: Names) -> str:
+    return f"coroutine {items[1]}: {names.effect(items[2])}{_content(items[4])}"
+
+
+def _complete(items: Items, _: Names) -> str:
+    effect, failed, result = items[1:4]
+    outcome = f"failed: {result.decode(errors='replace')}" if failed else f"gave {_content(result)}"
+    return f"effect {effect.hex()[:8]} {outcome}"
+
+
 def _seal(items: Items, names: Names) -> str:
     return f"{names.principal(items[1])}, {items[2]} leaves, round {items[5]}"
 
@@ -140,12 +187,12 @@ _WORDS: Final[dict[Kind, Callable[[Items, Names], str]]] = {
     Kind.REJECT: _reject,
     Kind.CANCEL: _cancel,
     Kind.FAULT: _fault,
-    Kind.SPAWN: lambda items, _: f"program {items[2]} by coroutine {items[1]}",
+    Kind.SPAWN: _spawn,
     Kind.TRANSFER: lambda items, names: f"{_role(items, names)} to coroutine {items[4]}",
     Kind.HALT: lambda items, _: f"coroutine {items[1]}",
     Kind.PRINT: lambda items, _: f"coroutine {items[1]}: {items[2]}",
-    Kind.INVOKE: lambda items, _: f"coroutine {items[1]}, effect {items[2]}",
-    Kind.COMPLETE: lambda items, _: f"effect {items[1].hex()}{', failed' if items[2] else ''}",
+    Kind.INVOKE: _invoke,
+    Kind.COMPLETE: _complete,
     Kind.TIME: lambda items, _: f"{items[1]} ns",
     Kind.END: lambda items, _: f"{items[1]} rounds, {items[2]} records, {items[3]}",
     Kind.SEAL: _seal,

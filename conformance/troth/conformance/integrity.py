@@ -335,8 +335,14 @@ class Integrity:
             )
         found = log.root
         if root != found:
+            here = self.world.record.index
+            since = here if owner.unsealed_from is None else owner.unsealed_from
             raise _seal(
-                "integrity.root", owner, "its log has another root", found.hex(), root.hex()
+                "integrity.root",
+                owner,
+                f"one of its records from {since} to {here - 1} is not what was sealed",
+                found.hex(),
+                root.hex(),
             )
 
 
