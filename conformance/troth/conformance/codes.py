@@ -69,6 +69,7 @@ LEVEL_OF_AREA: Final = {
     "trust": 2,
     "consumption": 3,
     "protocol": 4,
+    "replay": 5,
 }
 """The level of verification that the first part of a code belongs to."""
 
@@ -378,6 +379,33 @@ CODES: Final = (
         Category.TYPE_VIOLATION,
         "An effect's arguments or result are not of the types that the image declares.",
         _NOT_A_RECORDER,
+    ),
+    # --- level 5 ---
+    Code(
+        "replay.divergence",
+        Category.NONDETERMINISTIC,
+        "Running the image again on the recorded inputs does something else here than the file "
+        "says.",
+        "Do not believe that this image did it, whoever signed it; both sides are shown above",
+    ),
+    Code(
+        "replay.pinned",
+        Category.NONDETERMINISTIC,
+        "The run is of another image than the one you pinned.",
+        "Check which image the parties agreed on, or pin the one named here",
+    ),
+    Code(
+        "replay.budget",
+        Category.LIMIT,
+        "Running the image again takes more work than this verifier does for a file of this "
+        "length.",
+        "Raise the budget if you trust the image, or leave out this level with --no-replay",
+    ),
+    Code(
+        "replay.memory",
+        Category.LIMIT,
+        "Running the image again takes more memory than this verifier gives to values.",
+        "Leave out this level with --no-replay, or do not rely on the file",
     ),
     # --- incomplete ---
     Code(

@@ -12,8 +12,11 @@ from troth.conformance.codes import (
     EXIT_VALID,
     LEVEL_NAMES,
 )
+from troth.conformance.image_pin import ImagePin
 from troth.conformance.pipeline import Pipeline
 from troth.conformance.protocols import Pins
+from troth.conformance.replay import ReplayResult
+from troth.conformance.replay_meter import DEFAULT_BUDGET, Budget
 from troth.conformance.verdict import (
     Counts,
     Finding,
@@ -34,7 +37,7 @@ _WORDS: Final = {
     EXIT_INCOMPLETE: Word.INCOMPLETE,
     EXIT_SELF_CONSISTENT: Word.SELF_CONSISTENT,
 }
-_NOT_RUN: Final = "this command does not run the program again"
+_NOT_ASKED: Final = "it was not asked for"
 
 
 def verify_stream(
@@ -44,25 +47,31 @@ def verify_stream(
     trust: TrustFile | None = None,
     pins: Pins | None = None,
     with_fragment: bool = False,
+    image: ImagePin | None = None,
+    budget: Budget | None = DEFAULT_BUDGET,
 ) -> Verdict:
-    """Verifies one artifact at levels 1 to 4.
+    """Verifies one artifact at all levels that can run.
 
-    `trust` holds the keys you trust, `pins` the protocols that sessions may follow; `file` is
-    a name for messages. The fragment's digest costs some time and is left out by default.
+    `trust` holds the keys you trust, `pins` the protocols that sessions may follow, `image` what
+    has to have run; `file` is a name for messages. `budget` bounds level 5, which is left out
+    with None. The fragment's digest costs some time and is left out by default.
 
     Raises:
         Unusable: code `artifact.io`, when the stream cannot be read. What is wrong with the
             artifact itself is never raised, it is in the verdict.
     """
-    pipeline = Pipeline(stream, pins=pins, with_fragment=with_fragment)
+    pipeline = Pipeline(stream, pins=pins, with_fragment=with_fragment, image=image, budget=budget)
     pipeline.run()
     world = pipeline.world
     findings = pipeline.findings + _contradictions(world, trust)
-    findings.sort(key=lambda finding: finding.offset)
+    if pipeline.replay is not None and pipeline.replay.finding is not None:
+        findings.append(pipeline.replay.finding)
+    # Level 5 takes for granted what the others establish, so what they find comes first.
+    findings.sort(key=lambda finding: (finding.level == 5, finding.offset))
     principals = tuple(_principal(principal, trust) for principal in world.principals)
     exit_code, reason = _conclude(pipeline, findings, principals, trust)
     whole = not findings and pipeline.fragment is not None
-    header, image = world.header, world.image
+    header = world.header
     return Verdict(
         file=file,
         exit_code=exit_code,
@@ -74,7 +83,8 @@ def verify_stream(
         principals=principals,
         pins=_pins(pipeline),
         image=None if header is None else header.image_id.hex(),
-        image_in_file=image is not None,
+        image_in_file=pipeline.image_in_file,
+        image_pinned=image is not None,
         runner=None if header is None else header.runner,
         anchor_unix_ns=None if header is None else header.anchor_unix_ns,
         counts=_counts(pipeline),
@@ -145,7 +155,13 @@ def _hosting(world: World) -> str:
 
 def _levels(pipeline: Pipeline, findings: list[Finding]) -> tuple[LevelResult, ...]:
     levels = [_level(pipeline, findings, level) for level in (1, 2, 3, 4)]
-    return (*levels, LevelResult(5, LEVEL_NAMES[4], ran=False, ok=False, why=_NOT_RUN))
+    replay = pipeline.replay
+    result = ReplayResult(ran=False, ok=False, why=_NOT_ASKED) if replay is None else replay.result
+    own = [finding for finding in findings if finding.level == 5]
+    if own:
+        why = f"{own[0].code} at byte {own[0].offset}"
+        result = ReplayResult(ran=result.ran, ok=False, why=why)
+    return (*levels, LevelResult(5, LEVEL_NAMES[4], *result))
 
 
 def _level(pipeline: Pipeline, findings: list[Finding], level: int) -> LevelResult:
@@ -197,18 +213,28 @@ def _conclude(
         return EXIT_SELF_CONSISTENT, f"Level 4 could not run: {_no_protocol(unjudged)}."
     if not principals:
         return EXIT_SELF_CONSISTENT, "Nobody signed anything in this file: it opens no session."
+    held, but_not = _held(pipeline)
     if trust is None:
         return EXIT_SELF_CONSISTENT, (
-            "Levels 1 to 4 hold, but without a trust file nothing says whose keys these are."
+            f"{held}, but without a trust file nothing says whose keys these are{but_not}."
         )
     strangers = [principal.name for principal in principals if principal.trusted_as is None]
     if strangers:
         names = ", ".join(name or "(no name)" for name in strangers)
         return EXIT_SELF_CONSISTENT, (
-            f"Levels 1 to 4 hold, but {names} {'is' if len(strangers) == 1 else 'are'} "
-            "not in the trust file."
+            f"{held}, but {names} {'is' if len(strangers) == 1 else 'are'} "
+            f"not in the trust file{but_not}."
         )
-    return EXIT_VALID, "Levels 1 to 4 hold, and every acting principal is trusted."
+    return EXIT_VALID, f"{held}, and every acting principal is trusted{but_not}."
+
+
+def _held(pipeline: Pipeline) -> tuple[str, str]:
+    """Which levels hold, and a remark about the one that did not run."""
+    replay = pipeline.replay
+    if replay is not None and replay.result.ok:
+        return "Levels 1 to 5 hold", ""
+    why = _NOT_ASKED if replay is None else replay.result.why
+    return "Levels 1 to 4 hold", f"; level 5 did not run: {why}"
 
 
 def _sentence(text: str) -> str:

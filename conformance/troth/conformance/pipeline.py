@@ -7,16 +7,20 @@ refuses a record raises `Divergence`; the later levels still see the record, unl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO, Final, TypeAlias
 
 from troth.conformance.codes import BY_CODE
 from troth.conformance.consumption import ConsumptionLevel
 from troth.conformance.describe import describe
 from troth.conformance.divergence import Divergence
+from troth.conformance.image_pin import ImagePin
 from troth.conformance.integrity import Integrity
 from troth.conformance.protocol import ProtocolLevel
 from troth.conformance.protocols import Pins, ProtocolSource
+from troth.conformance.replay import Replay
+from troth.conformance.replay_meter import Budget
 from troth.conformance.structure import Structure
 from troth.conformance.verdict import Finding
 from troth.conformance.world import World
@@ -39,15 +43,15 @@ class Fragment:
 
     def __init__(self) -> None:
         self._decoder = EventDecoder()
-        self._builder = FragmentBuilder()
+        self.builder = FragmentBuilder()
 
     def take(self, record: RawRecord) -> None:
         event = self._decoder.decode(record)
         if event is not None:
-            self._builder.add(event)
+            self.builder.add(event)
 
     def digest(self) -> str:
-        return self._builder.digest().hex()
+        return self.builder.digest().hex()
 
 
 class Pipeline:
@@ -58,9 +62,19 @@ class Pipeline:
         unsupported: it has another format version.
         torn: it ends inside of a record.
         bytes, records: how much of it was read.
+        image_in_file: it holds the image itself.
     """
 
-    def __init__(self, stream: BinaryIO, *, pins: Pins | None, with_fragment: bool) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        pins: Pins | None,
+        with_fragment: bool,
+        image: ImagePin | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        """With a `budget` the image is run again in step with the file (level 5)."""
         self.world = World()
         self.source = ProtocolSource(pins)
         self.findings: list[Finding] = []
@@ -71,6 +85,11 @@ class Pipeline:
         self.bytes = 0
         self.records = 0
         self.fragment = Fragment() if with_fragment else None
+        self.replay: Replay | None = None
+        if budget is not None:
+            self.replay = Replay(self.world, self.findings, budget, with_fragment=with_fragment)
+        self.image_in_file = False
+        self._image = image
         self._reader = ArtifactReader(stream)
         self._recent: tuple[RawRecord | None, ...] = ()
         levels: Sequence[Mapping[int, Handler]] = (
@@ -79,6 +98,8 @@ class Pipeline:
             ConsumptionLevel(self.world).handlers(),
             ProtocolLevel(self.world, self.source).handlers(),
             {
+                Kind.HEADER: self._pin,
+                Kind.IMAGE: self._note_image,
                 Kind.STATUS: self._forget,
                 Kind.END: self._end,
             },
@@ -93,20 +114,30 @@ class Pipeline:
         Raises:
             Unusable: the file cannot be read.
         """
-        try:
-            self._follow()
-        except UnsupportedVersion as error:
-            self.unsupported = True
-            self._refused(error)
-        except (Malformed, LimitExceeded) as error:
-            self._refused(error)
+        records = self._interpreted()
+        if self.replay is not None:
+            self.replay.follow(records)
+        # The rest of the file, or all of it, goes through the other levels alone.
+        deque(records, maxlen=0)
         self.bytes = self._reader.offset
         for session in self.world.sessions.values():
             self.world.tally.add_edges(session)
         if not self.stopped:
             self._check_complete()
+        if self.replay is not None and self.fragment is not None and not self.findings:
+            self.replay.compare_fragment(self.fragment.builder)
 
-    def _follow(self) -> None:
+    def _interpreted(self) -> Iterator[RawRecord]:
+        """Each record after levels 1 to 4 have looked at it, as far as the file makes sense."""
+        try:
+            yield from self._follow()
+        except UnsupportedVersion as error:
+            self.unsupported = True
+            self._refused(error)
+        except (Malformed, LimitExceeded) as error:
+            self._refused(error)
+
+    def _follow(self) -> Iterator[RawRecord]:
         """The loop that every record of a file goes through: each step in it is paid for often."""
         world, chains, fragment = self.world, self._chains, self.fragment
         third = second = first = None
@@ -127,11 +158,19 @@ class Pipeline:
                 if fragment is not None:
                     fragment.take(record)
                 third, second, first = second, first, record
+                yield record
         finally:
             self._recent = (third, second, first)
             self.records = 0 if first is None else first.index + 1
 
     # --- the file as a whole ---
+
+    def _pin(self, items: Items) -> None:  # noqa: ARG002 - a handler
+        if self._image is not None:
+            self._image.apply(self.world, self.source)
+
+    def _note_image(self, items: Items) -> None:  # noqa: ARG002 - a handler
+        self.image_in_file = True
 
     def _end(self, items: Items) -> None:  # noqa: ARG002 - a handler
         """After the end, only the final seals may come."""

@@ -64,6 +64,10 @@ def _where(finding: Finding) -> str:
         value: str | None = getattr(finding, name)
         if value is not None:
             parts.append(f"{name} {_text(value)}")
+    if finding.program is not None:
+        parts.append(f"program {_text(finding.program)}")
+    if finding.line is not None:
+        parts.append(f"line {finding.line}")
     return ", ".join(parts)
 
 
@@ -111,6 +115,7 @@ def _facts(verdict: Verdict) -> list[str]:
         )
     if verdict.image is not None:
         where = "in the file" if verdict.image_in_file else "not in the file"
+        where += ", pinned by you" if verdict.image_pinned else ""
         lines.append(f"image {_text(verdict.image)} ({where})")
     lines.append(
         f"{counts.sessions} sessions ({counts.closed} closed, {counts.cancelled} cancelled, "

@@ -37,6 +37,7 @@ class Finding:
         offset: where the record starts in the file, in bytes from 0.
         record: the record's number, from 0; None when there is no record.
         position: the local type's state, one line per branch, the offending one marked `>`.
+        program, line: what was being executed (level 5).
         expected: with `expected_side`, such as "recomputed from the records before".
         actual: with `actual_side`, such as "recorded".
         context: the three records before, one line each, oldest first.
@@ -50,6 +51,8 @@ class Finding:
     edge: str | None = None
     role: str | None = None
     position: str | None = None
+    program: str | None = None
+    line: int | None = None
     expected: str | None = None
     expected_side: str = "recomputed"
     actual: str | None = None
@@ -161,6 +164,7 @@ class Verdict:
     pins: tuple[PinReport, ...]
     image: str | None
     image_in_file: bool
+    image_pinned: bool
     runner: str | None
     anchor_unix_ns: int | None
     counts: Counts

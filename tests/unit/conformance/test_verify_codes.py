@@ -22,6 +22,7 @@ integrity.seal integrity.session
 protocol.close protocol.endpoint protocol.epoch protocol.kind protocol.label protocol.notice
 protocol.payload protocol.pinned protocol.receipt protocol.setting protocol.turn
 protocol.undelivered protocol.value
+replay.budget replay.divergence replay.memory replay.pinned
 structure.count structure.duplicate structure.identity structure.image structure.lifecycle
 structure.limit structure.order structure.reference structure.round structure.setting
 structure.shape structure.surplus
@@ -43,7 +44,7 @@ def test_codes_are_frozen() -> None:
 def test_codes_are_distinct_and_placed() -> None:
     assert len(BY_CODE) == len(CODES)
     for entry in CODES:
-        assert entry.level in (1, 2, 3, 4)
+        assert entry.level in (1, 2, 3, 4, 5)
         assert entry.exit_code in (2, 3, 4)
         assert entry.cause.endswith(".")
         assert not entry.advice.endswith(".")

@@ -12,6 +12,7 @@ limits, the quantum and what came through the doors.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import Final
 
@@ -24,6 +25,7 @@ from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loaded import LoadedImage
 from troth.vm.report import Outcome, Report, make_report
 from troth.vm.scheduler import Scheduler
+from troth.vm.session import Cell
 from troth.vm.settings import NO_OVERRIDES, Overrides
 from troth.vm.signer import Roster, Signer
 from troth.vm.step_code import ProgramCode
@@ -224,6 +226,10 @@ class Machine:
                 "session.unknown", "there is no such session going on", actual=session.hex()
             )
         self._scheduler.cancel(found, reason)
+
+    def held(self) -> Iterator[Cell]:
+        """Every register of every coroutine and every payload in flight, as they are now."""
+        return self._scheduler.held()
 
     def deadline_ns(self) -> int | None:
         """The time at which a round will have something to do although nothing is ready."""

@@ -13,6 +13,7 @@ after all turns of the round are committed, when the count is exact.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from troth.vm import step_end
@@ -23,7 +24,7 @@ from troth.vm.events import Cancelled, Completed, Event, Spawned, TimeSet
 from troth.vm.evidence import Evidence
 from troth.vm.lifecycle import LIVE, LifeEvent
 from troth.vm.run_coop import TurnEnd
-from troth.vm.session import Edge, Session
+from troth.vm.session import Cell, Edge, Session
 from troth.vm.store import SessionStore
 from troth.vm.turn import Context, EffectRequest, Turn
 
@@ -142,6 +143,14 @@ class Scheduler:
         turn.events.append(Cancelled(session.id, "", reason, self.rounds, b"", b""))
         step_end.end_session(turn, session, LifeEvent.CANCEL, reason)
         self._commit(turn)
+
+    def held(self) -> Iterator[Cell]:
+        for coroutine in self.coroutines.values():
+            yield from coroutine.registers
+        for session in self.sessions.live.values():
+            for edge in session.edges:
+                for envelope in edge.buffer.messages:
+                    yield envelope.payload
 
     def next_deadline_ns(self) -> int | None:
         """When the next linger clock runs out."""

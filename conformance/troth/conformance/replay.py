@@ -1,0 +1,408 @@
+"""Level 5: does running the image again on the recorded inputs give this record?
+
+The machine of the run is made once more from the header and the image. Its inputs come from the
+file, at the rounds at which the file says they came: results of effects, times, cancellations by
+the host. No effect is called, no key is held, no signature is made. Every event is compared with
+the file as it happens, so a program that does something else is stopped there, and one that goes
+on for ever when its budget is spent.
+
+What belongs to the host is taken from the file: which keys stand behind the roles, the salts,
+and when heads of logs were signed (levels 2 and 3 check what they cover).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Final, NamedTuple
+
+from troth.conformance.describe import describe
+from troth.conformance.divergence import Divergence
+from troth.conformance.replay_ahead import (
+    Ahead,
+    FileEnds,
+    RecordedSigner,
+    Refuted,
+    Unreadable,
+    recorded_commitment,
+)
+from troth.conformance.replay_compare import RECOMPUTED, Comparison, EventSink
+from troth.conformance.replay_meter import Budget, Meter, metered_decode
+from troth.conformance.replay_words import whereabouts
+from troth.conformance.verdict import Finding
+from troth.conformance.world import Header, World
+from troth.vm.codec import decode_payload
+from troth.vm.coroutine import Coroutine
+from troth.vm.errors import TrothError
+from troth.vm.events import Event
+from troth.vm.fragment import FragmentBuilder
+from troth.vm.instructions import ReplayMode, Seal
+from troth.vm.limits import DEFAULT_LIMITS, RECORD_BYTES_MAX, Limits
+from troth.vm.loaded import LoadedImage
+from troth.vm.machine import POLICY_COOPERATIVE, SEED_BYTES, Machine, MachineState, Outcome
+from troth.vm.reader import RawRecord
+from troth.vm.record_codec import Items
+from troth.vm.records import Kind
+from troth.vm.run_coop import TurnEnd, take_turn
+from troth.vm.settings import Overrides
+from troth.vm.substitutes import Substitutes
+from troth.vm.turn import Turn
+from troth.vm.types import Field
+
+QUANTUM_MAX: Final = 1 << 20
+"""A turn of more instructions is not run again: it could not be stopped in between."""
+
+CAPPED: Final = (
+    "registers_max",
+    "roles_max",
+    "message_bytes_max",
+    "value_bytes_max",
+    "buffer_capacity_max",
+)
+"""Limits of a run that level 5 accepts only up to their defaults."""
+
+_ROUND_WORK: Final = 4
+_TURN_WORK: Final = 2
+
+
+class ReplayResult(NamedTuple):
+    """What became of level 5; `why` says why it did not run, failed, or how far it could go."""
+
+    ran: bool
+    ok: bool
+    why: str
+
+
+class Replay:
+    """Runs one file's image again.
+
+    Attributes:
+        result: what became of it.
+        finding: where program and file part; None when they do not.
+    """
+
+    def __init__(
+        self, world: World, findings: list[Finding], budget: Budget, *, with_fragment: bool
+    ) -> None:
+        """`findings` is the list to which the earlier levels add theirs."""
+        self.result = ReplayResult(ran=False, ok=False, why="there is nothing to run")
+        self.finding: Finding | None = None
+        self.fragment = FragmentBuilder() if with_fragment else None
+        self._world = world
+        self._findings = findings
+        self._meter = Meter(budget)
+        self._run: _Run | None = None
+
+    def follow(self, records: Iterator[RawRecord]) -> None:
+        """Runs the image in step with `records`, as far as both go together.
+
+        Raises:
+            Unusable: the file cannot be read.
+        """
+        ahead = Ahead(records, self._findings)
+        try:
+            self.result = self._follow(ahead)
+        except FileEnds:
+            why = "as far as the file goes"
+            self.result = ReplayResult(ran=self._run is not None, ok=self._run is not None, why=why)
+        except Refuted:
+            self.result = self._refuted()
+        except Unreadable as unreadable:
+            raise unreadable.error from None
+        except Divergence as divergence:
+            self._file(divergence)
+
+    def _follow(self, ahead: Ahead) -> ReplayResult:
+        ahead.take()
+        first = ahead.peek()
+        if first is not None and first.items[0] == Kind.IMAGE:
+            ahead.take()
+        world = self._world
+        header, image = world.header, world.image
+        if header is None:
+            raise FileEnds
+        why = obstacle(header, image)
+        if why or image is None:
+            return ReplayResult(ran=False, ok=False, why=why)
+        self._run = run = _Run(ahead, world, header, image, self._meter, self.fragment)
+        run.to_the_end()
+        unseen = [f"{protocol}.{a} -> {b}" for protocol, a, b in run.signer.unseen]
+        why = f"but for payloads of {', '.join(unseen)}, not in the file" if unseen else ""
+        return ReplayResult(ran=True, ok=True, why=why)
+
+    def compare_fragment(self, recorded: FragmentBuilder) -> None:
+        """After the end: what the program did has to mean what the file means."""
+        if self.fragment is None or not self.result.ok or not self._world.ended:
+            return
+        expected, actual = self.fragment.digest().hex(), recorded.digest().hex()
+        if expected != actual:
+            self._file(
+                Divergence(
+                    "replay.divergence",
+                    "the canonical fragment is another",
+                    expected=expected,
+                    expected_side=RECOMPUTED,
+                    actual=actual,
+                )
+            )
+
+    def _refuted(self) -> ReplayResult:
+        finding = self._findings[0]
+        why = f"not beyond record {finding.record}, where level {finding.level} fails"
+        return ReplayResult(ran=self._run is not None, ok=False, why=why)
+
+    def _file(self, divergence: Divergence) -> None:
+        run = self._run
+        assert run is not None, "only a run diverges"
+        record = run.comparison.record or self._world.record
+        where = whereabouts(record.items, self._world)
+        program, line = run.position()
+        self.finding = Finding(
+            code=divergence.code,
+            message=divergence.message,
+            offset=record.offset,
+            record=record.index,
+            session=where.session,
+            edge=where.edge,
+            role=where.role,
+            program=program,
+            line=line,
+            expected=divergence.expected,
+            expected_side=divergence.expected_side,
+            actual=divergence.actual,
+            actual_side=divergence.actual_side,
+            context=tuple(describe(r, self._world) for r in run.comparison.context),
+        )
+        why = f"{divergence.code} at byte {record.offset}"
+        self.result = ReplayResult(ran=True, ok=False, why=why)
+
+
+def obstacle(header: Header, image: LoadedImage | None) -> str:
+    """Why this record cannot be run again here; "" when it can."""
+    if image is None:
+        return "the file does not hold the image; give it with --image"
+    if header.policy != POLICY_COOPERATIVE:
+        return f"the policy {header.policy} is not known here"
+    if len(header.seed) != SEED_BYTES:
+        return f"its seed has {len(header.seed)} bytes, not {SEED_BYTES}"
+    if header.quantum > QUANTUM_MAX:
+        return f"its quantum of {header.quantum} is above {QUANTUM_MAX}"
+    limits = dict(zip((field.name for field in fields(Limits)), header.limits, strict=True))
+    for name in CAPPED:
+        cap = getattr(DEFAULT_LIMITS, name)
+        if limits[name] > cap:
+            return f"its limit {name} = {limits[name]} is above {cap}, what this verifier allows"
+    return ""
+
+
+class _Run:
+    """The machine and what drives it."""
+
+    def __init__(
+        self,
+        ahead: Ahead,
+        world: World,
+        header: Header,
+        image: LoadedImage,
+        meter: Meter,
+        fragment: FragmentBuilder | None,
+    ) -> None:
+        self.ahead = ahead
+        self.signer = RecordedSigner(ahead, world)
+        self.comparison = Comparison(ahead, self.signer, world, image.image, meter)
+        self._world = world
+        self._image = image.image
+        self._entry = image.image.programs[header.entry].name if image.image.programs else None
+        self._meter = meter
+        self._fragment = fragment
+        self._now_ns = 0
+        self._machine = self._make(header, image)
+        meter.held = self._machine.held
+
+    def _make(self, header: Header, image: LoadedImage) -> Machine:
+        replay, seal = header.replay, header.seal
+        return Machine(
+            image,
+            seed=header.seed,
+            signer=self.signer,
+            roster=self.signer,
+            limits=self._world.limits,
+            quantum=header.quantum,
+            policy=header.policy,
+            overrides=Overrides(
+                replay=None if replay is None else ReplayMode(replay),
+                seal=None if seal is None else Seal(seal),
+            ),
+            evidence=_Recorded(),
+            substitutes=Substitutes(
+                verify=_holds,
+                acceptable_key=_acceptable,
+                commitment=recorded_commitment,
+                execute=self._execute,
+                decode=metered_decode(self._meter),
+                events=EventSink(self._take_event),
+            ),
+        )
+
+    def position(self) -> tuple[str | None, int | None]:
+        """The program and the line that were being executed."""
+        coroutine = self.signer.coroutine
+        if coroutine is None:
+            return None, None
+        return coroutine.code.name, coroutine.code.line_of(coroutine.pc) or None
+
+    def _take_event(self, event: Event) -> None:
+        self.comparison.write(event)
+        if self._fragment is not None:
+            self._fragment.add(event)
+
+    def _execute(self, turn: Turn, coroutine: Coroutine, quantum: int) -> TurnEnd:
+        """One turn, in which the next records are this coroutine's."""
+        signer = self.signer
+        signer.coroutine = coroutine
+        signer.number = self.comparison.number_of(coroutine)
+        self.ahead.answered = 0
+        before = coroutine.spent
+        end = take_turn(turn, coroutine, quantum)
+        self._meter.work(_TURN_WORK + coroutine.spent - before)
+        if turn.lingering:
+            self._tell_time()
+        return end
+
+    def _tell_time(self) -> None:
+        """A session starts to linger: if the time has to be known, it is recorded next."""
+        record = self.ahead.peek()
+        if record is None or record.items[0] != Kind.TIME:
+            return
+        if record.items[2] == self._machine.rounds + 1:
+            self._now_ns = record.items[1]
+            self._machine.tell_time(self._now_ns)
+
+    # --- from round to round -------------------------------------------------------------------
+
+    def to_the_end(self) -> None:
+        """
+        Raises:
+            Divergence, FileEnds, Refuted, Unreadable.
+        """
+        try:
+            self._machine.start(self._entry)
+        except TrothError as error:
+            raise self._differs(f"the program cannot start: {error.message}") from error
+        while not self._step():
+            pass
+
+    def _step(self) -> bool:
+        """What comes next between two rounds, or the next round; True at the end of the file."""
+        record = self.ahead.peek()
+        if record is None:
+            raise FileEnds
+        items = record.items
+        kind, rounds = items[0], self._machine.rounds
+        self.signer.coroutine = None
+        if kind == Kind.SEAL and items[5] == rounds:
+            self.comparison.next_record()
+        elif kind == Kind.CANCEL and items[4] == rounds:
+            self._cancel(record)
+        elif kind == Kind.END and items[1] == rounds:
+            self._end(items)
+            return True
+        else:
+            self._round(record)
+        return False
+
+    def _round(self, record: RawRecord) -> None:
+        machine = self._machine
+        number = machine.rounds + 1
+        answers = 0
+        next_record: RawRecord | None = record
+        if record.items[0] == Kind.TIME and record.items[2] == number:
+            self._now_ns = record.items[1]
+            answers = 1
+            next_record = self.ahead.peek(answers)
+        while next_record is not None and next_record.items[0] == Kind.COMPLETE:
+            if next_record.items[4] != number:
+                break
+            self._complete(next_record)
+            answers += 1
+            next_record = self.ahead.peek(answers)
+        self._meter.work(_ROUND_WORK)
+        try:
+            ran = machine.run_round(self._now_ns)
+        except TrothError as error:
+            raise self._differs(f"the program does not go on: {error.message}") from error
+        if not ran:
+            raise self._differs(f"the program does nothing more: it is {machine.state.value}")
+
+    def _complete(self, record: RawRecord) -> None:
+        """Feeds in an effect's result."""
+        _, effect_id, failed, result, _ = record.items
+        effect = self.comparison.effects.pop(effect_id, None)
+        if effect is None:
+            raise self._differs("the program waits for no such effect")
+        if failed:
+            self._machine.complete_failed(effect_id, result.decode(errors="replace"))
+            return
+        field = Field("result", self._image.effects[effect].result)
+        try:
+            (value,) = decode_payload(result, (field,), bytes_max=RECORD_BYTES_MAX)
+        except TrothError as error:
+            raise self._differs(f"the effect returns no {field.type}: {error.message}") from error
+        self._machine.complete(effect_id, value)
+
+    def _cancel(self, record: RawRecord) -> None:
+        """The host ends a session."""
+        session = self._world.sessions.get(record.items[1])
+        try:
+            if session is None:
+                raise self._differs("the program has no such session")
+            self._machine.cancel_session(session.id, record.items[3])
+        except TrothError as error:
+            raise self._differs(f"the host cannot cancel this: {error.message}") from error
+
+    def _end(self, items: Items) -> None:
+        machine = self._machine
+        self.comparison.next_record()
+        outcome = machine.outcome()
+        if machine.state is MachineState.READY or (items[3] == Outcome.OK) != (
+            outcome is Outcome.OK
+        ):
+            raise Divergence(
+                "replay.divergence",
+                "the run does not end like this",
+                expected=f"a run that is {outcome.value} after {machine.rounds} rounds",
+                expected_side=RECOMPUTED,
+                actual=f"the end after {items[1]} rounds: {items[3]}",
+            )
+        while (record := self.ahead.peek()) is not None:
+            if record.items[5] != machine.rounds:
+                raise self._differs("the run is over after another number of rounds")
+            self.comparison.next_record()
+
+    def _differs(self, message: str) -> Divergence:
+        """The file goes on and the program does not."""
+        record = self.comparison.next_record()
+        return Divergence(
+            "replay.divergence",
+            message,
+            expected=f"nothing of the kind in round {self._machine.rounds + 1}",
+            expected_side=RECOMPUTED,
+            actual=describe(record, self._world),
+        )
+
+
+class _Recorded:
+    """Every event is compared when it happens, so nothing is left for the end of a round."""
+
+    def extend(self, events: object, round_number: int) -> None:
+        raise AssertionError(f"events were kept until round {round_number}: {events}")
+
+
+def _holds(principal: bytes, statement: bytes, signature: bytes) -> bool:  # noqa: ARG001
+    """Level 2 has checked the signature of every statement in the file."""
+    return True
+
+
+def _acceptable(public_key: bytes) -> bool:  # noqa: ARG001
+    """Level 2 has checked every key."""
+    return True

@@ -1,0 +1,220 @@
+"""The record as level 5 reads it: a little ahead of the program, and as the program's signer.
+
+The program runs in step with the file. Whatever it did so far has been compared, so when it
+wants something signed, the record of that is the next one in the file, or nearly: an instruction
+may ask for several signatures before it does what they are for, and some changes of status may
+come in between. So little is read ahead, however long the file is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from troth.conformance.divergence import Divergence
+from troth.conformance.verdict import Finding
+from troth.conformance.world import World
+from troth.vm.coroutine import Coroutine
+from troth.vm.errors import TrothError, Unusable
+from troth.vm.reader import RawRecord
+from troth.vm.record_codec import Items
+from troth.vm.records import STATED, Kind
+from troth.vm.statements import DIGEST_BYTES, SALT_BYTES, SIGNATURE_BYTES, payload_commitment
+
+KEY_FAULT: Final = "vm.fault.key"
+_NO_SALT: Final = bytes(SALT_BYTES)
+_NO_SIGNATURE: Final = bytes(SIGNATURE_BYTES)
+_SEND: Final = int(Kind.SEND)
+_DELEGATE: Final = int(Kind.DELEGATE)
+_STATUS: Final = int(Kind.STATUS)
+_STATED: Final = frozenset(map(int, STATED))
+_INTRODUCTIONS: Final = frozenset((int(Kind.PRINCIPAL), int(Kind.PROTOCOL)))
+
+
+class FileEnds(Exception):
+    """There is no further record."""
+
+
+class Refuted(Exception):
+    """An earlier level has found something wrong with the record that was read."""
+
+
+class Unreadable(Exception):
+    """The file cannot be read; the machine must not take that for a fault of the program."""
+
+    def __init__(self, error: TrothError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class Ahead:
+    """The records that come next. Levels 1 to 4 have looked at each before it is here.
+
+    `answered` counts those at the front whose signatures the program has got already.
+    """
+
+    def __init__(self, records: Iterator[RawRecord], findings: list[Finding]) -> None:
+        self.answered = 0
+        self._records = records
+        self._findings = findings
+        self._waiting: deque[RawRecord] = deque()
+
+    def peek(self, place: int = 0) -> RawRecord | None:
+        """The record after `place` others; None when the file ends before it."""
+        waiting = self._waiting
+        while len(waiting) <= place:
+            record = self._read()
+            if record is None:
+                return None
+            waiting.append(record)
+        return waiting[place]
+
+    def take(self) -> RawRecord:
+        """The next record.
+
+        Raises:
+            FileEnds: there is none.
+        """
+        if self.answered:
+            self.answered -= 1
+        record = self._waiting.popleft() if self._waiting else self._read()
+        if record is None:
+            raise FileEnds
+        return record
+
+    def _read(self) -> RawRecord | None:
+        try:
+            record = next(self._records, None)
+        except TrothError as error:
+            raise Unreadable(error) from error
+        if self._findings:
+            raise Refuted
+        return record
+
+
+class RecordedSigner:
+    """Answers for the principals of a record with what it holds: a `Signer` and a `Roster`.
+
+    There are no private keys. What the record does not hold is answered with zeros, so that the
+    event that comes of it shows where program and record part.
+
+    Attributes:
+        coroutine: whose turn it is, and its number in the file.
+        refused: the record says that the host refused its keys here.
+        unseen: the edges some of whose payloads are not in the file, with their protocol.
+    """
+
+    def __init__(self, ahead: Ahead, world: World) -> None:
+        self.coroutine: Coroutine | None = None
+        self.number: int | None = None
+        self.refused = False
+        self.unseen: dict[tuple[str, str, str], None] = {}
+        self._ahead = ahead
+        self._world = world
+        self._names: dict[bytes, str] = {}
+
+    def salt(self, principal: bytes, position: bytes) -> bytes:  # noqa: ARG002 - the door's shape
+        """The message's salt; its whole commitment where the salt is not in the file."""
+        ahead = self._ahead
+        place = ahead.answered
+        record = ahead.peek(place)
+        while record is not None and record.items[0] == _DELEGATE:
+            # Certificates of endpoints that travel in the message.
+            place += 1
+            record = ahead.peek(place)
+        if record is None or record.items[0] != _SEND:
+            return _NO_SALT
+        salt, commitment = record.items[8], record.items[10]
+        if salt is None:
+            self._miss(record)
+            assert isinstance(commitment, bytes), "a message has a salt or a commitment"
+            return commitment
+        assert isinstance(salt, bytes), "the reader has checked the record's shape"
+        return salt
+
+    def sign(self, principal: bytes, statement: bytes) -> bytes:  # noqa: ARG002 - likewise
+        record = self._next_stated()
+        if record is None:
+            return _NO_SIGNATURE
+        self._ahead.answered += 1
+        signature = record.items[-1]
+        assert isinstance(signature, bytes), "the reader has checked the record's shape"
+        return signature
+
+    def principal(self, protocol: str, role: str) -> bytes:
+        """The key that the next OPEN names for the role."""
+        place, world = 0, self._world
+        while (record := self._ahead.peek(place)) is not None:
+            if record.items[0] not in _INTRODUCTIONS or place > world.limits.roles_max:
+                break
+            place += 1
+        if record is None:
+            raise FileEnds
+        if record.items[0] != Kind.OPEN:
+            self._refuse(record)
+            raise _no_session(protocol, record)
+        entry = world.protocols[record.items[2]]
+        if entry.name != protocol or role not in entry.roles:
+            raise _no_session(protocol, record, entry.name)
+        key: bytes = world.principals[record.items[3][entry.roles.index(role)]].key
+        return key
+
+    def name_of(self, principal: bytes) -> str:
+        """The name that the file gives to the key."""
+        names, principals = self._names, self._world.principals
+        for known in principals[len(names) :]:
+            names[known.key] = known.name
+        return names.get(principal, "")
+
+    def _next_stated(self) -> RawRecord | None:
+        """The next record that carries a signature which has not been asked for."""
+        ahead = self._ahead
+        place = ahead.answered
+        record = ahead.peek(place)
+        while record is not None and _unsigned(record.items):
+            place += 1
+            record = ahead.peek(place)
+        if record is None:
+            return None
+        ahead.answered = place
+        if record.items[0] in _STATED:
+            return record
+        self._refuse(record)
+        return None
+
+    def _refuse(self, record: RawRecord) -> None:
+        """Does as the host did, when the record says that it had no key for this coroutine."""
+        items = record.items
+        if items[0] == Kind.FAULT and items[1] == self.number and items[2] == KEY_FAULT:
+            self.refused = True
+            raise Unusable("key.missing", "as recorded")
+
+    def _miss(self, record: RawRecord) -> None:
+        _, number, sender, receiver, *_ = record.items
+        session = self._world.sessions.get(number)
+        if session is not None:
+            protocol = session.protocol
+            edge = protocol.name, protocol.roles[sender], protocol.roles[receiver]
+            self.unseen[edge] = None
+
+
+def _unsigned(items: Items) -> bool:
+    """Whether the record may come before one that the program has signed in one instruction."""
+    return items[0] == _STATUS or (items[0] in _STATED and items[0] != _SEND and not items[-1])
+
+
+def recorded_commitment(salt: bytes, payload: bytes) -> bytes:
+    """Commits to a payload; where `RecordedSigner.salt` gave a commitment, that is it."""
+    return salt if len(salt) == DIGEST_BYTES else payload_commitment(salt, payload)
+
+
+def _no_session(protocol: str, record: RawRecord, other: str | None = None) -> Divergence:
+    kind = Kind(record.items[0]).name
+    return Divergence(
+        "replay.divergence",
+        "the program opens a session here, and the file says something else",
+        expected=f"a session of {protocol}",
+        expected_side="recomputed by running the image",
+        actual=f"a {kind} record" if other is None else f"a session of {other}",
+    )

@@ -1,0 +1,153 @@
+"""Compares every event of a re-execution with the file, in the moment it happens.
+
+An event becomes the record that a run would have written, and that has to be the next record of
+the file, item by item. What a program cannot know comes from the file itself: signatures and
+salts, which levels 2 and 3 have checked.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, Self
+
+from troth.conformance.divergence import Divergence
+from troth.conformance.replay_ahead import KEY_FAULT, Ahead, RecordedSigner
+from troth.conformance.replay_meter import COROUTINE_BYTES, REGISTER_BYTES, Meter
+from troth.conformance.replay_words import compared
+from troth.conformance.world import World
+from troth.vm import events as ev
+from troth.vm.coroutine import Coroutine
+from troth.vm.events import Event
+from troth.vm.image import Image
+from troth.vm.reader import RawRecord
+from troth.vm.record_items import EventRecords, Items, SessionNames
+from troth.vm.records import Kind
+
+CONTEXT_RECORDS: Final = 3
+RECOMPUTED: Final = "recomputed by running the image"
+
+
+class EventSink(list[Event]):
+    """Takes the place of a machine's list of events: passes each on and stays empty."""
+
+    def __init__(self, take: Callable[[Event], None]) -> None:
+        super().__init__()
+        self._take = take
+
+    def append(self, event: Event) -> None:
+        self._take(event)
+
+    def __iadd__(self, events: Iterable[Event]) -> Self:  # type: ignore[override, misc]
+        for event in events:
+            self._take(event)
+        return self
+
+
+class Comparison(EventRecords):
+    """Give it every event with `write`.
+
+    Attributes:
+        record: the last record that was compared.
+        effects: by id the effects that were asked for and not answered.
+    """
+
+    def __init__(
+        self, ahead: Ahead, signer: RecordedSigner, world: World, image: Image, meter: Meter
+    ) -> None:
+        super().__init__(signer)
+        self.record: RawRecord | None = None
+        self.effects: dict[bytes, int] = {}
+        self._ahead = ahead
+        self._signer = signer
+        self._world = world
+        self._image = image
+        self._meter = meter
+        self._before: deque[RawRecord] = deque(maxlen=CONTEXT_RECORDS + 1)
+
+    def number_of(self, coroutine: Coroutine) -> int | None:
+        """The coroutine's number in the file; None when the file has not introduced it."""
+        return self._coroutines.get(coroutine.id)
+
+    @property
+    def context(self) -> tuple[RawRecord, ...]:
+        """The records before the last one."""
+        return tuple(self._before)[:-1][-CONTEXT_RECORDS:]
+
+    def next_record(self) -> RawRecord:
+        """Takes the next record of the file as the one that is compared now."""
+        record = self.record = self._ahead.take()
+        self._before.append(record)
+        self._meter.record()
+        return record
+
+    # --- records -----------------------------------------------------------------------------
+
+    def _machine_owned(self, items: Items) -> None:
+        self._compare(items)
+
+    def _principal_owned(self, principal: bytes, items: Items) -> None:  # noqa: ARG002
+        self._compare(items)
+
+    def _stated(
+        self,
+        principal: bytes,  # noqa: ARG002 - level 2 knows whose log it is
+        session: SessionNames,  # noqa: ARG002
+        items: Items,
+        event: Event,  # noqa: ARG002
+    ) -> None:
+        self._compare(items)
+
+    def _introduce(self, principal: bytes, items: Items) -> None:  # noqa: ARG002
+        self._compare(items)
+
+    def _compare(self, items: Items) -> None:
+        record = self.next_record()
+        if record.items != items and not self._means_the_same(record.items, items):
+            raise self.differs(record, items)
+
+    def _means_the_same(self, recorded: Items, items: Items) -> bool:
+        if recorded[0] != items[0]:
+            return False
+        if items[0] == Kind.SEND and recorded[9] is None and items[9] is not None:
+            # The payload was taken out of the file; the salt stands for the commitment.
+            return recorded == (*items[:8], None, None, items[8], *items[11:])
+        if items[0] == Kind.FAULT and items[2] == KEY_FAULT and self._signer.refused:
+            # What the host said about its keys is its own word, an input like the refusal.
+            self._signer.refused = False
+            return recorded == (*items[:3], recorded[3], *items[4:])
+        return False
+
+    def differs(self, record: RawRecord, items: Items) -> Divergence:
+        """The program does something else than the file says."""
+        return Divergence(
+            "replay.divergence",
+            "running the image again does something else here than the file says",
+            expected=compared(record.index, items, record.items, self._world),
+            expected_side=RECOMPUTED,
+            actual=compared(record.index, record.items, items, self._world),
+        )
+
+    # --- events that cost something ------------------------------------------------------------
+
+    def _spawned(self, event: ev.Spawned) -> None:
+        registers = self._image.programs[event.program].register_count
+        self._meter.made(COROUTINE_BYTES + REGISTER_BYTES * registers)
+        super()._spawned(event)
+
+    def _sent(self, event: ev.Sent) -> None:
+        self._meter.made(len(event.payload))
+        self._meter.work(len(event.payload) >> 4)
+        super()._sent(event)
+
+    def _invoked(self, event: ev.Invoked) -> None:
+        self.effects[event.effect_id] = event.effect
+        super()._invoked(event)
+
+    def _completed(self, event: ev.Completed) -> None:
+        self._meter.made(_DECODED * len(event.result))
+        super()._completed(event)
+
+
+_DECODED: Final = 16
+"""How many bytes the value behind a byte of its encoding may take."""
