@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from troth.dsl import shell_load
+from troth.dsl.compile import LocalView, ProtocolView
 from troth.dsl.fmt import format_source
+from troth.dsl.picture_dot import to_dot
+from troth.dsl.picture_svg import to_svg
 from troth.vm.errors import Invalid, Unusable
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.shell_effects import load_effects_module
@@ -46,6 +49,10 @@ def _add_project(subparsers: Subparsers) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a .troth script")
     parser.add_argument("--role", metavar="R", help="only this role")
     parser.add_argument("--protocol", metavar="P", help="only this protocol")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--svg", action="store_true", help="a picture of the states, as SVG")
+    form.add_argument("--dot", action="store_true", help="the states as a graph for Graphviz")
+    parser.add_argument("-o", "--out", type=Path, metavar="OUT", help="write to OUT")
     parser.set_defaults(run=project_command)
 
 
@@ -101,22 +108,45 @@ def format_command(arguments: argparse.Namespace) -> int:
 
 
 def project_command(arguments: argparse.Namespace) -> int:
+    views = _views(arguments)
+    if arguments.svg or arguments.dot:
+        if len(views) > 1:
+            names = ", ".join(f"{view.protocol.name}.{view.role}" for view in views)
+            raise Unusable(
+                "project.one",
+                "a picture is of one role of one protocol",
+                expected="--role and, where several protocols have it, --protocol",
+                actual=names,
+            )
+        view = views[0]
+        draw = to_svg if arguments.svg else to_dot
+        text = draw(view.local_type, f"{view.protocol.name}.{view.role}")
+    else:
+        text = "\n\n".join(ProtocolView(view.protocol).describe(view.role) for view in views)
+        text += "\n"
+    if arguments.out is None:
+        sys.stdout.write(text)
+    else:
+        shell_load.write_result(arguments.file, arguments.out, text.encode())
+    return 0
+
+
+def _views(arguments: argparse.Namespace) -> list[LocalView]:
+    """The roles that are asked for; without --protocol, of every protocol that has them."""
     module = shell_load.load(arguments.file)
     names = [arguments.protocol] if arguments.protocol else module.protocol_names
-    texts = []
+    views = []
     for name in names:
         protocol = module.protocol(name)
         roles = [arguments.role] if arguments.role else list(protocol.roles)
-        # Without --protocol, a role is looked for in every protocol that has it.
-        texts += [protocol.describe(role) for role in roles if role in protocol.roles]
-    if not texts:
+        views += [protocol.role(role) for role in roles if role in protocol.roles]
+    if not views:
         raise Unusable(
             "project.role",
             f"no protocol of {arguments.file} has a role {arguments.role}",
             expected="one of the roles that the protocols declare",
         )
-    print("\n\n".join(texts))
-    return 0
+    return views
 
 
 def run_command(arguments: argparse.Namespace) -> int:

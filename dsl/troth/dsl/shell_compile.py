@@ -7,14 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from troth.dsl.shell_load import load_image
+from troth.dsl.shell_load import load_image, write_result
 from troth.vm.assembly_write import disassemble
-from troth.vm.errors import Place, TrothError, Unusable
+from troth.vm.errors import TrothError
 from troth.vm.image import Image
 from troth.vm.image_codec import encode_image, image_id
 from troth.vm.loader import load as check_image
 from troth.vm.local_types import protocol_id
-from troth.vm.shell_assembly import write_file
 
 Subparsers = Any  # argparse does not export the type of add_subparsers()
 
@@ -43,7 +42,7 @@ def compile_command(arguments: argparse.Namespace) -> int:
     image = load_image(arguments.file)
     data = encode_image(image)
     if arguments.out is not None:
-        _write(arguments.file, arguments.out, data)
+        write_result(arguments.file, arguments.out, data)
     print(f"image {image_id(data).hex()}")
     for protocol in image.protocols:
         print(f"protocol {protocol.name} {protocol_id(protocol).hex()}")
@@ -62,7 +61,7 @@ def disasm_command(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         sys.stdout.write(text)
     else:
-        _write(arguments.file, arguments.out, text.encode())
+        write_result(arguments.file, arguments.out, text.encode())
     return 0
 
 
@@ -72,15 +71,3 @@ def _warn(image: Image) -> None:
         check_image(image)
     except TrothError as error:
         print(f"troth: warning: no machine would load this image: {error}", file=sys.stderr)
-
-
-def _write(source: Path, target: Path, data: bytes) -> None:
-    if target.exists() and source.exists() and target.samefile(source):
-        raise Unusable(
-            "compile.out",
-            "the result would replace what it is made of",
-            place=Place(file=str(target)),
-            expected="another file",
-            advice="Give -o a name of its own",
-        )
-    write_file(target, data)

@@ -10,7 +10,7 @@ from troth.dsl.compile import Module, check_source, compile_module
 from troth.dsl.diag import Diagnostics
 from troth.vm.errors import LimitExceeded, Malformed, Place, Unusable
 from troth.vm.image import Image
-from troth.vm.shell_assembly import read_image
+from troth.vm.shell_assembly import read_image, write_file
 
 SCRIPT_BYTES_MAX: Final = 1 << 20
 
@@ -97,3 +97,20 @@ def write_script(path: str | os.PathLike[str], text: str) -> None:
             expected="a file that can be written",
             advice="Check its permissions and the space on the disk",
         ) from error
+
+
+def write_result(source: Path, target: Path, data: bytes) -> None:
+    """Writes what a command made of `source` to the file the user named.
+
+    Raises:
+        Unusable: `dsl.out` when that is the same file, `image.file` when it cannot be written.
+    """
+    if target.exists() and source.exists() and target.samefile(source):
+        raise Unusable(
+            "dsl.out",
+            "the result would replace what it is made of",
+            place=Place(file=str(target)),
+            expected="another file",
+            advice="Give -o a name of its own",
+        )
+    write_file(target, data)
