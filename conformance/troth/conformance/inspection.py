@@ -9,11 +9,11 @@ from typing import BinaryIO, Final
 
 from troth.conformance.describe import describe
 from troth.conformance.divergence import Divergence
-from troth.conformance.escape import escape
 from troth.conformance.protocols import ProtocolSource
 from troth.conformance.structure import Structure
 from troth.conformance.world import World
 from troth.vm.errors import LimitExceeded, Malformed
+from troth.vm.escape import escape
 from troth.vm.events import Status
 from troth.vm.keys import VerifierKey
 from troth.vm.lifecycle import LIVE

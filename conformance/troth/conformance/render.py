@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from troth.conformance.codes import EXIT_INCOMPLETE, EXIT_VALID
-from troth.conformance.escape import escape
 from troth.conformance.verdict import Finding, LevelResult, PrincipalReport, Verdict
+from troth.vm.escape import escape
 
 _LABEL_WIDTH: Final = 11
 

@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from troth.conformance.escape import escape
 from troth.conformance.json_form import to_json
 from troth.conformance.render import to_prose
 from troth.conformance.replay_meter import DEFAULT_BUDGET, WORK_MAX, Budget
 from troth.conformance.shell_files import load_image_pin, load_pins, verify
 from troth.conformance.shell_terminal import progress, write, write_verdict
+from troth.vm.escape import escape
 from troth.vm.shell_keys import load_trust
 
 Subparsers = Any  # argparse does not export the type of add_subparsers()

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from artifact_surgery import find, join, parse, reseal, sign_all, with_field
 from troth.conformance import Verdict, to_json, to_prose, verify
-from troth.conformance.escape import escape
 from troth.conformance.inspection import Inspection, to_text
+from troth.vm.escape import escape
 from troth.vm.records import Kind
 from verify_samples import sample
 

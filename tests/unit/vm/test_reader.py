@@ -437,9 +437,30 @@ def test_choices_are_closed() -> None:
 # --- files ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("before", [b"program f():\n", b"\x89PNG\r\n\x1a\n", b"\x89TROTH\r!"])
+def test_a_file_of_another_kind_is_never_replaced(tmp_path: Path, before: bytes) -> None:
+    path = tmp_path / "precious"
+    path.write_bytes(before)
+    with pytest.raises(Unusable) as caught:
+        ArtifactWriter(path)
+    assert caught.value.code == "artifact.other"
+    assert caught.value.advice
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("before", [b"", SAMPLE[:3], SAMPLE])
+def test_an_empty_file_or_an_artifact_is_replaced(tmp_path: Path, before: bytes) -> None:
+    path = tmp_path / "run.replay"
+    path.write_bytes(before)
+    writer = ArtifactWriter(path)
+    writer.write(SAMPLE[:50])
+    writer.close()
+    assert path.read_bytes() == SAMPLE[:50]
+
+
 def test_a_written_file_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "run.replay"
-    path.write_bytes(b"what was there before")
+    path.write_bytes(SAMPLE + b"what was there before")
     writer = ArtifactWriter(path)
     writer.write(SAMPLE[:100])
     assert path.read_bytes() == SAMPLE[:100]

@@ -6,12 +6,19 @@ against the declared type; a wrong type is an error that names both.
 
 from __future__ import annotations
 
-from typing import Any, cast
+import reprlib
+from collections.abc import Collection
+from itertools import islice
+from typing import Any, Final, NamedTuple, cast
 
+from troth.vm.codec import find_flaw
 from troth.vm.errors import Unusable
 from troth.vm.types import ListType, Primitive, RecordType, ValueType
 from troth.vm.value_ops import type_matches
-from troth.vm.values import Record, RegisterValue
+from troth.vm.values import INT_MAX, INT_MIN, Record, RegisterValue
+
+TEXT_SHOWN_MAX: Final = 60
+FIELDS_SHOWN_MAX: Final = 8
 
 
 def to_python(value: RegisterValue) -> object:
@@ -27,18 +34,19 @@ def from_python(value: object, expected: ValueType, what: str) -> RegisterValue:
     """The machine's value for what a host function returned as `what`.
 
     Raises:
-        Unusable: code `effect.result`, when it is not an `expected`.
+        Unusable: code `effect.result`, when it is not an `expected`; it says which part is not.
     """
     converted = _convert(value, expected)
-    if not type_matches(converted, expected):
-        raise Unusable(
-            "effect.result",
-            f"{what} has the wrong type",
-            expected=str(expected),
-            actual=_describe(value),
-            advice="Return a value of the type that the script declares",
-        )
-    return cast(RegisterValue, converted)
+    misfit = _find_misfit(converted, expected, what)
+    if misfit is None:
+        return cast(RegisterValue, converted)
+    raise Unusable(
+        "effect.result",
+        misfit.message,
+        expected=misfit.expected,
+        actual=misfit.actual,
+        advice="Return a value of the type that the script declares",
+    )
 
 
 def _convert(value: Any, expected: ValueType) -> Any:
@@ -55,8 +63,73 @@ def _convert(value: Any, expected: ValueType) -> Any:
     return value
 
 
+class _Misfit(NamedTuple):
+    message: str
+    expected: str
+    actual: str
+
+
+def _find_misfit(value: object, expected: ValueType, what: str) -> _Misfit | None:
+    """The first part of `value` that is not what the type asks for; `what` names it."""
+    if isinstance(expected, ListType) and type(value) is tuple:
+        for number, item in enumerate(value):
+            misfit = _find_misfit(item, expected.item, f"item {number} of {what}")
+            if misfit is not None:
+                return misfit
+        return None
+    if isinstance(expected, RecordType):
+        return _find_misfit_in_record(value, expected, what)
+    if not type_matches(value, expected):
+        return _Misfit(f"{what} has the wrong type", str(expected), _describe(value))
+    if isinstance(value, int) and not INT_MIN <= value <= INT_MAX:
+        bits = value.bit_length() + 1
+        return _Misfit(
+            f"{what} is out of range",
+            "an integer of 64 bits",
+            f"an integer of {bits} bits, which does not fit 64",
+        )
+    flaw = find_flaw(value)
+    return None if flaw is None else _Misfit(f"{what} is no value", flaw.expected, flaw.actual)
+
+
+def _find_misfit_in_record(value: object, expected: RecordType, what: str) -> _Misfit | None:
+    if isinstance(value, Record):
+        for (name, item), field in zip(value.fields, expected.fields, strict=True):
+            misfit = _find_misfit(item, field.type, f"the field {name} of {what}")
+            if misfit is not None:
+                return misfit
+        return None
+    if not isinstance(value, dict):
+        return _Misfit(f"{what} has the wrong type", str(expected), _describe(value))
+    names = [field.name for field in expected.fields]
+    missing = [name for name in names if name not in value]
+    if missing:
+        return _Misfit(
+            f"{what} lacks the field {missing[0]}", str(expected), _fields_of(value.keys())
+        )
+    surplus = next(key for key in value if key not in names)
+    return _Misfit(
+        f"{what} has the field {_describe_text(surplus)}, which is not declared",
+        str(expected),
+        _fields_of(value.keys()),
+    )
+
+
+def _fields_of(keys: Collection[object]) -> str:
+    shown = ", ".join(_describe_text(key) for key in islice(keys, FIELDS_SHOWN_MAX))
+    rest = len(keys) - FIELDS_SHOWN_MAX
+    return f"a dict with {shown or 'nothing'}" + (f" and {rest} more" if rest > 0 else "")
+
+
 def _describe(value: object) -> str:
-    text = repr(value)
-    if len(text) > 60:
-        text = text[:57] + "..."
-    return f"{text} of type {type(value).__name__}"
+    return f"{_describe_text(value)} of type {type(value).__name__}"
+
+
+def _describe_text(value: object) -> str:
+    """A short repr: whatever it is, looking at it must neither fail nor take long."""
+    try:
+        text = reprlib.repr(value)
+    except Exception:  # noqa: BLE001
+        # A repr is the host's own code, and may fail as it likes.
+        text = "something"
+    return text if len(text) <= TEXT_SHOWN_MAX else text[: TEXT_SHOWN_MAX - 3] + "..."

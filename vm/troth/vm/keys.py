@@ -230,13 +230,26 @@ class TrustFile:
         return Standing.TRUSTED if self.lookup(public_key) else Standing.UNKNOWN
 
 
-def parse_trust(data: bytes, file: str) -> TrustFile:
-    """Reads a trust file; `file` is its name, for messages.
+def parse_trust(data: bytes | str, file: str) -> TrustFile:
+    """Reads a trust file, given as its bytes or its text; `file` is its name, for messages.
 
     Raises:
+        Unusable: code `key.text`, when `data` is neither.
         Malformed: as `parse_verifier`, with the line, and `key.text` when it is not UTF-8.
         LimitExceeded: code `key.trust_bytes`.
     """
+    if isinstance(data, str):
+        data = data.encode(errors="surrogatepass")
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise Unusable(
+            "key.text",
+            "the content of a trust file is neither bytes nor text",
+            place=Place(file=file),
+            expected="bytes, as Path.read_bytes() gives them",
+            actual=f"a {type(data).__name__}",
+            advice="Pass the content of the file, not its path",
+        )
+    data = bytes(data)
     if len(data) > TRUST_BYTES_MAX:
         raise LimitExceeded(
             "key.trust_bytes",

@@ -6,13 +6,18 @@ verifier works under the limits the run had. Decoding limits protect a reader an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
+
+from troth.vm.errors import Unusable
+
+LIMIT_MAX: Final = 2**63 - 1
+"""No limit is greater: a limit is recorded as an integer of 64 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Run-time limits of one machine. All are positive integers.
+    """Run-time limits of one machine. All are integers from 1; others are `Unusable`.
 
     Attributes:
         sessions_max: sessions that are not yet closed, cancelled or faulted.
@@ -37,6 +42,21 @@ class Limits:
     rounds_max: int = 100_000_000
     instructions_max: int = 10_000_000_000
     rejects_listed_max: int = 8
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value: object = getattr(self, field.name)
+            if type(value) is not int or not 1 <= value <= LIMIT_MAX:
+                actual = str(value) if type(value) is float else f"a {type(value).__name__}"
+                if type(value) is int:
+                    actual = str(value) if -LIMIT_MAX <= value <= LIMIT_MAX else "one out of range"
+                raise Unusable(
+                    "limits.value",
+                    f"the limit {field.name} cannot be used",
+                    expected=f"an integer from 1 to {LIMIT_MAX}",
+                    actual=actual,
+                    advice="Leave the limit out to have its default",
+                )
 
 
 DEFAULT_LIMITS: Final = Limits()

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from troth.vm.errors import Place, Unusable
+from troth.vm.records import MAGIC
 
 
 class ArtifactWriter:
-    """Writes an artifact from its beginning; a file that is there already is replaced.
+    """Writes an artifact from its beginning; an artifact that is there already is replaced.
 
     Each `write` reaches the operating system before it returns, so that a crash of the process
     loses nothing that was written. It does not wait for the disk.
@@ -19,12 +20,12 @@ class ArtifactWriter:
     def __init__(self, path: Path) -> None:
         """
         Raises:
-            Unusable: code `artifact.io`.
+            Unusable: code `artifact.io`, or `artifact.other` when there is a file of another
+                kind, which is left as it is.
         """
         self._path = path
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-            self._file = os.open(path, flags, 0o666)
+            self._file = _open_for_writing(path)
         except (OSError, ValueError) as error:
             raise _unusable(path, "opened for writing", error) from error
 
@@ -50,6 +51,31 @@ class ArtifactWriter:
             os.close(self._file)
         except OSError as error:
             raise _unusable(self._path, "closed", error) from error
+
+
+def _open_for_writing(path: Path) -> int:
+    flags = os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    if path.exists() and not path.is_file():
+        # A pipe or a device: there is nothing in it that could be lost.
+        return os.open(path, flags | os.O_WRONLY)
+    # Not truncated before it is known what would be lost.
+    file = os.open(path, flags | os.O_RDWR, 0o666)
+    try:
+        head = os.pread(file, len(MAGIC), 0)
+        if not MAGIC.startswith(head):
+            raise Unusable(
+                "artifact.other",
+                "the artifact would replace a file that is not an artifact",
+                place=Place(file=str(path)),
+                expected="no file, or a .replay artifact, which is replaced",
+                actual="a file of another kind",
+                advice="Record to another file, or remove this one first",
+            )
+        os.ftruncate(file, 0)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
 
 
 def open_artifact(path: Path) -> BinaryIO:

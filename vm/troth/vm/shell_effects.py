@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 from troth.vm.errors import Place, TrothError, Unusable
 from troth.vm.host_values import from_python, to_python
@@ -19,6 +21,8 @@ from troth.vm.image import Effect, Image
 from troth.vm.values import RegisterValue
 
 EffectFunction = Callable[..., object]
+
+EFFECTS_LISTED_MAX: Final = 20
 
 
 class EffectError(Exception):
@@ -31,27 +35,50 @@ def load_effects_module(path: Path) -> ModuleType:
     Raises:
         Unusable: code `effects.module`, when there is no such file or it fails to load.
     """
-    if not path.is_file():
+    problem = _unusable_file(path)
+    if problem:
         raise Unusable(
             "effects.module",
-            f"there is no effects file {path}",
-            advice="Give --effects the path of a Python file that defines the script's effects",
+            f"the effects file cannot be used: {problem}",
+            place=Place(file=str(path)),
+            expected="a Python file that defines the script's effects",
+            advice="Check the path",
         )
     spec = importlib.util.spec_from_file_location("troth_effects", path)
     if spec is None or spec.loader is None:
-        raise Unusable("effects.module", f"{path} is not a Python file", expected="a .py file")
+        raise Unusable(
+            "effects.module",
+            "the effects file is not a Python file",
+            place=Place(file=str(path)),
+            expected="a name that ends in .py",
+            advice="Rename the file",
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # SystemExit too: what the host's code does must not look like what the run did.
         raise Unusable(
             "effects.module",
-            f"the effects file failed to load: {type(error).__name__}: {error}",
+            f"the effects file failed to load: {_describe(error)}",
             place=Place(file=str(path)),
             advice="Run it with python on its own to see the whole error",
         ) from error
     return module
+
+
+def _unusable_file(path: Path) -> str:
+    """Why there is nothing to load; "" when there is."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    if stat.S_ISDIR(mode):
+        return "it is a directory"
+    return "" if stat.S_ISREG(mode) else "it is not an ordinary file"
 
 
 def bind_effects(
@@ -60,23 +87,29 @@ def bind_effects(
     """The function for each effect that the image declares.
 
     Raises:
-        Unusable: code `effects.missing` or `effects.signature`, naming the effect.
+        Unusable: code `effects.missing`, naming all that are, or `effects.signature`.
     """
-    return {
-        effect.name: _bind(effect, functions.get(effect.name), where) for effect in image.effects
-    }
+    missing = [effect for effect in image.effects if functions.get(effect.name) is None]
+    if missing:
+        what = "an effect that is" if len(missing) == 1 else f"{len(missing)} effects that are"
+        signatures = [_signature(effect) for effect in missing[:EFFECTS_LISTED_MAX]]
+        rest = len(missing) - len(signatures)
+        raise Unusable(
+            "effects.missing",
+            f"the script declares {what} missing from {where}",
+            expected=", ".join(signatures) + (f" and {rest} more" if rest else ""),
+            advice="Define a function of that name for each",
+        )
+    return {effect.name: _bind(effect, functions[effect.name], where) for effect in image.effects}
+
+
+def _signature(effect: Effect) -> str:
+    declared = ", ".join(str(parameter) for parameter in effect.parameters)
+    return f"{effect.name}({declared}) -> {effect.result}"
 
 
 def _bind(effect: Effect, function: object, where: str) -> EffectFunction:
-    declared = ", ".join(str(parameter) for parameter in effect.parameters)
-    signature = f"{effect.name}({declared}) -> {effect.result}"
-    if function is None:
-        raise Unusable(
-            "effects.missing",
-            f"the effect {effect.name} of the script is missing from {where}",
-            expected=signature,
-            advice="Define a function of that name, and pass its file with --effects",
-        )
+    signature = _signature(effect)
     if not callable(function):
         raise Unusable(
             "effects.signature",
@@ -120,9 +153,30 @@ def call_effect(
     """
     try:
         result = function(*(to_python(argument) for argument in arguments))
-    except Exception as error:
-        raise EffectError(f"{effect.name} raised {type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        # SystemExit too: an effect that fails must not end the run, or choose its exit code.
+        raise EffectError(f"{effect.name} raised {_describe(error)}") from error
     try:
         return from_python(result, effect.result, f"what {effect.name} returned")
     except TrothError as error:
-        raise EffectError(str(error)) from error
+        # What the whole effect should give back is said by the machine's fault.
+        raise EffectError(_describe_result(error, effect)) from error
+
+
+def _describe_result(error: TrothError, effect: Effect) -> str:
+    text = error.message
+    if error.expected is not None and error.expected != str(effect.result):
+        text += f"; expected {error.expected}"
+    return text if error.actual is None else f"{text}; found {error.actual}"
+
+
+def _describe(error: BaseException) -> str:
+    """`ValueError: no such row`; an exception's own text is the host's code, and may fail."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001
+        return f"{name}, which fails to say why"
+    return f"{name}: {text}" if text else name

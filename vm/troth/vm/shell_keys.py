@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from troth.vm.errors import Malformed, Place, Unusable
+from troth.vm.errors import Malformed, Place, TrothError, Unusable
 from troth.vm.host_signer import HostSigner
 from troth.vm.keys import (
     KEY_TEXT_BYTES_MAX,
@@ -49,7 +49,7 @@ def create_key_files(directory: Path, name: str) -> KeyPair:
     pair = new_key(_file_name(name))
     private, public = _paths(directory, name)
     for path in (private, public):
-        if path.exists():
+        if _is_there(path):
             raise _exists(path)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -100,9 +100,18 @@ def load_or_create(directory: Path, role: str) -> KeyPair:
     Raises:
         Unusable, Malformed: as `load_key` and `create_key_files`.
     """
-    private, _ = _paths(directory, _file_name(role))
-    if private.exists():
+    private, public = _paths(directory, _file_name(role))
+    if _is_there(private):
         return load_key(private)
+    if _is_there(public):
+        raise Unusable(
+            "key.missing",
+            f"there is {public.name}, but the private key that belongs to it is missing",
+            place=Place(file=str(private)),
+            expected=f"the private key in {private.name}",
+            actual="no such file",
+            advice=f"Put {private} back, or remove {public} to have a new pair made",
+        )
     return create_key_files(directory, role)
 
 
@@ -128,7 +137,14 @@ class DirectoryKeys:
         self._directory = directory
 
     def make(self, role: str) -> KeyPair:
-        return load_or_create(self._directory, role)
+        try:
+            return load_or_create(self._directory, role)
+        except TrothError as error:
+            # The machine's fault keeps the advice, but not the place, which is the host's.
+            file = error.place.file or str(self._directory)
+            if file not in (error.advice or ""):
+                error.advice = f"Look at {file}. {error.advice or ''}".rstrip()
+            raise
 
 
 class EphemeralKeys:
@@ -150,6 +166,17 @@ def ephemeral_signer() -> HostSigner:
 
 def _paths(directory: Path, name: str) -> tuple[Path, Path]:
     return directory / f"{name}{PRIVATE_SUFFIX}", directory / f"{name}{PUBLIC_SUFFIX}"
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something of this name; a directory that nobody may enter is an error."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        raise _io_error(path, "looked up", error) from error
+    return True
 
 
 def _file_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Text out of an artifact is hostile: it must not move a cursor, hide a name or break a line."""
+"""Text from outside is hostile: shown, it must not move a cursor, hide a name or break a line."""
 
 from __future__ import annotations
 
@@ -14,18 +14,26 @@ def escape(text: str, *, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
     and surrogates are not printable in the sense of Unicode, so all of them are written out.
     A backslash is doubled, so that what was escaped can be told from what looks like it.
     """
+    return _shown(text, characters_max, "\\\\")
+
+
+def plain(text: str, *, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
+    """As `escape`, for prose that may have been escaped in part: a backslash stays as it is."""
+    return _shown(text, characters_max, "\\")
+
+
+def _shown(text: str, characters_max: int, backslash: str) -> str:
     cut = text[:characters_max]
-    shown = "".join(_shown(character) for character in cut)
+    shown = "".join(
+        backslash
+        if character == "\\"
+        else character
+        if character.isprintable()
+        else f"\\u{{{ord(character):x}}}"
+        for character in cut
+    )
     rest = len(text) - len(cut)
     return shown if not rest else f"{shown}… (+{rest} characters)"
-
-
-def _shown(character: str) -> str:
-    if character == "\\":
-        return "\\\\"
-    if character.isprintable():
-        return character
-    return f"\\u{{{ord(character):x}}}"
 
 
 def quote(text: str) -> str:
