@@ -91,7 +91,21 @@ def test_what_is_none_of_these(name: str, content: bytes, code: str, tmp_path: P
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     assert "[dsl.file]" in troth("compile", tmp_path / "missing").err
     assert "[dsl.file]" in troth("disasm", tmp_path).err
-    target = tmp_path / "no" / "such" / "folder"
-    done = troth("compile", EXAMPLES / "hello.troth", "-o", target)
-    assert done.code == 1
-    assert "[image.file]" in done.err
+    for target in (tmp_path / "no" / "such", tmp_path, tmp_path / ("x" * 300)):
+        done = troth("compile", EXAMPLES / "hello.troth", "-o", target)
+        assert (done.code, done.out) == (1, "")
+        assert "[image.file]" in done.err
+    assert "[image.file]" in troth("disasm", tmp_path / ("x" * 300)).err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_there_keeps_its_mode_and_its_link(tmp_path: Path) -> None:
+    target, link = tmp_path / "one.image", tmp_path / "link.image"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    assert troth("compile", EXAMPLES / "hello.troth", "-o", link).code == 0
+    assert link.is_symlink()
+    assert target.read_bytes()[:1] == b"\x96"
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert troth("disasm", EXAMPLES / "hello.troth", "-o", "/dev/stdout").out.startswith("troth-")

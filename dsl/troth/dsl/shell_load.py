@@ -105,7 +105,7 @@ def write_result(source: Path, target: Path, data: bytes) -> None:
     Raises:
         Unusable: `dsl.out` when that is the same file, `image.file` when it cannot be written.
     """
-    if target.exists() and source.exists() and target.samefile(source):
+    if _is_same(source, target):
         raise Unusable(
             "dsl.out",
             "the result would replace what it is made of",
@@ -114,3 +114,11 @@ def write_result(source: Path, target: Path, data: bytes) -> None:
             advice="Give -o a name of its own",
         )
     write_file(target, data)
+
+
+def _is_same(source: Path, target: Path) -> bool:
+    try:
+        return target.samefile(source)
+    except (OSError, ValueError):
+        # One of them is not there, or cannot be looked at: whoever opens it says why.
+        return False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -106,18 +108,27 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         Unusable: `image.file`.
     """
-    target = path.resolve()
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    # A link stays, and what it points to is replaced.
+    target = Path(os.path.realpath(path))
+    scratch = target.with_name(f".troth.{os.getpid()}.tmp")
     try:
-        if target.exists() and not target.is_file():
+        mode = path.stat().st_mode if path.exists() else None
+        if mode is not None and not stat.S_ISREG(mode):
             # A pipe or a terminal is written to, not replaced.
-            target.write_bytes(data)
+            path.write_bytes(data)
             return
         scratch.write_bytes(data)
+        if mode is not None:
+            scratch.chmod(stat.S_IMODE(mode))
         scratch.replace(target)
     except (OSError, ValueError) as error:
-        scratch.unlink(missing_ok=True)
+        _remove(scratch)
         raise _unusable(path, "written", error) from error
+
+
+def _remove(scratch: Path) -> None:
+    with suppress(OSError, ValueError):
+        scratch.unlink(missing_ok=True)
 
 
 def _unusable(path: Path, done: str, error: OSError | ValueError) -> Unusable:
