@@ -257,6 +257,7 @@ class Pipeline:
                 message=divergence.message,
                 offset=record.offset,
                 record=record.index,
+                said=describe(record, self.world),
                 session=None if session is None else session.name,
                 edge=None if edge is None else str(edge),
                 role=divergence.role,

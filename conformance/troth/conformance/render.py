@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from troth.conformance.codes import EXIT_INCOMPLETE, EXIT_VALID
@@ -9,6 +10,8 @@ from troth.conformance.verdict import Finding, LevelResult, PrincipalReport, Ver
 from troth.vm.escape import escape
 
 _LABEL_WIDTH: Final = 11
+_HEX_SHOWN: Final = 16
+_LONG_HEX: Final = re.compile(r"\b[0-9a-f]{32,}\b")
 
 
 def to_prose(verdict: Verdict) -> str:
@@ -16,7 +19,7 @@ def to_prose(verdict: Verdict) -> str:
     lines = [
         f"{escape(verdict.file) or 'artifact'}: {verdict.status.value} (exit {verdict.exit_code})"
     ]
-    lines.append(f"  {_text(verdict.reason)}")
+    lines.append(f"  {_short(_text(verdict.reason))}")
     if verdict.findings:
         lines += ["", *_finding(verdict.findings[0], "first finding")]
         for number, finding in enumerate(verdict.findings[1:], start=2):
@@ -39,18 +42,22 @@ _LIMITS_OF_A_VERDICT: Final = (
 
 def _finding(finding: Finding, title: str) -> list[str]:
     lines = [f"{title}: {finding.code} ({finding.category.value}, level {finding.level})"]
-    lines.append(f"  {_text(finding.message)}")
-    lines += _row("where", _where(finding))
+    lines.append(f"  {_short(_text(finding.message))}")
+    lines += _row("where", _short(_where(finding)))
+    if finding.said:
+        lines += _row("record", _short(_text(finding.said)))
     if finding.expected is not None:
-        lines += _row("expected", f"{_text(finding.expected)}  [{_text(finding.expected_side)}]")
+        expected = _short(_text(finding.expected))
+        lines += _row("expected", f"{expected}  [{_text(finding.expected_side)}]")
     if finding.actual is not None:
-        lines += _row("found", f"{_text(finding.actual)}  [{_text(finding.actual_side)}]")
+        actual = _short(_text(finding.actual))
+        lines += _row("found", f"{actual}  [{_text(finding.actual_side)}]")
     if finding.position is not None:
         first, *rest = finding.position.split("\n")
         lines += _row("position", _text(first))
         lines += [f"  {'':{_LABEL_WIDTH}}{_text(line)}" for line in rest]
     for number, line in enumerate(finding.context):
-        lines += _row("before" if number == 0 else "", _text(line))
+        lines += _row("before" if number == 0 else "", _short(_text(line)))
     lines += _row("advice", finding.advice)
     lines += _row("more", finding.docs)
     return lines
@@ -69,6 +76,11 @@ def _where(finding: Finding) -> str:
     if finding.line is not None:
         parts.append(f"line {finding.line}")
     return ", ".join(parts)
+
+
+def _short(text: str) -> str:
+    """Ids, keys and roots by their beginning: a person compares no more, JSON has the rest."""
+    return _LONG_HEX.sub(lambda match: f"{match[0][:_HEX_SHOWN]}…", text)
 
 
 def _row(label: str, text: str) -> list[str]:
@@ -118,8 +130,9 @@ def _facts(verdict: Verdict) -> list[str]:
         where += ", pinned by you" if verdict.image_pinned else ""
         lines.append(f"image {_text(verdict.image)} ({where})")
     lines.append(
-        f"{counts.sessions} sessions ({counts.closed} closed, {counts.cancelled} cancelled, "
-        f"{counts.faulted} faulted, {counts.open} open), {counts.messages} messages sent, "
+        f"{_count(counts.sessions, 'session')} ({counts.closed} closed, "
+        f"{counts.cancelled} cancelled, {counts.faulted} faulted, {counts.open} open), "
+        f"{_count(counts.messages, 'message')} sent, "
         f"{counts.received} received, {counts.undelivered} undelivered, {counts.rejects} rejected"
     )
     lines.append(_sealing(verdict))
@@ -128,6 +141,10 @@ def _facts(verdict: Verdict) -> list[str]:
     if verdict.fragment is not None:
         lines.append(f"fragment {_text(verdict.fragment)}")
     return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _sealing(verdict: Verdict) -> str:

@@ -36,6 +36,7 @@ class Finding:
     Attributes:
         offset: where the record starts in the file, in bytes from 0.
         record: the record's number, from 0; None when there is no record.
+        said: what the record says, in one line; "" when it cannot be read.
         position: the local type's state, one line per branch, the offending one marked `>`.
         program, line: what was being executed (level 5).
         expected: with `expected_side`, such as "recomputed from the records before".
@@ -47,6 +48,7 @@ class Finding:
     message: str
     offset: int
     record: int | None = None
+    said: str = ""
     session: str | None = None
     edge: str | None = None
     role: str | None = None
