@@ -22,8 +22,11 @@ CELL_WIDTH: Final = 7.85
 LINE_HEIGHT: Final = 17
 RADIUS: Final = 18
 TITLE_HEIGHT: Final = 34
-START_HEIGHT: Final = 34
+START_HEIGHT: Final = 25
 """What the mark above the first state takes."""
+
+HEAD_LENGTH: Final = 9
+"""Of an arrow's head; above and below a state an arc runs straight for as long."""
 
 LOOP_REACH: Final = 26
 """How far an arc from a state to itself leaves it."""
@@ -35,7 +38,7 @@ _BESIDE: Final = 18
 """Between neighbours in a layer."""
 
 _PASSING_WIDTH: Final = 4
-_GAP_MIN: Final = 26
+_GAP_MIN: Final = 20
 _GAP_MAX: Final = 70
 _GAP_PER_SHIFT: Final = 0.16
 _ROUNDS: Final = 48
@@ -130,7 +133,7 @@ class _Layout:
             height = 0.0
             if cell.state is not None:
                 left = right = RADIUS + self._flats[cell.state] / 2
-                height = 2 * RADIUS
+                height = 2 * (RADIUS + HEAD_LENGTH)
                 loop = self._loops.get(cell.state)
                 if loop is not None:
                     width, loop_height = _text_size(loop.lines)

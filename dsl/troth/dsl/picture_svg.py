@@ -9,6 +9,7 @@ from typing import Final
 
 from troth.dsl.picture_layout import (
     FONT_SIZE,
+    HEAD_LENGTH,
     LINE_HEIGHT,
     LOOP_REACH,
     RADIUS,
@@ -26,7 +27,6 @@ from troth.dsl.picture_layout import (
 from troth.vm.local_text import format_state
 from troth.vm.types import LocalType
 
-_HEAD_LENGTH: Final = 9.0
 _HEAD_HALF_WIDTH: Final = 4.5
 _LOOP_DEGREES: Final = 38
 _MARGIN: Final = 20
@@ -100,7 +100,7 @@ def _course(course: Course) -> str:
     points = list(course.points)
     down = (0.0, -1.0) if course.is_upward else (0.0, 1.0)
     tip = points[0] if course.is_upward else points[-1]
-    base = Point(tip.x, tip.y - down[1] * _HEAD_LENGTH)
+    base = Point(tip.x, tip.y - down[1] * HEAD_LENGTH)
     points[0 if course.is_upward else -1] = base
     steps = [f"M{_pair(points[0])}"]
     for before, point in pairwise(points):
@@ -121,7 +121,7 @@ def _loop(loop: Loop) -> str:
     pull = (Point(reach, start.y - 12), Point(reach, tip.y + 12))
     length = hypot(tip.x - pull[1].x, tip.y - pull[1].y)
     along = ((tip.x - pull[1].x) / length, (tip.y - pull[1].y) / length)
-    base = Point(tip.x - along[0] * _HEAD_LENGTH, tip.y - along[1] * _HEAD_LENGTH)
+    base = Point(tip.x - along[0] * HEAD_LENGTH, tip.y - along[1] * HEAD_LENGTH)
     path = f"M{_pair(start)} C{_pair(pull[0])} {_pair(pull[1])} {_pair(base)}"
     return _stroke(path, loop.is_send) + "\n" + _head(tip, along, _kind(loop.is_send))
 
@@ -132,7 +132,7 @@ def _stroke(path: str, is_send: bool) -> str:
 
 def _head(tip: Point, along: tuple[float, float], kind: str) -> str:
     """An arrow's head that points along a direction of length 1."""
-    x, y = tip.x - along[0] * _HEAD_LENGTH, tip.y - along[1] * _HEAD_LENGTH
+    x, y = tip.x - along[0] * HEAD_LENGTH, tip.y - along[1] * HEAD_LENGTH
     aside = (-along[1] * _HEAD_HALF_WIDTH, along[0] * _HEAD_HALF_WIDTH)
     corners = (tip, Point(x + aside[0], y + aside[1]), Point(x - aside[0], y - aside[1]))
     return f'  <polygon class="{kind}-mark" points="{" ".join(map(_pair, corners))}"/>'
@@ -148,8 +148,8 @@ def _kind(is_send: bool) -> str:
 def _start(drawing: Drawing) -> Iterator[str]:
     for state in drawing.states[:1]:
         tip = Point(state.centre.x, state.centre.y - RADIUS)
-        dot = Point(tip.x, tip.y - START_HEIGHT + 6)
-        head = Point(tip.x, tip.y - _HEAD_LENGTH)
+        dot = Point(tip.x, tip.y - START_HEIGHT - 3)
+        head = Point(tip.x, tip.y - HEAD_LENGTH)
         yield f'  <circle class="start-mark" cx="{_number(dot.x)}" cy="{_number(dot.y)}" r="4"/>'
         yield f'  <path class="start" stroke-width="1.5" d="M{_pair(dot)} L{_pair(head)}"/>'
         yield _head(tip, (0.0, 1.0), "start")
