@@ -146,5 +146,5 @@ def _refuse_call(node: Node, reporter: Reporter) -> None:
         tree_span(node),
         expected="`let x = call f(…)`, `x = call f(…)` or `call f(…)`",
         found="`call` inside an expression",
-        fix="bind the result with `let` first and use the variable here",
+        fix=f"bind it first, `let x = call {name_of(trees(node)[0]).text}(…)`, and use x here",
     )

@@ -15,12 +15,13 @@ from typing import Final, TypeAlias
 
 from troth.dsl.ast import EdgeDecl, Name, Setting, Span
 from troth.dsl.diag import Diagnostic
-from troth.dsl.names import did_you_mean
+from troth.dsl.names import did_you_mean, one_of
 from troth.dsl.report import Report
 from troth.vm.image import EdgeSettings
 from troth.vm.instructions import BufferMode, PayloadForm, Policy, ReplayMode
 from troth.vm.limits import DEFAULT_LIMITS
 
+LOSSY: Final = "lossy"
 CAPACITY_MAX: Final = DEFAULT_LIMITS.buffer_capacity_max
 
 
@@ -67,19 +68,44 @@ def _policy(text: str) -> SettingValue | None:
     return plain.get(text)
 
 
+REPLAY_MODES: Final[Mapping[str, ReplayMode]] = {
+    mode.value: mode for mode in (ReplayMode.SEQUENCE, ReplayMode.NULLIFIER, ReplayMode.OFF)
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Key:
+    """`expected` names only what this version takes; `read` knows the rest, to say why not."""
+
     read: Callable[[str], SettingValue | None]
     expected: str
+    names: tuple[str, ...]
 
 
 _KEYS: Final[Mapping[str, _Key]] = {
-    "replay": _Key(_one_of(*ReplayMode), "off, sequence or nullifier"),
-    "buffer": _Key(_one_of(*BufferMode), "fifo or latest"),
-    "capacity": _Key(_capacity, f"a number of messages from 1 to {CAPACITY_MAX}"),
-    "policy": _Key(_policy, f"block, error, or resize{{n}} with n from 1 to {CAPACITY_MAX}"),
-    "payload": _Key(_one_of(*PayloadForm), "inline or digest"),
+    "replay": _Key(REPLAY_MODES.get, "sequence, nullifier or off", tuple(REPLAY_MODES)),
+    "buffer": _Key(_one_of(*BufferMode), "fifo", (BufferMode.FIFO.value,)),
+    "capacity": _Key(_capacity, f"a number of messages from 1 to {CAPACITY_MAX}", ("64",)),
+    "policy": _Key(
+        _policy,
+        f"block, error, or resize{{n}} with n from 1 to {CAPACITY_MAX}",
+        (Policy.BLOCK.value, Policy.ERROR.value),
+    ),
+    "payload": _Key(
+        _one_of(*PayloadForm),
+        "inline or digest",
+        (PayloadForm.INLINE.value, PayloadForm.DIGEST.value),
+    ),
 }
+
+
+def suggest_value(key: str, value: str, names: tuple[str, ...]) -> str:
+    """The fix for a value that a setting cannot have; `names` are those it can, the usual first.
+
+    It never advises to turn protection off: whoever wants that has to write it unasked.
+    """
+    safe = tuple(name for name in names if name != ReplayMode.OFF.value)
+    return did_you_mean(value, safe) or f"write `{key} = {safe[0]}`, or leave it out"
 
 
 def check_edges(
@@ -135,7 +161,7 @@ def _check_role(role: Name, roles: tuple[str, ...], report: Report) -> bool:
             code="protocol.role.unknown",
             message=f"there is no role {role.text} in this protocol",
             span=role.span,
-            expected="one of " + ", ".join(roles),
+            expected=one_of(roles, "a protocol with roles: `protocol P(A, B):`"),
             found=role.text,
             fix=did_you_mean(role.text, roles) or "name one of the protocol's roles",
         )
@@ -158,7 +184,7 @@ def _read_settings(edge: EdgeDecl, report: Report) -> list[EdgeSetting]:
             continue
         value = known.read(setting.value.text)
         if value is None:
-            report.add(_bad_value(setting, known.expected))
+            report.add(_bad_value(setting, known))
             continue
         read[key] = EdgeSetting(edge.sender.text, edge.receiver.text, key, value, setting.span)
     return list(read.values())
@@ -240,23 +266,38 @@ def _setting_twice(setting: Setting, first: Span) -> Diagnostic:
     )
 
 
+def _lossy(span: Span) -> Diagnostic:
+    return Diagnostic(
+        code="protocol.edge.lossy",
+        message=f"this version does not have `{LOSSY}` messages",
+        span=span,
+        expected="a setting under which every message arrives",
+        found=f"`{LOSSY}`",
+        fix="leave it out",
+    )
+
+
 def _unknown_key(setting: Setting) -> Diagnostic:
+    if setting.key.text == LOSSY:
+        return _lossy(setting.key.span)
     return Diagnostic(
         code="protocol.edge.setting.unknown",
         message=f"an edge has no setting {setting.key.text}",
         span=setting.key.span,
-        expected="one of " + ", ".join(_KEYS),
+        expected=one_of(tuple(_KEYS), "a setting"),
         found=setting.key.text,
         fix=did_you_mean(setting.key.text, tuple(_KEYS)) or "use one of these settings",
     )
 
 
-def _bad_value(setting: Setting, expected: str) -> Diagnostic:
+def _bad_value(setting: Setting, known: _Key) -> Diagnostic:
+    if setting.value.text == LOSSY:
+        return _lossy(setting.value.span)
     return Diagnostic(
         code="protocol.edge.setting.value",
         message=f"{setting.key.text} cannot be {setting.value.text}",
         span=setting.value.span,
-        expected=expected,
+        expected=known.expected,
         found=setting.value.text,
-        fix="use one of the expected values",
+        fix=suggest_value(setting.key.text, setting.value.text, known.names),
     )

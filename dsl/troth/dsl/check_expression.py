@@ -27,7 +27,8 @@ from troth.dsl.ast import (
 )
 from troth.dsl.check_program_context import Context
 from troth.dsl.check_program_words import a_or_an
-from troth.dsl.names import did_you_mean
+from troth.dsl.names import did_you_mean, one_of
+from troth.dsl.plural import count
 from troth.dsl.scope import Scope
 from troth.vm.instructions import Operator
 from troth.vm.limits import NESTING_DEPTH_MAX
@@ -51,6 +52,8 @@ BINARY_OPERATORS: Final[Mapping[str, Operator]] = {
     ">=": Operator.GE,
 }
 BUILTINS: Final[Mapping[str, Operator]] = {"str": Operator.STR, "len": Operator.LEN}
+
+_SHOWN_INT_MAX: Final = 1e15
 
 _LITERAL_TYPES: Final[Mapping[type, Primitive]] = {
     type(None): Primitive.UNIT,
@@ -80,7 +83,7 @@ def type_of(
         case Unary():
             return _unary(context, scope, expression, depth)
         case Binary():
-            return _binary(context, scope, expression, depth)
+            return _binary(context, scope, expression, expected, depth)
         case Builtin():
             return _builtin(context, scope, expression, depth)
         case ListLiteral():
@@ -107,6 +110,8 @@ def expect(
 ) -> None:
     """Reports an expression whose type is not `expected`; `role` says what it is for."""
     found = type_of(context, scope, expression, expected)
+    if isinstance(expression, Variable) and context.settle_list(expression.name.text, expected):
+        return
     if found is not None and found != expected:
         context.error(
             code,
@@ -114,21 +119,40 @@ def expect(
             expression.span,
             expected=str(expected),
             found=str(found),
-            fix=fix or conversion(found, expected),
+            fix=fix or conversion(found, expected, expression),
         )
 
 
-def conversion(found: ValueType, expected: ValueType) -> str:
-    """How a value of one type may become one of another."""
+def conversion(found: ValueType, expected: ValueType, expression: Expression) -> str:
+    """How an expression of one type may become one of another."""
     if expected == Primitive.STR:
         return "convert it with `str(…)`"
     if expected == Primitive.FLOAT and found == Primitive.INT:
         return "write it as a float, such as `1.0`, or multiply it by `1.0`"
     if expected == Primitive.INT and found == Primitive.FLOAT:
-        return "use `//` for a division that stays an int"
+        return _whole_number(expression)
     if expected == Primitive.BOOL:
         return "compare it, as in `x != 0`"
     return f"give {a_or_an(expected)} here"
+
+
+def _whole_number(expression: Expression) -> str:
+    """What to write for an expression that is a float and should be an int."""
+    match expression:
+        case Binary(operator="/"):
+            return "use `//` for a division that stays an int"
+        case Unary(operator="-", operand=Literal(value=float() as value)):
+            return _without_fraction(-value)
+        case Literal(value=float() as value):
+            return _without_fraction(value)
+        case _:
+            return "give an int here; nothing turns a float into one"
+
+
+def _without_fraction(value: float) -> str:
+    if value.is_integer() and abs(value) <= _SHOWN_INT_MAX:
+        return f"write a whole number: `{int(value)}`"
+    return "write a whole number, such as `1`"
 
 
 def call_type(context: Context, scope: Scope, call: CallEffect) -> ValueType | None:
@@ -187,17 +211,10 @@ def _report_unknown_effect(context: Context, name: Name) -> None:
         "check.effect.unknown",
         f"there is no effect {name.text}",
         name.span,
-        expected="one of " + ", ".join(known[:20]) if known else "a declared effect",
+        expected=one_of(known, "a declared effect"),
         found=name.text,
         fix=fix,
     )
-
-
-def count(number: int, noun: str) -> str:
-    """`no argument`, `1 argument`, `2 arguments`."""
-    if number == 0:
-        return f"no {noun}"
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 # --- literals ----------------------------------------------------------------------------
@@ -253,10 +270,20 @@ def _unary(context: Context, scope: Scope, expression: Unary, depth: int) -> Val
     return _apply(context, operator, (operand,), expression.operator, expression.span)
 
 
-def _binary(context: Context, scope: Scope, expression: Binary, depth: int) -> ValueType | None:
-    left = type_of(context, scope, expression.left, None, depth + 1)
+def _binary(
+    context: Context,
+    scope: Scope,
+    expression: Binary,
+    expected: ValueType | None,
+    depth: int,
+) -> ValueType | None:
     # An empty list takes the type of what it is compared with or added to.
-    right = type_of(context, scope, expression.right, left, depth + 1)
+    if is_empty_list(expression.left):
+        right = type_of(context, scope, expression.right, expected, depth + 1)
+        left = type_of(context, scope, expression.left, right, depth + 1)
+    else:
+        left = type_of(context, scope, expression.left, None, depth + 1)
+        right = type_of(context, scope, expression.right, left, depth + 1)
     symbol = expression.operator
     if symbol in ("and", "or"):
         for kind, side in ((left, expression.left), (right, expression.right)):
@@ -358,14 +385,17 @@ def _list(
             "check.type.list",
             "the type of this empty list is not known",
             expression.span,
-            expected="a list with at least one item, or a place whose type is known",
+            expected="an item, or a statement after it that says what is in the list",
             found="[]",
-            fix="start with a first item, or pass `[]` where a list is expected",
+            fix="write `let items = []` and add to it, `items = items + [x]`, "
+            "or start with a first item",
         )
         return None
     wanted = expected.item if isinstance(expected, ListType) else None
     item: ValueType | None = None
-    for part in expression.items:
+    # An empty list among the items has the type of the others, also of those after it.
+    ordered = sorted(expression.items, key=is_empty_list)
+    for part in ordered:
         kind = type_of(context, scope, part, item or wanted, depth + 1)
         if kind is None:
             return None
@@ -376,12 +406,25 @@ def _list(
                 part.span,
                 expected=str(item),
                 found=str(kind),
-                fix=conversion(kind, item),
-                related=((expression.items[0].span, f"this is {a_or_an(item)}"),),
+                fix=_one_type(kind, item),
+                related=((ordered[0].span, f"this is {a_or_an(item)}"),),
             )
             return None
         item = kind
     return None if item is None else _small(context, ListType(item), expression.span)
+
+
+def is_empty_list(expression: Expression) -> bool:
+    """Whether an expression is `[]`, which alone does not say what is in the list."""
+    return isinstance(expression, ListLiteral) and not expression.items
+
+
+def _one_type(kind: ValueType, item: ValueType) -> str:
+    if {kind, item} == {Primitive.INT, Primitive.FLOAT}:
+        return "give all items one type: write whole numbers as floats too, such as `1.0`"
+    if Primitive.STR in (kind, item):
+        return "give all items one type: `str(…)` makes a str of any value"
+    return "give all items one type; a record holds values of several: `{a: 1, b: true}`"
 
 
 def _small(context: Context, kind: ValueType, span: Span) -> ValueType | None:
@@ -451,7 +494,7 @@ def _field(context: Context, scope: Scope, expression: FieldOf, depth: int) -> V
         "check.type.field",
         f"there is no field {name} in {a_or_an(record)}",
         expression.field.span,
-        expected="one of " + ", ".join(known) if known else "a record",
+        expected=one_of(known, "a record that has this field"),
         found=name,
         fix=did_you_mean(name, known) or "use a field that the record has",
     )

@@ -36,7 +36,7 @@ from troth.dsl.ast import (
     While,
     YieldStatement,
 )
-from troth.dsl.check_expression import call_type, expect, type_of
+from troth.dsl.check_expression import call_type, expect, is_empty_list, type_of
 from troth.dsl.check_program_context import Context, Facts
 from troth.dsl.check_program_flow import (
     check_break,
@@ -94,11 +94,26 @@ def check_programs(
 
 
 def check_program(item: ProgramDecl, symbols: Symbols, diagnostics: Diagnostics) -> Facts:
-    """Checks one program; gives what was learnt on the way."""
-    context = Context(symbols, diagnostics, item.name.text)
+    """Checks one program; gives what was learnt on the way.
+
+    A second walk knows from the first what is in the lists that begin empty, so a list has one
+    type everywhere, also where the text uses it before the statement that tells the type.
+    """
+    trial = Diagnostics(diagnostics.file, diagnostics.text)
+    context = _walk(item, Context(symbols, trial, item.name.text))
+    if context.open_lists:
+        trial = Diagnostics(diagnostics.file, diagnostics.text)
+        context = _walk(item, Context(symbols, trial, item.name.text, lists=context.open_lists))
+    for diagnostic in trial.found:
+        diagnostics.add(diagnostic)
+    return context.facts
+
+
+def _walk(item: ProgramDecl, context: Context) -> Context:
+    symbols = context.symbols
     if len(symbols.programs) > PROGRAMS_MAX:
         _report_limit(context, item, "programs", len(symbols.programs), PROGRAMS_MAX)
-        return context.facts
+        return context
     scope = Scope()
     signature = symbols.programs.get(item.name.text)
     for position, parameter in enumerate(item.parameters):
@@ -111,7 +126,7 @@ def check_program(item: ProgramDecl, symbols: Symbols, diagnostics: Diagnostics)
     if len(context.facts.variables) > DEFAULT_LIMITS.registers_max // 2:
         most = DEFAULT_LIMITS.registers_max // 2
         _report_limit(context, item, "variables", len(context.facts.variables), most)
-    return context.facts
+    return context
 
 
 def _report_limit(context: Context, item: ProgramDecl, what: str, found: int, most: int) -> None:
@@ -227,9 +242,14 @@ def _check_simple(context: Context, scope: Scope, item: Statement) -> None:
 
 
 def _check_let(context: Context, scope: Scope, item: Let) -> None:
-    known = context.facts.variables.get(item.name.text)
-    kind = type_of(context, scope, item.value, known)
     name = item.name.text
+    known = context.facts.variables.get(name)
+    if known is None and context.lists is None and is_empty_list(item.value):
+        context.open_list(scope, item.name)
+        return
+    if known is None and context.lists is not None:
+        known = context.lists.get(name)
+    kind = type_of(context, scope, item.value, known)
     if name in scope.values and context.facts.variables[name] is not None:
         context.error(
             "check.variable.redefined",
@@ -246,7 +266,11 @@ def _check_let(context: Context, scope: Scope, item: Let) -> None:
 
 def _check_assign(context: Context, scope: Scope, item: Assign) -> None:
     name = item.name
-    kind = type_of(context, scope, item.value, context.facts.variables.get(name.text))
+    known = context.facts.variables.get(name.text)
+    if known is None and name.text in context.facts.variables and is_empty_list(item.value):
+        kind = None  # what is in the list was asked where the variable was bound
+    else:
+        kind = type_of(context, scope, item.value, known)
     if name.text not in context.facts.variables:
         context.report_no_variable(scope, name)
         kind = None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from troth.dsl.ast import Name, Span
-from troth.dsl.check_program_symbols import Symbols
+from troth.dsl.check_program_symbols import MAIN, Symbols
 from troth.dsl.check_program_words import a_or_an
 from troth.dsl.diag import Diagnostic, Diagnostics, Severity
-from troth.dsl.names import did_you_mean
+from troth.dsl.names import did_you_mean, one_of
 from troth.dsl.scope import BROKEN, Broken, Gone, Held, LoopFrame, Scope
 from troth.vm.instructions import OpenOptions
-from troth.vm.types import EndpointType, State, ValueType
+from troth.vm.types import EndpointType, ListType, State, ValueType
+from troth.vm.value_types import EMPTY_LIST, has_endpoint
 
 NESTING_MAX: Final = 100
 """Blocks within blocks, and expressions within expressions: both are walked recursively."""
@@ -33,7 +35,15 @@ class Facts:
 
 @dataclass(slots=True)
 class Context:
-    """`first_bound` is where each variable was bound first, which fixed its type."""
+    """`first_bound` is where each variable was bound first, which fixed its type.
+
+    `missing` are names that were used and never bound: they are reported once each, and no
+    later message may offer them as if they existed.
+
+    A program in which `let items = []` binds a variable is walked twice. In the first walk
+    `lists` is None and `open_lists` collects these variables with the list type that a later
+    statement gives them. In the second walk `lists` is what the first one collected.
+    """
 
     symbols: Symbols
     diagnostics: Diagnostics
@@ -41,6 +51,9 @@ class Context:
     facts: Facts = field(default_factory=Facts)
     first_bound: dict[str, Span] = field(default_factory=dict)
     frames: list[LoopFrame] = field(default_factory=list)
+    missing: set[str] = field(default_factory=set)
+    lists: Mapping[str, ValueType | None] | None = None
+    open_lists: dict[str, ValueType | None] = field(default_factory=dict)
     origins: int = 0
     too_deep: bool = False
 
@@ -152,19 +165,25 @@ class Context:
                     name.span,
                     expected="an endpoint",
                     found=f"{text}, which is {a_or_an(kind)}",
-                    fix="name one of the endpoints here: " + _listed(scope),
+                    fix="name one of the endpoints here: "
+                    + (", ".join(self._existing(scope.endpoints)) or "this program holds none"),
                 )
             return
-        known = tuple(scope.endpoints)
+        known = self._existing(scope.endpoints)
+        self.missing.add(text)
         self.error(
             "check.endpoint.unknown",
             f"there is no endpoint {text}",
             name.span,
-            expected="one of " + ", ".join(known) if known else "an endpoint",
+            expected=one_of(known, "an endpoint that this program holds"),
             found=text,
-            fix=did_you_mean(text, known)
-            or f"add a parameter such as `{text}: Protocol.Role` to {self.program}",
+            fix=did_you_mean(text, known) or self._where_endpoints_come_from(text),
         )
+
+    def _where_endpoints_come_from(self, name: str) -> str:
+        if self.program == MAIN:
+            return f"open a session first: `open Protocol as {name}, …`"
+        return f"add a parameter such as `{name}: Protocol.Role` to {self.program}"
 
     def _report_unassigned(self, name: Name) -> None:
         self.error(
@@ -213,12 +232,13 @@ class Context:
         )
 
     def report_no_variable(self, scope: Scope, name: Name) -> None:
-        known = tuple(scope.values)
+        known = self._existing(scope.values)
+        self.missing.add(name.text)
         self.error(
             "check.variable.unknown",
             f"there is no variable {name.text}",
             name.span,
-            expected="one of " + ", ".join(known[:20]) if known else "a variable bound before",
+            expected=one_of(known, "a variable bound before"),
             found=name.text,
             fix=did_you_mean(name.text, known) or f"bind it first: `let {name.text} = …`",
         )
@@ -236,6 +256,8 @@ class Context:
         if text not in self.facts.variables:
             self.facts.variables[text] = known = kind
             self.first_bound[text] = name.span
+        elif self.settle_list(text, kind) or kind == EMPTY_LIST:
+            pass
         elif known is not None and kind is not None and known != kind:
             self.report_changed_type(name, known, kind)
             if isinstance(known, EndpointType) or isinstance(kind, EndpointType):
@@ -250,6 +272,24 @@ class Context:
             scope.endpoints[text] = BROKEN
         else:
             scope.values[text] = True
+
+    # --- lists that begin empty ----------------------------------------------------------
+
+    def open_list(self, scope: Scope, name: Name) -> None:
+        """Binds a variable to `[]`; what is in the list is to be found out."""
+        self.open_lists.setdefault(name.text, None)
+        self.bind(scope, name, EMPTY_LIST)
+
+    def settle_list(self, name: str, kind: ValueType | None) -> bool:
+        """Whether `kind` is the first that tells what is in a list that began empty."""
+        if self.facts.variables.get(name) != EMPTY_LIST or not isinstance(kind, ListType):
+            return False
+        if has_endpoint(kind):  # a list of nothing, too
+            return False
+        self.facts.variables[name] = self.open_lists[name] = kind
+        return True
+
+    # --- words ---------------------------------------------------------------------------
 
     def _report_overwritten(self, name: Name, scope: Scope) -> None:
         held = scope.endpoints[name.text]
@@ -276,6 +316,5 @@ class Context:
             related=((self.first_bound[name.text], "the type is fixed here"),),
         )
 
-
-def _listed(scope: Scope) -> str:
-    return ", ".join(scope.endpoints) if scope.endpoints else "this program holds none"
+    def _existing(self, names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(name for name in names if name not in self.missing)

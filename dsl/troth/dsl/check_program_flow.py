@@ -16,7 +16,7 @@ from troth.dsl.ast import (
 from troth.dsl.check_program_context import Context
 from troth.dsl.check_program_talk import report_used
 from troth.dsl.check_program_words import due
-from troth.dsl.names import did_you_mean
+from troth.dsl.names import did_you_mean, one_of
 from troth.dsl.scope import BROKEN, Conflict, Held, Holding, LoopFrame, Scope, join, settle
 
 
@@ -126,7 +126,7 @@ def _target(context: Context, name: Name | None, span: Span, verb: str) -> LoopF
         "check.loop.unknown",
         f"there is no loop {name.text} around this {verb}",
         name.span,
-        expected="one of " + ", ".join(known) if known else "the name of a loop around it",
+        expected=one_of(known, "the name of a loop around it"),
         found=name.text,
         fix=did_you_mean(name.text, known) or f"name the loop: `loop {name.text}:`",
     )

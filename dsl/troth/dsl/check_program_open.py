@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from troth.dsl.ast import Name, OpenStatement, Setting, SpawnStatement
-from troth.dsl.check_expression import count, expect
+from troth.dsl.check_edges import REPLAY_MODES, suggest_value
+from troth.dsl.check_expression import expect
 from troth.dsl.check_program_context import Context
 from troth.dsl.check_program_symbols import MAIN
 from troth.dsl.check_program_talk import check_loose_arguments, is_endpoint, move_endpoint
-from troth.dsl.names import did_you_mean
+from troth.dsl.names import did_you_mean, one_of
+from troth.dsl.plural import count
 from troth.dsl.scope import Scope
 from troth.vm.image import EdgeSettings, Protocol
 from troth.vm.instructions import BufferMode, OpenOptions, Policy, ReplayMode, Seal
@@ -77,7 +79,7 @@ def _protocol(context: Context, name: Name) -> Protocol | None:
             "check.protocol.unknown",
             f"there is no protocol {name.text}",
             name.span,
-            expected="one of " + ", ".join(known[:20]) if known else "a protocol of this file",
+            expected=one_of(known, "a protocol of this file"),
             found=name.text,
             fix=did_you_mean(name.text, known) or "declare the protocol",
         )
@@ -102,12 +104,15 @@ def check_settings(context: Context, settings: tuple[Setting, ...]) -> OpenOptio
         read = _READERS.get(key)
         if read is None:
             known = tuple(_READERS)
+            fix = did_you_mean(key, known) or "remove it"
+            if key[:1].isupper():
+                fix = "remove it: this version does not have role families such as `Worker[N]`"
             found.refuse(
                 "unknown",
                 setting.key,
                 f"there is no setting {key}",
-                "one of " + ", ".join(known),
-                did_you_mean(key, known) or "remove it",
+                one_of(known, "a setting"),
+                fix,
             )
         else:
             read(found, setting.value)
@@ -137,7 +142,7 @@ class _Settings:
         )
 
     def read_replay(self, value: Name) -> None:
-        self.replay = self._one_of("replay", value, {mode.value: mode for mode in ReplayMode})
+        self.replay = self._one_of("replay", value, REPLAY_MODES)
 
     def read_seal(self, value: Name) -> None:
         self.seal = self._one_of("seal", value, {item.value: item for item in Seal})
@@ -198,8 +203,8 @@ class _Settings:
                 "value",
                 value,
                 f"{key} cannot be {value.text}",
-                "one of " + ", ".join(names),
-                did_you_mean(value.text, names) or f"write `{key} = {names[0]}`",
+                one_of(names, "a value"),
+                suggest_value(key, value.text, names),
             )
         return known.get(value.text)
 
@@ -235,9 +240,10 @@ def _check_edges(
         capacity = edge.capacity or options.capacity or CAPACITY_DEFAULT
         if edge.resize_max is not None and edge.resize_max < capacity:
             default = "" if "capacity" in written else ", which is the default"
+            most = count(edge.resize_max, "message")
             context.error(
                 "check.setting.conflict",
-                f"{place} may hold {edge.resize_max} messages, but would start with {capacity}",
+                f"{place} may hold {most}, but would start with {capacity}",
                 written.get("capacity", item.protocol.span),
                 expected=f"a capacity from 1 to {edge.resize_max}",
                 found=f"{capacity}{default}",
@@ -308,7 +314,7 @@ def _parameters(context: Context, name: Name) -> tuple[Field, ...] | None:
             "check.program.unknown",
             f"there is no program {name.text}",
             name.span,
-            expected="one of " + ", ".join(known[:20]) if known else "a program of this file",
+            expected=one_of(known, "a program of this file"),
             found=name.text,
             fix=fix,
         )

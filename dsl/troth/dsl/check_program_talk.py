@@ -20,7 +20,7 @@ from troth.dsl.ast import (
     Span,
     Variable,
 )
-from troth.dsl.check_expression import count, expect, type_of
+from troth.dsl.check_expression import expect, type_of
 from troth.dsl.check_program_context import Context
 from troth.dsl.check_program_words import (
     due,
@@ -30,7 +30,8 @@ from troth.dsl.check_program_words import (
     signature,
     statement,
 )
-from troth.dsl.names import did_you_mean, suggest
+from troth.dsl.names import did_you_mean, one_of, suggest
+from troth.dsl.plural import count
 from troth.dsl.scope import BROKEN, Gone, Held, Scope
 from troth.vm.types import EndpointType, Field, Primitive, State, StateKind, Transition
 
@@ -395,7 +396,7 @@ def _state_for(
             "check.peer.unknown",
             f"{held.type} has no partner {peer.text}",
             peer.span,
-            expected="one of " + ", ".join(others),
+            expected=one_of(others, "a protocol with another role"),
             found=peer.text,
             fix=did_you_mean(peer.text, others) or f"write {name}.{state.peer or others[0]}",
         )

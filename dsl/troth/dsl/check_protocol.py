@@ -25,7 +25,8 @@ from troth.dsl.ast import (
 )
 from troth.dsl.check_edges import EdgeSetting, check_edges
 from troth.dsl.diag import Diagnostic
-from troth.dsl.names import did_you_mean
+from troth.dsl.names import did_you_mean, one_of
+from troth.dsl.plural import count
 from troth.dsl.report import Report
 from troth.dsl.resolve_types import TypeScope, resolve_fields
 from troth.vm.limits import DEFAULT_LIMITS
@@ -102,7 +103,7 @@ def unknown_role(role: Name, roles: tuple[str, ...], protocol: str) -> Diagnosti
         code="protocol.role.unknown",
         message=f"the protocol {protocol} has no role {role.text}",
         span=role.span,
-        expected="one of " + ", ".join(roles),
+        expected=one_of(roles, f"roles of {protocol}: `protocol {protocol}(A, B):`"),
         found=role.text,
         fix=did_you_mean(role.text, roles) or f"add {role.text} to the roles of {protocol}",
     )
@@ -249,7 +250,7 @@ def _unknown_protocol(item: Do, known: tuple[str, ...]) -> Diagnostic:
         code="protocol.do.unknown",
         message=f"there is no protocol {name}",
         span=item.protocol.span,
-        expected="one of " + ", ".join(known[:20]),
+        expected=one_of(known, "a protocol of this file"),
         found=name,
         fix=did_you_mean(name, known) or f"declare `protocol {name}(…):`",
     )
@@ -261,8 +262,8 @@ def _arity(item: Do, target: ProtocolDecl) -> Diagnostic:
         code="protocol.do.arity",
         message=f"`do {item.protocol.text}` has the wrong number of roles",
         span=item.span,
-        expected=f"{len(target.roles)} roles, for {item.protocol.text}({roles})",
-        found=f"{len(item.roles)}",
+        expected=f"{count(len(target.roles), 'role')}, for {item.protocol.text}({roles})",
+        found=count(len(item.roles), "role"),
         related=((target.name.span, "declared here"),),
         fix="name one role of this protocol for each role of the other, in its order",
     )

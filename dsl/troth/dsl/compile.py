@@ -15,7 +15,7 @@ from troth.dsl.check_program_names import check_names
 from troth.dsl.check_program_symbols import MAIN
 from troth.dsl.diag import Diagnostic, Diagnostics, Severity
 from troth.dsl.lower import Indexes, lower_program
-from troth.dsl.names import did_you_mean
+from troth.dsl.names import did_you_mean, one_of
 from troth.dsl.parser import parse
 from troth.dsl.protocols import check_protocols
 from troth.vm.errors import InternalError, Invalid, LimitExceeded, Malformed, Place
@@ -73,7 +73,7 @@ class ProtocolView:
             raise Invalid(
                 "dsl.role",
                 f"the protocol {self.name} has no role {name}",
-                expected="one of " + ", ".join(self.roles),
+                expected=one_of(self.roles, "a role"),
                 actual=name,
                 advice=did_you_mean(name, self.roles) or "Use one of its roles",
             )
@@ -106,7 +106,7 @@ class Module:
         raise Invalid(
             "dsl.protocol",
             f"there is no protocol {name} in {self.image.source}",
-            expected="one of " + ", ".join(self.protocol_names),
+            expected=one_of(self.protocol_names, "a script that declares a protocol"),
             actual=name,
             advice=did_you_mean(name, self.protocol_names) or "Use one of its protocols",
         )

@@ -8,6 +8,7 @@ so that no second error is caused by the first. The codes are listed in `codes`.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -92,9 +93,21 @@ def _excerpt(span: Span, lines: list[str]) -> list[str]:
     line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
     column = span.column - start
     end = span.end_column - start if span.end_line == span.line else len(line) + 1
-    width = max(1, min(end, len(line) + 1) - column)
+    before = _columns(line[: column - 1])
+    width = max(1, _columns(line[column - 1 : end - 1]))
     number = str(span.line)
     return [
         f"  {number} | {line}",
-        f"  {' ' * len(number)} | {' ' * (column - 1)}{'^' * width}",
+        f"  {' ' * len(number)} | {' ' * before}{'^' * width}",
     ]
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal the text takes: a caret stands under what it means."""
+    return sum(_character_columns(character) for character in text)
+
+
+def _character_columns(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1

@@ -9,11 +9,13 @@ from lark import Token
 
 from troth.dsl.ast import Span
 from troth.dsl.parser_report import Reporter, describe_character, quoted, token_span
+from troth.dsl.plural import count
 
 # Control characters, and characters that reorder the text a reader sees.
 _HIDDEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
+_FRACTION_OF_TIME: Final = re.compile(r"[0-9]+\.[0-9]+(?:ns|us|ms|s|m|h)", re.ASCII)
 _STRAIGHT: Final = {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "«": '"', "»": '"'}
 _LOOKALIKE: Final = {
     "→": "->",
@@ -32,7 +34,8 @@ _OPERATOR_FIX: Final = {
     ";": "write one statement on a line",
     ":=": "write `let name = value` on a line of its own",
     "=>": "write `->`",
-    "**": "multiply in a loop",
+    "**": "multiply: `x * x`, or in a loop",
+    "?": "write `if condition:` and `else:`, each on a line of its own",
     "\\": "put the expression in brackets to continue it on the next line",
 }
 
@@ -89,8 +92,14 @@ def _report_number(token: Token, reporter: Reporter) -> None:
         token_span(token),
         expected="digits such as `42`, `1_000`, `0x1f` or `2.5`",
         found=quoted(token),
-        fix="a name cannot start with a digit" if token[-1].isalpha() else "correct the digits",
+        fix=_number_fix(token),
     )
+
+
+def _number_fix(token: Token) -> str:
+    if _FRACTION_OF_TIME.fullmatch(token):
+        return "write a whole number with a smaller unit, such as `1500ms`"
+    return "a name cannot start with a digit" if token[-1].isalpha() else "correct the digits"
 
 
 def _report_operator(token: Token, reporter: Reporter) -> None:
@@ -143,6 +152,7 @@ _REPORTS: Final = {
     "UNCLOSED": _report_unclosed,
     "BAD_NUMBER": _report_number,
     "OPERATOR": _report_operator,
+    "POWER": _report_operator,
     "AUGMENTED": _report_augmented,
     "UNKNOWN": _report_unknown,
 }
@@ -167,8 +177,8 @@ def report_indentation(
         "parse.indent.inconsistent",
         "this line is not level with any block above it",
         token_span(token),
-        expected=f"{outer[-1]} blanks to continue the outer block",
-        found=f"{indentation} blanks",
+        expected=f"{count(outer[-1], 'blank')} to continue the outer block",
+        found=count(indentation, "blank"),
         fix="give all lines of a block the same indentation",
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final
 
 _CANDIDATES_MAX: Final = 1_000
 _LENGTH_MAX: Final = 64
 _CUTOFF: Final = 0.6
+_LISTED_MAX: Final = 20
 
 
 def suggest(name: str, candidates: Iterable[str]) -> str | None:
@@ -34,3 +35,14 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     """The `fix` line "did you mean `x`?", or None when no candidate is close."""
     best = suggest(name, candidates)
     return None if best is None else f"did you mean `{best}`?"
+
+
+def one_of(known: Sequence[str], otherwise: str) -> str:
+    """The `expected` line "one of a, b, c"; `otherwise` says what to do where there are none."""
+    if not known:
+        return otherwise
+    if len(known) == 1:
+        return known[0]
+    shown = ", ".join(known[:_LISTED_MAX])
+    rest = len(known) - _LISTED_MAX
+    return f"one of {shown}" + (f" and {rest} more" if rest > 0 else "")

@@ -6,6 +6,7 @@ from troth.dsl.layout import Line
 from troth.dsl.parser_hints import find
 from troth.dsl.parser_report import Reporter, token_span
 from troth.dsl.parser_situation import Situation, expected_words, found_words, line_end
+from troth.dsl.plural import count
 
 
 def report_situation(situation: Situation, reporter: Reporter) -> None:
@@ -38,8 +39,8 @@ def report_indent(line: Line, previous: Line, reporter: Reporter) -> None:
         "parse.indent.unexpected",
         "this line is indented more than the block it is in",
         token_span(line.tokens[0]),
-        expected=f"{previous.levels[-1]} blanks",
-        found=f"{line.levels[-1]} blanks",
+        expected=count(previous.levels[-1], "blank"),
+        found=count(line.levels[-1], "blank"),
         fix="indent it like the line before; only a line that ends with `:` opens a block",
     )
 
@@ -49,7 +50,7 @@ def report_indent_at_top(line: Line, reporter: Reporter) -> None:
         "parse.indent.unexpected",
         "a declaration starts at the left margin",
         token_span(line.tokens[0]),
-        expected="0 blanks",
-        found=f"{line.levels[-1]} blanks",
+        expected=count(0, "blank"),
+        found=count(line.levels[-1], "blank"),
         fix="remove the blanks before it",
     )

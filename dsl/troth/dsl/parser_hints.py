@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from troth.dsl.parser_hints_head import HEAD_HINTS
+from troth.dsl.parser_hints_later import LATER_HINTS
+from troth.dsl.parser_hints_value import VALUE_HINTS
 from troth.dsl.parser_report import quoted
 from troth.dsl.parser_situation import (
     ARITHMETIC,
@@ -35,34 +37,6 @@ def find(situation: Situation) -> Finding:
         if finding is not None:
             return finding
     return Finding("parse.syntax", f"{found_words(situation.token)} cannot stand here")
-
-
-def _role_family(s: Situation) -> Finding | None:
-    in_roles = s.declaration == "PROTOCOL" or s.head.type in ("PROGRAM", "SEND", "RECV")
-    if s.token.type != "LSQB" or not in_roles or "LSQB" in s.accepts:
-        return None
-    return _later("role families such as `Worker[N]`")
-
-
-def _timed(s: Situation) -> Finding | None:
-    if s.head.type == "CHOICE" and s.token == "within":
-        return _later("a timed choice (`within` and `timeout`)")
-    return None
-
-
-def _lossy(s: Situation) -> Finding | None:
-    if s.declaration == "PROTOCOL" and s.token == "lossy" and "_NEWLINE" in s.accepts:
-        return _later("`lossy` messages")
-    return None
-
-
-def _later(construct: str) -> Finding:
-    return Finding(
-        "parse.unsupported",
-        f"this version does not have {construct}",
-        expected="a construct of this version",
-        fix="leave it out, or express it with the other constructs",
-    )
 
 
 def _compared_with_assign(s: Situation) -> Finding | None:
@@ -179,6 +153,21 @@ def _peer_missing(s: Situation) -> Finding | None:
         f"`{word}` names the endpoint and the role at the other end",
         expected="`.` and a role",
         fix=f"write `{word} {s.tokens[1]}.Role label(…)`",
+    )
+
+
+def _send_call(s: Situation) -> Finding | None:
+    """`send call f(3)`: the result of an effect, straight into a message."""
+    if s.head.type != "SEND" or s.place != 2 or s.tokens[1].type != "CALL":
+        return None
+    name = s.token if s.token.type == "NAME" else "f"
+    return Finding(
+        "parse.call.place",
+        "an effect is called in a line of its own",
+        at=s.tokens[1],
+        expected="an endpoint, `.` and a role",
+        found="`call` inside a `send`",
+        fix=f"bind it first, `let x = call {name}(…)`, then `send s.Role label(x)`",
     )
 
 
@@ -336,8 +325,10 @@ def _trailing(s: Situation) -> Finding | None:
 
 
 HINTS: Final[tuple[_Hint, ...]] = (
-    *(_role_family, _timed, _lossy),
+    *LATER_HINTS,
     *HEAD_HINTS,
+    _send_call,
+    *VALUE_HINTS,
     *(_compared_with_assign, _assigned_with_equal, _chained, _not_inside, _reserved),
     *(_field_without_type, _record_without_value, _names_only, _peer_missing, _recv_end),
     *(_parentheses, _colon, _message_colon, _block_on_line, _let_type, _strings, _print_many),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from troth.dsl.names import did_you_mean
+from troth.dsl.parser_hints_later import unsupported_head
 from troth.dsl.parser_report import quoted
 from troth.dsl.parser_situation import Finding, Situation
 from troth.dsl.parser_words import (
@@ -17,26 +18,9 @@ from troth.dsl.parser_words import (
     ONLY_PROGRAMS,
     ONLY_PROTOCOLS,
     STATEMENT_WORDS,
-    UNSUPPORTED_DECLARATIONS,
-    UNSUPPORTED_INTERACTIONS,
-    UNSUPPORTED_STATEMENTS,
 )
 
 _Hint: TypeAlias = Callable[[Situation], Finding | None]
-
-
-def _unsupported(words: Mapping[str, str], s: Situation) -> Finding | None:
-    construct = words.get(s.head)
-    if construct is None:
-        return None
-    return Finding(
-        "parse.unsupported",
-        f"this version does not have {construct}",
-        at=s.head,
-        expected="a construct of this version",
-        found=quoted(s.head),
-        fix="leave it out, or express it with the other constructs",
-    )
 
 
 def _declaration(s: Situation) -> Finding | None:
@@ -56,7 +40,7 @@ def _declaration(s: Situation) -> Finding | None:
             "a step of a protocol stands in a protocol",
             fix="indent it under `protocol P(A, B):`",
         )
-    return _unsupported(UNSUPPORTED_DECLARATIONS, s) or Finding(
+    return unsupported_head(s) or Finding(
         "parse.declaration.unknown",
         f"{quoted(word)} begins no declaration",
         fix=FOREIGN_DECLARATIONS.get(word)
@@ -91,7 +75,7 @@ def _statement(s: Situation) -> Finding | None:
     if not s.in_program or not ((s.accepts == {"ASSIGN"} and s.place == 1) or s.at_statement):
         return None
     word = str(s.head)
-    finding = _unsupported(UNSUPPORTED_STATEMENTS, s)
+    finding = unsupported_head(s)
     if finding is not None:
         return finding
     if s.token.type == "ARROW" or (word in ONLY_PROTOCOLS and word not in FOREIGN_STATEMENTS):
@@ -156,7 +140,7 @@ def _interaction(s: Situation) -> Finding | None:
     ):
         return None
     word = str(s.head)
-    finding = _unsupported(UNSUPPORTED_INTERACTIONS, s)
+    finding = unsupported_head(s)
     if finding is not None:
         return finding
     fix = FOREIGN_INTERACTIONS.get(word)

@@ -13,22 +13,28 @@ INTERACTION_WORDS: Final = ("edge", "choice", "or", "rec", "continue", "loop", "
 ONLY_PROTOCOLS: Final = frozenset({"edge", "choice", "or", "rec", "do"})
 ONLY_PROGRAMS: Final = frozenset(STATEMENT_WORDS) - {"continue", "loop"}
 
-# Constructs of the language that this version does not have, by the word that begins them.
-UNSUPPORTED_DECLARATIONS: Final = {
-    "guard": "a `guard`",
+# Constructs of the language that this version does not have, by the word that begins their line.
+# Whoever writes one in the wrong place has to hear that it is not there, not where it belongs.
+TIMED: Final = "a timed choice (`within` and `timeout`)"
+LOSSY: Final = "`lossy` messages"
+FAMILIES: Final = "role families such as `Worker[N]`"
+_GUARDS: Final = "a `guard` with `acquire` and `release`"
+_SPECULATION: Final = "`speculate` with `commit` and `rollback`"
+_CRASH: Final = "`on crash`"
+UNSUPPORTED: Final = {
+    "guard": _GUARDS,
+    "acquire": _GUARDS,
+    "release": _GUARDS,
+    "speculate": _SPECULATION,
+    "commit": _SPECULATION,
+    "rollback": _SPECULATION,
     "bundle": "a `bundle` of sessions",
-}
-UNSUPPORTED_STATEMENTS: Final = {
-    "acquire": "`acquire` and `release` of a guard",
-    "release": "`acquire` and `release` of a guard",
-    "speculate": "`speculate` with `commit` and `rollback`",
-    "commit": "`speculate` with `commit` and `rollback`",
-    "rollback": "`speculate` with `commit` and `rollback`",
-}
-UNSUPPORTED_INTERACTIONS: Final = {
     "foreach": "`foreach` over a role family",
-    "timeout": "a timed choice (`within` and `timeout`)",
-    "on": "`on crash`",
+    "within": TIMED,
+    "timeout": TIMED,
+    "on": _CRASH,
+    "crash": _CRASH,
+    "lossy": LOSSY,
 }
 
 # What other languages call it: the word, and what to write instead.

@@ -27,7 +27,7 @@ from troth.dsl.ast import (
     TypeExpr,
 )
 from troth.dsl.diag import Diagnostic, Diagnostics
-from troth.dsl.names import did_you_mean
+from troth.dsl.names import did_you_mean, one_of
 from troth.vm.types import EndpointType, Field, ListType, Primitive, RecordType, ValueType
 
 TYPE_DEPTH_MAX: Final = 16
@@ -286,14 +286,17 @@ def _resolve_name(
         return None
     known = (*PRIMITIVES, *scope.aliases)
     fix = did_you_mean(name, known) or f"declare it with `type {name} = …`"
-    if name in scope.roles:
-        fix = f"an endpoint type names a role too: write {name}.{scope.roles[name][0]}"
+    if name == "list":
+        fix = "say what is in the list: `list[int]`, or another type in the brackets"
+    elif name in scope.roles:
+        role = next(iter(scope.roles[name]), "Role")
+        fix = f"an endpoint type names a role too: write {name}.{role}"
     diagnostics.add(
         Diagnostic(
             code="type.unknown",
             message=f"there is no type {name}",
             span=expression.span,
-            expected="one of " + ", ".join(known[:20]),
+            expected=one_of(known, "a type"),
             found=name,
             fix=fix,
         )
@@ -325,7 +328,7 @@ def _resolve_endpoint(
                 code="type.role.unknown",
                 message=f"the protocol {protocol} has no role {role}",
                 span=expression.role.span,
-                expected="one of " + ", ".join(roles),
+                expected=one_of(roles, f"roles of {protocol}: `protocol {protocol}(A, B):`"),
                 found=role,
                 fix=did_you_mean(role, roles) or "use one of its roles",
             )

@@ -383,7 +383,7 @@ def test_other_mistakes_are_still_reported() -> None:
         ("print 1e999", ["parse.number"]),
         ("print -9223372036854775809", ["check.number.range"]),
         ("print {a: 1, a: 2}", ["check.type.field"]),
-        ("print [[], [1]]", ["check.type.list"]),
+        ("print [[], []]", ["check.type.list"]),
         ("print 1 and true", ["check.type.operator"]),
         ("print not 1", ["check.type.operator"]),
         ('print -"a"', ["check.type.operator"]),
@@ -507,3 +507,22 @@ def test_a_buffer_does_not_start_above_its_maximum() -> None:
 def test_settings(key: str, value: str, accepted: bool) -> None:
     plain = EdgeSettings(sender="A", receiver="B")
     assert (_open(plain, (key, value)) == []) is accepted
+
+
+@pytest.mark.parametrize(
+    ("body", "codes"),
+    [
+        ("let xs = []\nprint xs", ["check.type.list"]),
+        ("let xs = []\nxs = []", ["check.type.list"]),
+        ("let xs = []\nxs = 5", ["check.type.list"]),
+        ("let xs = []\nlet ys = xs\nys = ys + [1]", ["check.type.list"]),
+        ("let xs = []\nlet ys = []\nys = ys + [xs]", ["check.type.list", "check.type.list"]),
+        ("let xs = []\nxs = xs + [1]\nxs = xs + [true]", ["check.type.operator"]),
+        ("let xs = []\nxs = xs + [1]\nlet xs = []", ["check.variable.redefined"]),
+        ("let xs = []\nprint xs[0] + true\nxs = xs + [1]", ["check.type.operator"]),
+        ("let xs = [[]]\nxs = xs + [[1]]", ["check.type.list"]),
+        ("let n = 1\nn = []", ["check.type.list"]),
+    ],
+)
+def test_lists_that_begin_empty(body: str, codes: list[str]) -> None:
+    assert _main(body) == codes

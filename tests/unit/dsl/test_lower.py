@@ -226,3 +226,71 @@ program again(n: int):
     assert image.entry is None
     assert [effect.name for effect in image.effects] == ["never"]
     assert len(image.protocols) == 1
+
+
+ACCUMULATORS: Final = {
+    "used before the statement that tells the type": """
+main:
+    let xs = []
+    for i in range(3):
+        if len(xs) > 0:
+            print xs[0] + 1
+        xs = xs + [i]
+    print xs
+""",
+    "told by the message it is sent in": """
+protocol Names(A, B):
+    A -> B: all(names: list[str])
+
+program a(s: Names.A):
+    let names = []
+    send s.B all(names)
+    close s
+""",
+    "told on another path": """
+main:
+    if 1 < 2:
+        let xs = []
+        print xs
+    else:
+        let xs = ["a"]
+        print xs
+""",
+    "lists in lists": """
+main:
+    let rows = []
+    for i in range(2):
+        let row = []
+        for j in range(2):
+            row = row + [j]
+        rows = rows + [row]
+    print rows[0][0] + 1
+""",
+    "emptied again": """
+main:
+    let xs = []
+    xs = ["a"]
+    xs = []
+    print xs + ["b"]
+""",
+    "an empty list first": """
+main:
+    let xs = []
+    xs = [1] + xs
+    print [[], xs, []]
+    print [] + xs
+""",
+    "compared": """
+main:
+    let xs = []
+    if xs == []:
+        xs = xs + [{a: [1], b: ""}]
+    print xs[0].a
+""",
+}
+
+
+@pytest.mark.parametrize("text", ACCUMULATORS.values(), ids=ACCUMULATORS.keys())
+def test_a_list_may_begin_empty(text: str) -> None:
+    """The checker finds out what is in it, and the loader takes what the compiler makes of it."""
+    load(compile_source(text, "test.troth"))

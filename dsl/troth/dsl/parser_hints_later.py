@@ -1,0 +1,69 @@
+"""Constructs of the language that this version does not have, in every way they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from lark import Token
+
+from troth.dsl.parser_report import quoted
+from troth.dsl.parser_situation import Finding, Situation
+from troth.dsl.parser_words import FAMILIES, LOSSY, TIMED, UNSUPPORTED
+
+_Hint: TypeAlias = Callable[[Situation], Finding | None]
+
+
+def later(construct: str, at: Token) -> Finding:
+    return Finding(
+        "parse.unsupported",
+        f"this version does not have {construct}",
+        at=at,
+        expected="a construct of this version",
+        found=quoted(at),
+        fix="leave it out, or express it with the other constructs",
+    )
+
+
+def unsupported_head(s: Situation) -> Finding | None:
+    """The word that begins the line begins a construct of a later version."""
+    construct = UNSUPPORTED.get(s.head)
+    if construct is None or s.token.type in ("EQUAL", "ARROW", "DOT"):
+        return None
+    following = s.tokens[1] if len(s.tokens) > 1 else s.head
+    if s.head == "on" and following != "crash":
+        return None
+    return later(construct, s.head)
+
+
+def _role_family(s: Situation) -> Finding | None:
+    if s.token.type != "LSQB" or "LSQB" in s.accepts:
+        return None
+    at_peer = s.head.type in ("SEND", "RECV") and s.place == 4
+    if at_peer or s.declaration == "PROTOCOL" or s.head.type in ("PROGRAM", "OPEN", "TYPE"):
+        return later(FAMILIES, s.token)
+    return None
+
+
+def _timed(s: Situation) -> Finding | None:
+    word = _near(s, "within")
+    if word is None:
+        return None
+    if s.declaration == "PROTOCOL" or s.head.type == "RECV":
+        return later(TIMED, word)
+    return None
+
+
+def _lossy(s: Situation) -> Finding | None:
+    word = _near(s, "lossy")
+    return later(LOSSY, word) if word is not None and s.declaration == "PROTOCOL" else None
+
+
+def _near(s: Situation, word: str) -> Token | None:
+    """The token that says `word`: the rejected one, or the one before it."""
+    if s.token == word:
+        return s.token
+    return s.before if s.before == word and s.token.type not in ("COLON", "ARROW") else None
+
+
+LATER_HINTS: Final[tuple[_Hint, ...]] = (_role_family, _timed, _lossy)
