@@ -19,14 +19,15 @@ from typing import Final, NamedTuple
 from troth.conformance.describe import describe
 from troth.conformance.divergence import Divergence
 from troth.conformance.replay_ahead import (
+    RECOMPUTED,
     Ahead,
     FileEnds,
+    Parted,
     RecordedSigner,
     Refuted,
     Unreadable,
-    recorded_commitment,
 )
-from troth.conformance.replay_compare import RECOMPUTED, Comparison, EventSink
+from troth.conformance.replay_compare import Comparison, EventSink
 from troth.conformance.replay_meter import Budget, Meter, metered_decode
 from troth.conformance.replay_words import whereabouts
 from troth.conformance.verdict import Finding
@@ -45,6 +46,7 @@ from troth.vm.record_codec import Items
 from troth.vm.records import Kind
 from troth.vm.run_coop import TurnEnd, take_turn
 from troth.vm.settings import Overrides
+from troth.vm.statements import DIGEST_BYTES, payload_commitment
 from troth.vm.substitutes import Substitutes
 from troth.vm.turn import Turn
 from troth.vm.types import Field
@@ -60,6 +62,9 @@ CAPPED: Final = (
     "buffer_capacity_max",
 )
 """Limits of a run that level 5 accepts only up to their defaults."""
+
+_SHORT_PAYLOAD: Final = 256
+"""Bytes up to which encoding and hashing a payload is part of the instruction."""
 
 _ROUND_WORK: Final = 4
 _TURN_WORK: Final = 2
@@ -155,13 +160,17 @@ class Replay:
         run = self._run
         assert run is not None, "only a run diverges"
         record = run.comparison.record or self._world.record
-        where = whereabouts(record.items, self._world)
+        if isinstance(divergence, Parted):
+            record = divergence.record
+        view = run.comparison.view()
+        where = whereabouts(record.items, view)
         program, line = run.position()
         self.finding = Finding(
             code=divergence.code,
             message=divergence.message,
             offset=record.offset,
             record=record.index,
+            said=describe(record, view),
             session=where.session,
             edge=where.edge,
             role=where.role,
@@ -171,7 +180,7 @@ class Replay:
             expected_side=divergence.expected_side,
             actual=divergence.actual,
             actual_side=divergence.actual_side,
-            context=tuple(describe(r, self._world) for r in run.comparison.context),
+            context=tuple(describe(r, view) for r in run.comparison.context(record)),
         )
         why = f"{divergence.code} at byte {record.offset}"
         self.result = ReplayResult(ran=True, ok=False, why=why)
@@ -210,6 +219,8 @@ class _Run:
         self.ahead = ahead
         self.signer = RecordedSigner(ahead, world)
         self.comparison = Comparison(ahead, self.signer, world, image.image, meter)
+        self.signer.number_of = self.comparison.number_of
+        self.signer.protocol_of = self.comparison.protocol_of
         self._world = world
         self._image = image.image
         self._entry = image.image.programs[header.entry].name if image.image.programs else None
@@ -237,10 +248,12 @@ class _Run:
             substitutes=Substitutes(
                 verify=_holds,
                 acceptable_key=_acceptable,
-                commitment=recorded_commitment,
+                commitment=self._commitment,
                 execute=self._execute,
                 decode=metered_decode(self._meter),
-                events=EventSink(self._take_event),
+                events=EventSink(
+                    self.comparison.write if self._fragment is None else self._take_event
+                ),
             ),
         )
 
@@ -253,14 +266,19 @@ class _Run:
 
     def _take_event(self, event: Event) -> None:
         self.comparison.write(event)
-        if self._fragment is not None:
-            self._fragment.add(event)
+        assert self._fragment is not None
+        self._fragment.add(event)
+
+    def _commitment(self, salt: bytes, payload: bytes) -> bytes:
+        if len(payload) > _SHORT_PAYLOAD:
+            self._meter.work(len(payload) >> 4)
+            self._meter.made(len(payload))
+        # In the place of a salt that is not in the file the signer gives the commitment itself.
+        return salt if len(salt) == DIGEST_BYTES else payload_commitment(salt, payload)
 
     def _execute(self, turn: Turn, coroutine: Coroutine, quantum: int) -> TurnEnd:
         """One turn, in which the next records are this coroutine's."""
-        signer = self.signer
-        signer.coroutine = coroutine
-        signer.number = self.comparison.number_of(coroutine)
+        self.signer.coroutine = coroutine
         self.ahead.answered = 0
         before = coroutine.spent
         end = take_turn(turn, coroutine, quantum)
@@ -339,7 +357,7 @@ class _Run:
         _, effect_id, failed, result, _ = record.items
         effect = self.comparison.effects.pop(effect_id, None)
         if effect is None:
-            raise self._differs("the program waits for no such effect")
+            raise self._differs("the program waits for no such effect", record)
         if failed:
             self._machine.complete_failed(effect_id, result.decode(errors="replace"))
             return
@@ -347,16 +365,17 @@ class _Run:
         try:
             (value,) = decode_payload(result, (field,), bytes_max=RECORD_BYTES_MAX)
         except TrothError as error:
-            raise self._differs(f"the effect returns no {field.type}: {error.message}") from error
+            message = f"the effect returns no {field.type}: {error.message}"
+            raise self._differs(message, record) from error
         self._machine.complete(effect_id, value)
 
     def _cancel(self, record: RawRecord) -> None:
         """The host ends a session."""
-        session = self._world.sessions.get(record.items[1])
+        session = self.comparison.sessions.get(record.items[1])
+        if session is None:
+            raise self._differs("the program has no such session")
         try:
-            if session is None:
-                raise self._differs("the program has no such session")
-            self._machine.cancel_session(session.id, record.items[3])
+            self._machine.cancel_session(session[0], record.items[3])
         except TrothError as error:
             raise self._differs(f"the host cannot cancel this: {error.message}") from error
 
@@ -379,16 +398,13 @@ class _Run:
                 raise self._differs("the run is over after another number of rounds")
             self.comparison.next_record()
 
-    def _differs(self, message: str) -> Divergence:
-        """The file goes on and the program does not."""
-        record = self.comparison.next_record()
-        return Divergence(
-            "replay.divergence",
-            message,
-            expected=f"nothing of the kind in round {self._machine.rounds + 1}",
-            expected_side=RECOMPUTED,
-            actual=describe(record, self._world),
-        )
+    def _differs(self, message: str, record: RawRecord | None = None) -> Parted:
+        """The file goes on, with `record` or the next one, and the program does not."""
+        record = record or self.ahead.peek()
+        if record is None:
+            raise FileEnds
+        expected = f"nothing of the kind in round {self._machine.rounds + 1}"
+        return Parted(record, message, expected, describe(record, self.comparison.view()))
 
 
 class _Recorded:

@@ -9,19 +9,24 @@ come in between. So little is read ahead, however long the file is.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from troth.conformance.divergence import Divergence
 from troth.conformance.verdict import Finding
-from troth.conformance.world import World
+from troth.conformance.world import ProtocolEntry, World
 from troth.vm.coroutine import Coroutine
 from troth.vm.errors import TrothError, Unusable
 from troth.vm.reader import RawRecord
 from troth.vm.record_codec import Items
 from troth.vm.records import STATED, Kind
-from troth.vm.statements import DIGEST_BYTES, SALT_BYTES, SIGNATURE_BYTES, payload_commitment
+from troth.vm.statements import SALT_BYTES, SIGNATURE_BYTES
 
+BATCH_RECORDS: Final = 128
+BATCH_BYTES: Final = 1 << 18
+"""How much is read at a time."""
+
+RECOMPUTED: Final = "recomputed by running the image"
 KEY_FAULT: Final = "vm.fault.key"
 _NO_SALT: Final = bytes(SALT_BYTES)
 _NO_SIGNATURE: Final = bytes(SIGNATURE_BYTES)
@@ -30,6 +35,20 @@ _DELEGATE: Final = int(Kind.DELEGATE)
 _STATUS: Final = int(Kind.STATUS)
 _STATED: Final = frozenset(map(int, STATED))
 _INTRODUCTIONS: Final = frozenset((int(Kind.PRINCIPAL), int(Kind.PROTOCOL)))
+
+
+class Parted(Divergence):
+    """What the program does cannot come of `record`, the next one."""
+
+    def __init__(self, record: RawRecord, message: str, expected: str, actual: str) -> None:
+        super().__init__(
+            "replay.divergence",
+            message,
+            expected=expected,
+            expected_side=RECOMPUTED,
+            actual=actual,
+        )
+        self.record = record
 
 
 class FileEnds(Exception):
@@ -58,16 +77,15 @@ class Ahead:
         self.answered = 0
         self._records = records
         self._findings = findings
+        self._refuted = False
         self._waiting: deque[RawRecord] = deque()
 
     def peek(self, place: int = 0) -> RawRecord | None:
         """The record after `place` others; None when the file ends before it."""
         waiting = self._waiting
         while len(waiting) <= place:
-            record = self._read()
-            if record is None:
+            if not self._read():
                 return None
-            waiting.append(record)
         return waiting[place]
 
     def take(self) -> RawRecord:
@@ -78,19 +96,32 @@ class Ahead:
         """
         if self.answered:
             self.answered -= 1
-        record = self._waiting.popleft() if self._waiting else self._read()
-        if record is None:
+        if not self._waiting and not self._read():
             raise FileEnds
-        return record
+        return self._waiting.popleft()
 
-    def _read(self) -> RawRecord | None:
+    def _read(self) -> bool:
+        """Some more records, as going to and fro between the levels costs time; False at the end.
+
+        A record in which an earlier level finds something wrong, and all after it, stay out.
+        """
+        if self._refuted:
+            raise Refuted
+        waiting, before, size = self._waiting, len(self._waiting), 0
         try:
-            record = next(self._records, None)
+            for record in self._records:
+                if self._findings:
+                    break
+                waiting.append(record)
+                size += len(record.data)
+                if len(waiting) - before >= BATCH_RECORDS or size >= BATCH_BYTES:
+                    break
         except TrothError as error:
             raise Unreadable(error) from error
-        if self._findings:
+        if len(waiting) == before and self._findings:
             raise Refuted
-        return record
+        self._refuted = bool(self._findings)
+        return len(waiting) > before
 
 
 class RecordedSigner:
@@ -100,14 +131,17 @@ class RecordedSigner:
     event that comes of it shows where program and record part.
 
     Attributes:
-        coroutine: whose turn it is, and its number in the file.
+        coroutine: whose turn it is.
+        number_of: says a coroutine's number in the file, None when it has none.
+        protocol_of: says which protocol a live session follows, by its number in the file.
         refused: the record says that the host refused its keys here.
         unseen: the edges some of whose payloads are not in the file, with their protocol.
     """
 
     def __init__(self, ahead: Ahead, world: World) -> None:
         self.coroutine: Coroutine | None = None
-        self.number: int | None = None
+        self.number_of: Callable[[Coroutine], int | None] = _unknown
+        self.protocol_of: Callable[[int], ProtocolEntry | None] = _unknown
         self.refused = False
         self.unseen: dict[tuple[str, str, str], None] = {}
         self._ahead = ahead
@@ -186,17 +220,22 @@ class RecordedSigner:
     def _refuse(self, record: RawRecord) -> None:
         """Does as the host did, when the record says that it had no key for this coroutine."""
         items = record.items
-        if items[0] == Kind.FAULT and items[1] == self.number and items[2] == KEY_FAULT:
+        if items[0] != Kind.FAULT or items[2] != KEY_FAULT or self.coroutine is None:
+            return
+        if items[1] == self.number_of(self.coroutine):
             self.refused = True
             raise Unusable("key.missing", "as recorded")
 
     def _miss(self, record: RawRecord) -> None:
         _, number, sender, receiver, *_ = record.items
-        session = self._world.sessions.get(number)
-        if session is not None:
-            protocol = session.protocol
+        protocol = self.protocol_of(number)
+        if protocol is not None:
             edge = protocol.name, protocol.roles[sender], protocol.roles[receiver]
             self.unseen[edge] = None
+
+
+def _unknown(what: object) -> None:
+    """Nothing is known before the run has begun."""
 
 
 def _unsigned(items: Items) -> bool:
@@ -204,17 +243,11 @@ def _unsigned(items: Items) -> bool:
     return items[0] == _STATUS or (items[0] in _STATED and items[0] != _SEND and not items[-1])
 
 
-def recorded_commitment(salt: bytes, payload: bytes) -> bytes:
-    """Commits to a payload; where `RecordedSigner.salt` gave a commitment, that is it."""
-    return salt if len(salt) == DIGEST_BYTES else payload_commitment(salt, payload)
-
-
-def _no_session(protocol: str, record: RawRecord, other: str | None = None) -> Divergence:
+def _no_session(protocol: str, record: RawRecord, other: str | None = None) -> Parted:
     kind = Kind(record.items[0]).name
-    return Divergence(
-        "replay.divergence",
+    return Parted(
+        record,
         "the program opens a session here, and the file says something else",
-        expected=f"a session of {protocol}",
-        expected_side="recomputed by running the image",
-        actual=f"a {kind} record" if other is None else f"a session of {other}",
+        f"a session of {protocol}",
+        f"a {kind} record" if other is None else f"a session of {other}",
     )

@@ -12,20 +12,20 @@ from collections.abc import Callable, Iterable
 from typing import Final, Self
 
 from troth.conformance.divergence import Divergence
-from troth.conformance.replay_ahead import KEY_FAULT, Ahead, RecordedSigner
+from troth.conformance.replay_ahead import KEY_FAULT, RECOMPUTED, Ahead, RecordedSigner
 from troth.conformance.replay_meter import COROUTINE_BYTES, REGISTER_BYTES, Meter
 from troth.conformance.replay_words import compared
-from troth.conformance.world import World
+from troth.conformance.world import ProtocolEntry, Session, World
 from troth.vm import events as ev
 from troth.vm.coroutine import Coroutine
 from troth.vm.events import Event
 from troth.vm.image import Image
+from troth.vm.lifecycle import LIVE
 from troth.vm.reader import RawRecord
 from troth.vm.record_items import EventRecords, Items, SessionNames
 from troth.vm.records import Kind
 
 CONTEXT_RECORDS: Final = 3
-RECOMPUTED: Final = "recomputed by running the image"
 
 
 class EventSink(list[Event]):
@@ -49,6 +49,7 @@ class Comparison(EventRecords):
 
     Attributes:
         record: the last record that was compared.
+        sessions: by number the ids of live sessions and the numbers of their protocols.
         effects: by id the effects that were asked for and not answered.
     """
 
@@ -57,28 +58,45 @@ class Comparison(EventRecords):
     ) -> None:
         super().__init__(signer)
         self.record: RawRecord | None = None
+        self.sessions: dict[int, tuple[bytes, int]] = {}
         self.effects: dict[bytes, int] = {}
         self._ahead = ahead
         self._signer = signer
         self._world = world
         self._image = image
         self._meter = meter
+        self._per_record = meter.budget.work_per_record
         self._before: deque[RawRecord] = deque(maxlen=CONTEXT_RECORDS + 1)
 
     def number_of(self, coroutine: Coroutine) -> int | None:
         """The coroutine's number in the file; None when the file has not introduced it."""
         return self._coroutines.get(coroutine.id)
 
-    @property
-    def context(self) -> tuple[RawRecord, ...]:
-        """The records before the last one."""
-        return tuple(self._before)[:-1][-CONTEXT_RECORDS:]
+    def protocol_of(self, session: int) -> ProtocolEntry | None:
+        """The protocol of a live session, by its number in the file."""
+        known = self.sessions.get(session)
+        return None if known is None else self._world.protocols[known[1]]
+
+    def view(self) -> World:
+        """What is alive where the program is: the file has been read further than that."""
+        view = World()
+        view.image = self._world.image
+        view.principals, view.protocols = self._world.principals, self._world.protocols
+        for number, (identity, protocol) in self.sessions.items():
+            entry = self._world.protocols[protocol]
+            view.sessions[number] = Session(number, identity, entry, [], 0)
+        return view
+
+    def context(self, record: RawRecord) -> tuple[RawRecord, ...]:
+        """The records before one that was compared last or comes next."""
+        before = [one for one in self._before if one.index < record.index]
+        return tuple(before[-CONTEXT_RECORDS:])
 
     def next_record(self) -> RawRecord:
         """Takes the next record of the file as the one that is compared now."""
         record = self.record = self._ahead.take()
         self._before.append(record)
-        self._meter.record()
+        self._meter.left += self._per_record
         return record
 
     # --- records -----------------------------------------------------------------------------
@@ -102,7 +120,9 @@ class Comparison(EventRecords):
         self._compare(items)
 
     def _compare(self, items: Items) -> None:
-        record = self.next_record()
+        record = self.record = self._ahead.take()
+        self._before.append(record)
+        self._meter.left += self._per_record
         if record.items != items and not self._means_the_same(record.items, items):
             raise self.differs(record, items)
 
@@ -120,25 +140,32 @@ class Comparison(EventRecords):
 
     def differs(self, record: RawRecord, items: Items) -> Divergence:
         """The program does something else than the file says."""
+        view = self.view()
         return Divergence(
             "replay.divergence",
             "running the image again does something else here than the file says",
-            expected=compared(record.index, items, record.items, self._world),
+            expected=compared(record.index, items, record.items, view),
             expected_side=RECOMPUTED,
-            actual=compared(record.index, record.items, items, self._world),
+            actual=compared(record.index, record.items, items, view),
         )
 
-    # --- events that cost something ------------------------------------------------------------
+    # --- events that mean more -----------------------------------------------------------------
+
+    def _opened(self, event: ev.Opened) -> None:
+        super()._opened(event)
+        protocol = self._protocols[event.protocol_id, event.protocol].number
+        self.sessions[self._sessions[event.session].number] = (event.session, protocol)
+
+    def _status_changed(self, event: ev.StatusChanged) -> None:
+        number = self._session(event.session).number
+        super()._status_changed(event)
+        if event.status not in LIVE:
+            self.sessions.pop(number, None)
 
     def _spawned(self, event: ev.Spawned) -> None:
         registers = self._image.programs[event.program].register_count
         self._meter.made(COROUTINE_BYTES + REGISTER_BYTES * registers)
         super()._spawned(event)
-
-    def _sent(self, event: ev.Sent) -> None:
-        self._meter.made(len(event.payload))
-        self._meter.work(len(event.payload) >> 4)
-        super()._sent(event)
 
     def _invoked(self, event: ev.Invoked) -> None:
         self.effects[event.effect_id] = event.effect

@@ -51,14 +51,14 @@ DEFAULT_BUDGET: Final = Budget()
 
 
 class Meter:
-    """Counts; `left` is the work that is left."""
+    """Counts; `left` is the work that is left, and grows with every record reproduced."""
 
-    __slots__ = ("_budget", "_census_at", "_fresh", "held", "left")
+    __slots__ = ("_census_at", "_fresh", "budget", "held", "left")
 
     def __init__(self, budget: Budget) -> None:
         self.left = budget.work
         self.held: Callable[[], Iterator[Cell]] = _nothing
-        self._budget = budget
+        self.budget = budget
         self._fresh = 0
         self._census_at = CENSUS_BYTES
 
@@ -69,7 +69,7 @@ class Meter:
         """
         self.left -= amount
         if self.left < 0:
-            budget = self._budget
+            budget = self.budget
             raise Divergence(
                 "replay.budget",
                 "the program works on and on without doing what the file says next",
@@ -79,10 +79,6 @@ class Meter:
                 actual="more",
                 actual_side="executed",
             )
-
-    def record(self) -> None:
-        """Another record was reproduced."""
-        self.left += self._budget.work_per_record
 
     def made(self, byte_count: int) -> None:
         """Something was made that takes so many bytes.
@@ -95,7 +91,7 @@ class Meter:
             self._count()
 
     def _count(self) -> None:
-        limit = self._budget.memory_bytes
+        limit = self.budget.memory_bytes
         total = cells = 0
         for cell in self.held():
             total += REGISTER_BYTES + footprint(cell)
