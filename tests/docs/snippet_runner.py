@@ -23,15 +23,28 @@ class SnippetFailedError(AssertionError):
 
 
 class PageRunner:
-    """A reader with an empty folder, the examples copied into it, and `troth` on the path."""
+    """A reader who pastes what a page says, line by line, into one shell.
 
-    def __init__(self, folder: Path) -> None:
-        self.home = folder / "reader"
-        self.home.mkdir()
+    The shell keeps its folder and its exported variables from command to command. It starts
+    with the examples in its folder and `troth` on the path. With `clone` it starts where
+    `tests/demo.sh` leaves a reader: in the root of a clone, with `troth` in `.venv/bin` and
+    not on the path.
+    """
+
+    def __init__(self, folder: Path, *, clone: bool = False) -> None:
+        self.folder = folder / "reader"
+        examples = self.folder / "docs" / "examples" if clone else self.folder
+        examples.mkdir(parents=True)
         for example in sorted((ROOT / "docs" / "examples").iterdir()):
             if example.is_file():
-                shutil.copy(example, self.home)
-        self.environment = _environment(folder)
+                shutil.copy(example, examples)
+        programs = self.folder / ".venv" / "bin" if clone else folder / "bin"
+        _write_programs(programs)
+        self.troth = str(programs / "troth")
+        path = os.environ.get("PATH", os.defpath)
+        self.environment = _environment(folder, os.defpath if clone else f"{programs}:{path}")
+        self.state = folder / "state"
+        self.state.mkdir()
         self.last_script: str | None = None
         self.unnamed = 0
 
@@ -49,8 +62,8 @@ class PageRunner:
     def _run_script(self, block: Block) -> int:
         self.unnamed += 1
         name = block.file_name or f"snippet_{self.unnamed}.troth"
-        (self.home / name).write_text(block.text, encoding="utf-8")
-        code, output = self._execute(["troth", "check", name])
+        (self.folder / name).write_text(block.text, encoding="utf-8")
+        code, output = self._execute([self.troth, "check", name])
         broken = "broken" in block.arguments
         as_said = (code, "error[" in output) == (1, True) if broken else (code, output) == (0, "")
         if not as_said:
@@ -61,7 +74,7 @@ class PageRunner:
     def _run_output(self, block: Block) -> int:
         if self.last_script is None:
             raise SnippetFailedError(f"{block.place}: there is no script above this output")
-        code, output = self._execute(["troth", "run", self.last_script])
+        code, output = self._execute([self.troth, "run", self.last_script])
         if code != 0 or not matches(block.text, output):
             raise _different(block.place, f"troth run {self.last_script}", block.text, code, output)
         return 1
@@ -69,11 +82,11 @@ class PageRunner:
     def _run_python(self, block: Block) -> int:
         name = block.file_name
         if name is not None:
-            (self.home / name).write_text(block.text, encoding="utf-8")
+            (self.folder / name).write_text(block.text, encoding="utf-8")
             return 1
         self.unnamed += 1
         name = f"snippet_{self.unnamed}.py"
-        (self.home / name).write_text(block.text, encoding="utf-8")
+        (self.folder / name).write_text(block.text, encoding="utf-8")
         code, output = self._execute([sys.executable, name])
         if code != 0:
             raise SnippetFailedError(f"{block.place}: ended with {code}:\n{output}")
@@ -87,17 +100,25 @@ class PageRunner:
         return count
 
     def _run_command(self, block: Block, command: Command) -> None:
-        code, output = self._execute(["/bin/sh", "-c", command.text])
+        code, output = self._execute(["/bin/sh", "-c", self._remembering(command.text)])
+        self.folder = Path((self.state / "folder").read_text(encoding="utf-8").rstrip("\n"))
         if code != command.exit_code or not matches(command.output, output):
             place = f"{block.file}:{command.line}"
             wanted = f"{command.output}(exit {command.exit_code})"
             raise _different(place, command.text, wanted, code, output)
 
+    def _remembering(self, command: str) -> str:
+        """`command` in the shell that the commands before it have left."""
+        exports, folder = (_quoted(str(self.state / name)) for name in ("exports", "folder"))
+        remember = f"export -p >{exports}; pwd >{folder}"
+        restore = f"[ ! -e {exports} ] || . {exports}"
+        return f"{restore}\ntrap {_quoted(remember)} EXIT\n{command}\n"
+
     def _execute(self, arguments: list[str]) -> tuple[int, str]:
         """Exit code and both outputs as a terminal shows them."""
         result = subprocess.run(
             arguments,
-            cwd=self.home,
+            cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -114,10 +135,9 @@ def _different(place: str, command: str, wanted: str, code: int, output: str) ->
     )
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """A plain environment: our `troth` and `python` first, the components importable."""
-    programs = folder / "bin"
-    programs.mkdir()
+def _write_programs(programs: Path) -> None:
+    """Our `troth` and `python3`."""
+    programs.mkdir(parents=True)
     python = _quoted(sys.executable)
     for name, command in (
         ("troth", f'{python} -m troth.conformance.shell_main "$@"'),
@@ -126,8 +146,12 @@ def _environment(folder: Path) -> dict[str, str]:
         script = programs / name
         script.write_text(f"#!/bin/sh\nexec {command}\n", encoding="utf-8")
         script.chmod(0o755)
+
+
+def _environment(folder: Path, path: str) -> dict[str, str]:
+    """A plain environment, the components importable."""
     return {
-        "PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}",
+        "PATH": path,
         "PYTHONPATH": ":".join(str(ROOT / component) for component in COMPONENTS),
         "HOME": str(folder),
         "LC_ALL": "C.UTF-8",

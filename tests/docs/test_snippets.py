@@ -26,6 +26,9 @@ TESTED_ELSEWHERE: Final = {
 }
 """Commands of `sh` blocks by how they begin, and what proves that they work."""
 
+READ_IN_A_CLONE: Final = frozenset({"README.md", "docs/tutorial.md"})
+"""Pages that begin with a clone and its demo: their commands start in the clone's root."""
+
 THINGS_RUN_MIN: Final = 60
 """Fewer than this over all pages means that the test stopped looking."""
 
@@ -44,8 +47,8 @@ def _is_run(block: Block) -> int:
     return int(block.kind in ("troth", "output", "python"))
 
 
-def _run_all(blocks: list[Block], folder: Path) -> int:
-    runner = PageRunner(folder)
+def _run_all(blocks: list[Block], folder: Path, *, clone: bool = False) -> int:
+    runner = PageRunner(folder, clone=clone)
     return sum(runner.run(block) for block in blocks)
 
 
@@ -55,7 +58,7 @@ def test_every_block_of_the_page_works(page: Path, tmp_path: Path) -> None:
     expected = sum(_is_run(block) for block in blocks)
     if expected == 0:
         return
-    assert _run_all(blocks, tmp_path) == expected
+    assert _run_all(blocks, tmp_path, clone=_name(page) in READ_IN_A_CLONE) == expected
 
 
 def test_enough_is_run() -> None:
@@ -133,6 +136,7 @@ def test_output_is_compared(expected: str, actual: str, same: bool) -> None:
         "```console\n$ echo one\ntwo\n```\n",
         "```console\n$ exit 3\n```\n",
         "```console\n$ echo one\none\n$ echo two\n```\n",
+        "```console\n$ mkdir a && cd a\n$ mkdir b && cd a/b\n```\n",
         "```python\nraise SystemExit(1)\n```\n",
         "```troth\nprotocol\n```\n",
         "```troth broken\nprotocol P(A, B):\n    A -> B: m()\n```\n",
@@ -148,3 +152,15 @@ def test_a_wrong_page_fails(text: str, tmp_path: Path) -> None:
 def test_a_right_page_passes(tmp_path: Path) -> None:
     blocks = _page(tmp_path, "```console\n$ echo one; exit 4  # exit 4\no...\n```\n")
     assert _run_all(blocks, tmp_path) == 1
+
+
+def test_a_page_is_read_in_one_shell(tmp_path: Path) -> None:
+    commands = "$ export X=1; mkdir a && cd a; exit 3  # exit 3\n$ pwd; echo $X\n.../a\n1\n"
+    text = f"```console\n{commands}```\n"
+    assert _run_all(_page(tmp_path, text), tmp_path) == 2
+
+
+def test_a_clone_has_its_programs_in_the_environment_only(tmp_path: Path) -> None:
+    commands = "$ ls .venv/bin docs/examples\n...\ntroth\n...\n$ troth  # exit 127\n...\n"
+    text = f"```console\n{commands}```\n"
+    assert _run_all(_page(tmp_path, text), tmp_path, clone=True) == 2
