@@ -27,7 +27,8 @@ from troth.vm.merkle import EMPTY_ROOT, Frontier
 from troth.vm.reader import ArtifactReader, RawRecord
 from troth.vm.record_events import EventDecoder
 from troth.vm.records import MAGIC, SIGNER_OWNED, Kind
-from troth.vm.shell_run import RunOptions, run, seed_from_number
+from troth.vm.shell_options import RunOptions, seed_from_number
+from troth.vm.shell_run import run
 
 Record = tuple[Any, ...]
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -153,7 +154,9 @@ def reseal(records: Sequence[Record], pairs: Sequence[KeyPair]) -> bytes:
         if kind is Kind.SEAL:
             log, key = logs[record[1]], keys[record[1]]
             if key in held:
-                record = _seal(record, log, held[key], header, opened - ended, ended)
+                over = any(other[0] == Kind.END for other in done)
+                counts = (opened - ended, ended, over)
+                record = _seal(record, log, held[key], header, counts)
             log.previous = record[3]
             done.append(record)
             continue
@@ -186,9 +189,9 @@ def _owner(kind: Kind, event: Any, keys: list[bytes]) -> int:
 
 
 def _seal(
-    record: Record, log: _Log, pair: KeyPair, header: bytes, opened: int, ended: int
+    record: Record, log: _Log, pair: KeyPair, header: bytes, counts: tuple[int, int, bool]
 ) -> Record:
-    head = (log.frontier.size, log.frontier.root, log.previous, record[5], opened, ended)
+    head = (log.frontier.size, log.frontier.root, log.previous, record[5], *counts)
     return _signed_seal(record[1], head, pair, header)
 
 

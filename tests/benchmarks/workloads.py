@@ -9,7 +9,8 @@ from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypai
 from troth.dsl import compile_source
 from troth.vm.image import Image
 from troth.vm.instructions import ReplayMode, Seal
-from troth.vm.shell_run import RunOptions, RunResult, run, seed_from_number
+from troth.vm.shell_options import RunOptions, seed_from_number
+from troth.vm.shell_run import RunResult, run
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 MESSAGES_PER_ROUND = 4

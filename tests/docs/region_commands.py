@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 
 from docs.region_tables import table
-from troth.conformance.shell_main import build_parser
+from troth.conformance.shell_command_line import build_parser
 
 
 def parsers() -> Mapping[str, argparse.ArgumentParser]:

@@ -26,7 +26,7 @@ from troth.vm.reader import RawRecord, read
 from troth.vm.record_codec import FIELDS
 from troth.vm.recorder import HeaderFacts, Recorder
 from troth.vm.records import SIGNER_OWNED, Kind
-from troth.vm.shell_run import seed_from_number
+from troth.vm.shell_options import seed_from_number
 
 HELLO: Final = Path(__file__).resolve().parent.parent.parent / "docs" / "examples" / "hello.troth"
 SEED_NUMBER: Final = 1

@@ -1,16 +1,26 @@
-"""Verifying artifacts offline: from the file and the public keys alone."""
+"""Verifying artifacts offline: from the file and the public keys alone.
 
-from troth.conformance.image_pin import ImagePin as ImagePin
-from troth.conformance.json_form import to_json as to_json
-from troth.conformance.protocols import Pins as Pins
-from troth.conformance.render import to_prose as to_prose
-from troth.conformance.replay_meter import Budget as Budget
-from troth.conformance.shell_files import load_image_pin as load_image_pin
-from troth.conformance.shell_files import load_pins as load_pins
-from troth.conformance.shell_files import verify as verify
-from troth.conformance.verdict import Finding as Finding
-from troth.conformance.verdict import Verdict as Verdict
-from troth.conformance.verdict import Word as Word
+The names are looked up when they are first used: the `troth` command lives in this package, and
+must be able to say that it was interrupted before all of it is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from troth.conformance.image_pin import ImagePin as ImagePin
+    from troth.conformance.json_form import to_json as to_json
+    from troth.conformance.protocols import Pins as Pins
+    from troth.conformance.render import to_prose as to_prose
+    from troth.conformance.replay_meter import Budget as Budget
+    from troth.conformance.shell_files import load_image_pin as load_image_pin
+    from troth.conformance.shell_files import load_pins as load_pins
+    from troth.conformance.shell_files import verify as verify
+    from troth.conformance.verdict import Finding as Finding
+    from troth.conformance.verdict import Verdict as Verdict
+    from troth.conformance.verdict import Word as Word
 
 __all__ = [
     "Budget",
@@ -25,3 +35,29 @@ __all__ = [
     "to_prose",
     "verify",
 ]
+
+_HOME = {
+    "Budget": "replay_meter",
+    "Finding": "verdict",
+    "ImagePin": "image_pin",
+    "Pins": "protocols",
+    "Verdict": "verdict",
+    "Word": "verdict",
+    "load_image_pin": "shell_files",
+    "load_pins": "shell_files",
+    "to_json": "json_form",
+    "to_prose": "render",
+    "verify": "shell_files",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,10 +8,12 @@ from typing import Any
 
 from troth.conformance.shell_terminal import progress, write
 from troth.vm.errors import Malformed, Place, TrothError, Unusable
+from troth.vm.escape import PATH_CHARACTERS_MAX, plain
 from troth.vm.fragment import FragmentBuilder
 from troth.vm.reader import ArtifactReader
 from troth.vm.record_events import EventDecoder
 from troth.vm.shell_artifact import open_artifact
+from troth.vm.shell_protect import refuse_precious, refuse_same_file
 
 Subparsers = Any  # argparse does not export the type of add_subparsers()
 
@@ -31,10 +33,13 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         TrothError: the file cannot be read, or its records do not follow from one another.
     """
+    if arguments.out is not None:
+        refuse_same_file(arguments.out, [arguments.file])
+        refuse_precious(arguments.out)
     builder = build_fragment(arguments.file, keep=arguments.out is not None)
     if arguments.out is not None:
         _write(arguments.out, builder.encode())
-        progress(f"wrote {arguments.out}")
+        progress(f"wrote {plain(str(arguments.out), characters_max=PATH_CHARACTERS_MAX)}")
     write(builder.digest().hex())
     return 0
 
@@ -76,10 +81,11 @@ def build_fragment(path: Path, *, keep: bool) -> FragmentBuilder:
 def _write(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise Unusable(
             "canon.io",
-            f"the fragment cannot be written: {error.strerror}",
+            f"the fragment cannot be written: {reason}",
             place=Place(file=str(path)),
             advice="Check the path, its permissions and the space on the disk",
         ) from error

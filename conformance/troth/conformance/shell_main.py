@@ -1,88 +1,86 @@
-"""The `troth` command: gathers the commands of the components and maps errors to exit codes.
+"""The entry of the `troth` command: what can go wrong around a command, and exit codes.
 
-Standard output is a command's result, standard error is everything else.
+Standard output is a command's result, standard error is everything else. Nothing is imported
+here before it is guarded, so that an early interruption ends like a late one.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-from typing import NoReturn
+from typing import Final, TextIO
 
-from troth.conformance.shell_canon import add_parser as add_canon
-from troth.conformance.shell_inspect import add_parser as add_inspect
-from troth.conformance.shell_verify import add_parser as add_verify
-from troth.dsl import shell_commands, shell_compile
-from troth.dsl.compile import ScriptErrors
-from troth.vm import shell_keygen
-from troth.vm.errors import InternalError, TrothError
-
-EXIT_USAGE = 1
-EXIT_INTERRUPTED = 130
-
-
-class _Parser(argparse.ArgumentParser):
-    """Wrong arguments end with 1: argparse's own 2 means "invalid or forged" here."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}\n")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="troth",
-        description="Run protocols that leave a proof, and check the proof offline.",
-        epilog="Exit codes of verify: 0 valid, 1 usage or I/O, 2 invalid or forged, "
-        "3 unsupported version, 4 incomplete, 5 self-consistent only.",
-    )
-    parser.add_argument("--version", action="version", version=f"troth {_version()}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    add_verify(subparsers)
-    shell_commands.add_parsers(subparsers)
-    shell_compile.add_parsers(subparsers)
-    add_canon(subparsers)
-    add_inspect(subparsers)
-    shell_keygen.add_parser(subparsers)
-    return parser
+EXIT_USAGE: Final = 1
+EXIT_INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    try:
+        return _guarded(arguments)
+    except KeyboardInterrupt as interruption:
+        _say("interrupted", interruption)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away: not an error, but Python must not complain when it exits.
+        _silence(sys.stdout)
+        return EXIT_USAGE
+    except OSError as error:
+        _silence(sys.stdout)
+        _say(_describe(error), error)
+        return EXIT_USAGE
+
+
+def _guarded(arguments: Sequence[str] | None) -> int:
+    if sys.stderr is None:
+        # Without this, whatever is meant for standard error goes to standard output.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:
+        _say("standard output is closed [output.io]. Redirect it to a file if nobody reads it")
+        return EXIT_USAGE
     for stream in (sys.stdout, sys.stderr):
         # A printed value may hold any character; a narrow terminal must not end the run.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    parsed = build_parser().parse_args(arguments)
+    from troth.conformance.shell_command_line import execute  # noqa: PLC0415
+
     try:
-        code: int = parsed.run(parsed)
-        sys.stdout.flush()
-    except ScriptErrors as error:
-        print(error.message, file=sys.stderr)
-        return EXIT_USAGE
-    except InternalError:
-        raise
-    except TrothError as error:
-        print(f"troth: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except BrokenPipeError:
-        # The reader went away: not an error, but Python must not complain when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        print("troth: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        code = execute(arguments)
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else EXIT_USAGE
+    sys.stdout.flush()
     return code
 
 
-def _version() -> str:
+def _describe(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if error.filename is None:
+        return f"standard output cannot be written: {reason} [output.io]. Check the space there"
+    return f"{_plain(os.fsdecode(error.filename))}: {reason} [output.io]. Check the path"
+
+
+def _say(text: str, error: BaseException | None = None) -> None:
+    lines = [text, *(_plain(note) for note in getattr(error, "__notes__", ()))]
     try:
-        return version("troth")
-    except PackageNotFoundError:
-        return "(not installed)"
+        sys.stderr.write("".join(f"troth: {line}\n" for line in lines))
+        sys.stderr.flush()
+    except OSError:
+        # There is nobody left to tell; the exit code says it.
+        _silence(sys.stderr)
+
+
+def _plain(text: str) -> str:
+    from troth.vm.escape import PATH_CHARACTERS_MAX, plain  # noqa: PLC0415
+
+    return plain(text, characters_max=PATH_CHARACTERS_MAX)
+
+
+def _silence(stream: TextIO) -> None:
+    """What is left in a stream's buffer goes nowhere, so that the exit cannot fail on it."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,21 @@
-"""The commands that start from a script: `check`, `fmt`, `project`, `run`."""
+"""The commands that look at a script: `check`, `fmt` and `project`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from troth.dsl import shell_load
+from troth.dsl import shell_load, shell_run_command
 from troth.dsl.compile import LocalView, ProtocolView
 from troth.dsl.fmt import format_source
+from troth.dsl.names import did_you_mean
 from troth.dsl.picture_dot import to_dot
 from troth.dsl.picture_svg import to_svg
-from troth.vm.errors import Invalid, Unusable
-from troth.vm.instructions import ReplayMode, Seal
-from troth.vm.shell_effects import load_effects_module
-from troth.vm.shell_run import RunOptions, run, seed_from_number
+from troth.dsl.shell_report import print_error
+from troth.vm.errors import InternalError, Place, TrothError, Unusable
+from troth.vm.escape import PATH_CHARACTERS_MAX, plain
 
 Subparsers = Any  # argparse does not export the type of add_subparsers()
 
@@ -25,7 +24,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     _add_check(subparsers)
     _add_format(subparsers)
     _add_project(subparsers)
-    _add_run(subparsers)
+    shell_run_command.add_parser(subparsers)
 
 
 def _add_check(subparsers: Subparsers) -> None:
@@ -56,55 +55,63 @@ def _add_project(subparsers: Subparsers) -> None:
     parser.set_defaults(run=project_command)
 
 
-def _add_run(subparsers: Subparsers) -> None:
-    parser = subparsers.add_parser("run", help="run a script's main")
-    parser.add_argument(
-        "file", type=Path, metavar="FILE", help="a .troth script, an .image, or assembly"
-    )
-    parser.add_argument("--effects", type=Path, metavar="MODULE.py", help="where effects are")
-    parser.add_argument("--record", type=Path, metavar="F", help="write the artifact to F")
-    parser.add_argument(
-        "--keys", type=Path, metavar="DIR", help="use DIR/ROLE.key; missing ones are made"
-    )
-    parser.add_argument("--seed", type=int, metavar="N", help="make the run repeatable")
-    parser.add_argument(
-        "--replay",
-        choices=[mode.value for mode in ReplayMode],
-        help="replay mode of every session, whatever the script says",
-    )
-    parser.add_argument(
-        "--seal",
-        choices=[seal.value for seal in Seal],
-        help="how every session is sealed, whatever the script says",
-    )
-    parser.set_defaults(run=run_command)
-
-
 def check_command(arguments: argparse.Namespace) -> int:
+    """Reports on every file, also after one that cannot be read."""
     failed = 0
     for path in arguments.files:
-        diagnostics = shell_load.check_file(path)
+        try:
+            diagnostics = shell_load.check_file(path)
+        except InternalError:
+            raise
+        except TrothError as error:
+            print_error(error)
+            failed += 1
+            continue
         if diagnostics.found:
             print(diagnostics.render())
         failed += diagnostics.has_errors
     if failed:
-        print(f"errors in {failed} of {len(arguments.files)} files", file=sys.stderr)
+        total = len(arguments.files)
+        print(f"errors in {failed} of {total} {_files(total)}", file=sys.stderr)
     return 1 if failed else 0
 
 
 def format_command(arguments: argparse.Namespace) -> int:
-    changed = 0
+    """Formats every file, also after one that cannot be."""
+    changed = failed = 0
     for path in arguments.files:
-        text = shell_load.read_script(path)
-        formatted = format_source(text, path.name)
-        if arguments.stdout:
-            sys.stdout.write(formatted)
-        elif formatted != text:
-            changed += 1
-            if not arguments.check:
-                shell_load.write_script(path, formatted)
-            print(f"{'would change' if arguments.check else 'formatted'} {path}", file=sys.stderr)
-    return 1 if arguments.check and changed else 0
+        try:
+            changed += _format(path, arguments)
+        except InternalError:
+            raise
+        except TrothError as error:
+            print_error(error)
+            failed += 1
+    if failed and len(arguments.files) > 1:
+        total = len(arguments.files)
+        print(f"{failed} of {total} {_files(total)} cannot be formatted", file=sys.stderr)
+    return 1 if failed or (arguments.check and changed) else 0
+
+
+def _format(path: Path, arguments: argparse.Namespace) -> bool:
+    """Whether the file is not in the one format."""
+    text = shell_load.read_script(path)
+    formatted = format_source(text, path.name)
+    if arguments.stdout:
+        sys.stdout.write(formatted)
+    if formatted == text:
+        return False
+    shown = plain(str(path), characters_max=PATH_CHARACTERS_MAX)
+    if arguments.check:
+        print(f"would change {shown}", file=sys.stderr)
+    elif not arguments.stdout:
+        shell_load.write_script(path, formatted)
+        print(f"formatted {shown}", file=sys.stderr)
+    return True
+
+
+def _files(count: int) -> str:
+    return "file" if count == 1 else "files"
 
 
 def project_command(arguments: argparse.Namespace) -> int:
@@ -134,48 +141,31 @@ def project_command(arguments: argparse.Namespace) -> int:
 def _views(arguments: argparse.Namespace) -> list[LocalView]:
     """The roles that are asked for; without --protocol, of every protocol that has them."""
     module = shell_load.load(arguments.file)
+    if not module.protocol_names:
+        raise Unusable(
+            "project.none",
+            "this script has no protocols",
+            place=Place(file=str(arguments.file)),
+            expected="a script that declares a protocol",
+            advice="Name the file that declares the protocol",
+        )
     names = [arguments.protocol] if arguments.protocol else module.protocol_names
-    views = []
-    for name in names:
-        protocol = module.protocol(name)
-        roles = [arguments.role] if arguments.role else list(protocol.roles)
-        views += [protocol.role(role) for role in roles if role in protocol.roles]
+    protocols = [module.protocol(name) for name in names]
+    views = [
+        protocol.role(role)
+        for protocol in protocols
+        for role in protocol.roles
+        if arguments.role in (None, role)
+    ]
     if not views:
+        known = [f"{protocol.name}.{role}" for protocol in protocols for role in protocol.roles]
+        roles = dict.fromkeys(role for protocol in protocols for role in protocol.roles)
         raise Unusable(
             "project.role",
-            f"no protocol of {arguments.file} has a role {arguments.role}",
-            expected="one of the roles that the protocols declare",
+            f"no protocol here has a role {arguments.role}",
+            place=Place(file=str(arguments.file)),
+            expected="the role of one of " + ", ".join(known),
+            actual=arguments.role,
+            advice=did_you_mean(arguments.role, tuple(roles)) or "Use one of the roles",
         )
     return views
-
-
-def run_command(arguments: argparse.Namespace) -> int:
-    image = shell_load.load_image(arguments.file)
-    if image.entry is None:
-        raise Invalid(
-            "run.main",
-            f"{arguments.file} has no main",
-            expected="a declaration `main:` that opens sessions and spawns programs",
-            advice="Add a main, or check the file with `troth check`",
-        )
-    effects: Mapping[str, object] = {}
-    if arguments.effects is not None:
-        effects = vars(load_effects_module(arguments.effects))
-    options = RunOptions(
-        effects=effects,
-        effects_from=str(arguments.effects or "this run, which has no --effects"),
-        keys=arguments.keys,
-        record=arguments.record,
-        seed=None if arguments.seed is None else seed_from_number(arguments.seed),
-        replay=None if arguments.replay is None else ReplayMode(arguments.replay),
-        seal=None if arguments.seal is None else Seal(arguments.seal),
-    )
-    result = run(image, options=options, write_line=_write_line)
-    if not result.ok:
-        print(result.report.describe(), file=sys.stderr)
-    return 0 if result.ok else 1
-
-
-def _write_line(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

@@ -24,10 +24,10 @@ from troth.vm.keys import parse_trust as parse_trust
 from troth.vm.limits import Limits as Limits
 from troth.vm.loader import load as load
 from troth.vm.machine import Machine as Machine
-from troth.vm.shell_run import RunOptions as RunOptions
+from troth.vm.shell_options import RunOptions as RunOptions
+from troth.vm.shell_options import seed_from_number as seed_from_number
 from troth.vm.shell_run import RunResult as RunResult
 from troth.vm.shell_run import run as run
-from troth.vm.shell_run import seed_from_number as seed_from_number
 
 __all__ = [
     "Fault",

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from troth.vm.errors import TrothError
-from troth.vm.escape import plain
+from troth.vm.escape import PATH_CHARACTERS_MAX, plain
 
-_PLACE_CHARACTERS_MAX: Final = 1000
 _PART_CHARACTERS_MAX: Final = 600
 
 
@@ -16,13 +15,13 @@ def describe_error(error: TrothError) -> str:
     parts = [f"{_part(error.message)} [{error.code}]"]
     place = error.place.describe()
     if place:
-        parts.insert(0, f"{plain(place, characters_max=_PLACE_CHARACTERS_MAX)}: ")
+        parts.insert(0, f"{plain(place, characters_max=PATH_CHARACTERS_MAX)}: ")
     if error.expected is not None:
         parts.append(f"; expected {_part(error.expected)}")
     if error.actual is not None:
         parts.append(f"; found {_part(error.actual)}")
     if error.advice is not None:
-        parts.append(f". {plain(error.advice, characters_max=_PLACE_CHARACTERS_MAX)}")
+        parts.append(f". {plain(error.advice, characters_max=PATH_CHARACTERS_MAX)}")
     return "".join(parts)
 
 

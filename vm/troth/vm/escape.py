@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 TEXT_CHARACTERS_MAX: Final = 240
+PATH_CHARACTERS_MAX: Final = 1000
 
 
 def escape(text: str, *, characters_max: int = TEXT_CHARACTERS_MAX) -> str:

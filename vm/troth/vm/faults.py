@@ -136,7 +136,7 @@ def fault(
         place = Place(
             session=endpoint.session.id.hex(),
             role=endpoint.role,
-            position=f"state {endpoint.state.number}",
+            position=endpoint.state.describe(),
         )
     return Fault(
         code,

@@ -85,8 +85,8 @@ def _find_misfit(value: object, expected: ValueType, what: str) -> _Misfit | Non
         bits = value.bit_length() + 1
         return _Misfit(
             f"{what} is out of range",
-            "an integer of 64 bits",
-            f"an integer of {bits} bits, which does not fit 64",
+            str(expected),
+            f"an integer of {bits} bits with its sign, which does not fit 64",
         )
     flaw = find_flaw(value)
     return None if flaw is None else _Misfit(f"{what} is no value", flaw.expected, flaw.actual)

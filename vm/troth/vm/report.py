@@ -1,7 +1,7 @@
 """What a machine says about itself when it stops: who holds what, and who waits for whom.
 
 Everything here is text for people and tools; nothing in it can change the machine. Names come
-from scripts and may be hostile: whoever shows them escapes them.
+from scripts and may be hostile: the fields hold them as they are, `describe` escapes them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 from troth.vm.coroutine import Blocked, Coroutine, CoroutineStatus
 from troth.vm.errors import Fault
 from troth.vm.events import Status
+from troth.vm.report_text import count, fault_lines, reason_of_end, say, short_id, wrap
 from troth.vm.scheduler import Scheduler
 from troth.vm.session import Edge, EndpointState, Session
 
@@ -57,9 +58,9 @@ class CoroutineReport:
 
     def describe(self) -> str:
         line = f", line {self.line}" if self.line else ""
-        text = f"{self.program}{line}: {self.waits_for or 'ready to run'}"
+        text = f"{say(self.program)}{line}: {say(self.waits_for) or 'ready to run'}"
         if self.endpoints:
-            text += f"; holds {', '.join(self.endpoints)}"
+            text += f"; holds {say(', '.join(self.endpoints))}"
         return text
 
 
@@ -86,21 +87,25 @@ class SessionReport:
     waiting: tuple[tuple[str, int], ...] = ()
 
     def describe(self) -> str:
-        by = f" by {self.ended_by}" if self.ended_by else ""
-        detail = f": {self.detail}" if self.detail else ""
-        text = f"{self.protocol} {self.id.hex()[:8]} is {self.status.name.lower()}{by}{detail}"
+        by = f" by {say(self.ended_by)}" if self.ended_by else ""
+        detail = f": {reason_of_end(self.detail)}" if self.detail else ""
+        name = f"session {short_id(self.id.hex())} of {say(self.protocol)}"
+        text = f"{name} is {self.status.name.lower()}{by}{detail}"
         for endpoint in self.endpoints:
-            holder = f" by {endpoint.holder}" if endpoint.holder else ""
+            holder = f" by {say(endpoint.holder)}" if endpoint.holder else ""
             custody = "held" if endpoint.holder else endpoint.custody
-            text += f"\n    {endpoint.role}: {custody}{holder}, next {endpoint.position}"
-        for edge, count in self.waiting:
-            text += f"\n    {edge}: {count} waiting"
+            text += f"\n    {say(endpoint.role)}: {custody}{holder}, next {say(endpoint.position)}"
+        for edge, waiting in self.waiting:
+            text += f"\n    {say(edge)}: {count(waiting, 'message')} waiting"
         return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The state of a run. The lists are cut at `LISTED_MAX`, the counts are whole."""
+    """The state of a run. The lists are cut at `LISTED_MAX`, the counts are whole.
+
+    `source` is what the image calls the script that it was made from.
+    """
 
     outcome: Outcome
     rounds: int
@@ -111,6 +116,7 @@ class Report:
     sessions_closed: int
     faults: tuple[Fault, ...]
     fault_count: int
+    source: str = ""
 
     @property
     def ok(self) -> bool:
@@ -118,18 +124,21 @@ class Report:
         return self.outcome is Outcome.OK
 
     def describe(self) -> str:
-        """Prose, one finding per paragraph; "" when there is nothing to say."""
-        parts = [f"fault: {error}" for error in self.faults]
-        parts += _more(self.fault_count, len(self.faults), "faults")
+        """Prose for a terminal, one finding per paragraph; "" when there is nothing to say.
+
+        Nothing in it can steer the terminal, whatever the script and its host's functions said.
+        """
+        parts = [line for error in self.faults for line in fault_lines(error, self.source)]
+        parts += _more(self.fault_count, len(self.faults), "fault")
         parts += [coroutine.describe() for coroutine in self.coroutines]
-        parts += _more(self.coroutine_count, len(self.coroutines), "coroutines")
-        parts += [session.describe() for session in self.sessions]
-        parts += _more(self.session_count, len(self.sessions), "sessions")
-        return "\n".join(parts)
+        parts += _more(self.coroutine_count, len(self.coroutines), "coroutine")
+        parts += [line for session in self.sessions for line in session.describe().split("\n")]
+        parts += _more(self.session_count, len(self.sessions), "session")
+        return wrap(parts)
 
 
-def _more(count: int, listed: int, what: str) -> list[str]:
-    return [f"and {count - listed} more {what}"] if count > listed else []
+def _more(total: int, listed: int, noun: str) -> list[str]:
+    return [f"and {count(total - listed, f'more {noun}')}"] if total > listed else []
 
 
 def make_report(scheduler: Scheduler, outcome: Outcome) -> Report:
@@ -158,6 +167,7 @@ def make_report(scheduler: Scheduler, outcome: Outcome) -> Report:
         sessions_closed=store.ended[Status.CLOSED],
         faults=tuple(scheduler.faults),
         fault_count=scheduler.fault_count,
+        source=scheduler.context.loaded.image.source,
     )
 
 

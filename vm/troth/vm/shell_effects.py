@@ -168,7 +168,7 @@ def call_effect(
 def _describe_result(error: TrothError, effect: Effect) -> str:
     text = error.message
     if error.expected is not None and error.expected != str(effect.result):
-        text += f"; expected {error.expected}"
+        text += f"; it should be {error.expected}"
     return text if error.actual is None else f"{text}; found {error.actual}"
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from troth.vm.escape import PATH_CHARACTERS_MAX, plain
 from troth.vm.shell_keys import create_key_files
 
 Subparsers = Any  # argparse does not export the type of add_subparsers()
@@ -23,8 +24,12 @@ def keygen_command(arguments: argparse.Namespace) -> int:
     pair = create_key_files(arguments.out, arguments.name)
     print(pair.public_text)
     print(
-        f"wrote {arguments.out / (arguments.name + '.key')} (keep it secret) and "
-        f"{arguments.out / (arguments.name + '.pub')}",
+        f"wrote {_shown(arguments.out / (arguments.name + '.key'))} (keep it secret) and "
+        f"{_shown(arguments.out / (arguments.name + '.pub'))}",
         file=sys.stderr,
     )
     return 0
+
+
+def _shown(path: Path) -> str:
+    return plain(str(path), characters_max=PATH_CHARACTERS_MAX)

@@ -11,53 +11,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from blake3 import blake3
-
+from troth.vm.errors import Unusable
 from troth.vm.events import Event, Printed
 from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
 from troth.vm.image_codec import encode_image
-from troth.vm.instructions import Open, ReplayMode, Seal
-from troth.vm.limits import DEFAULT_LIMITS, Limits
+from troth.vm.instructions import Open, Seal
+from troth.vm.limits import Limits
 from troth.vm.loader import load
-from troth.vm.machine import QUANTUM_DEFAULT, EffectRequest, Machine, MachineState, Overrides
+from troth.vm.machine import SEED_BYTES, EffectRequest, Machine, MachineState, Overrides
 from troth.vm.recorder import HeaderFacts, Recorder
 from troth.vm.report import Report
 from troth.vm.shell_artifact import ArtifactWriter
 from troth.vm.shell_effects import EffectError, EffectFunction, bind_effects, call_effect
 from troth.vm.shell_keys import directory_signer, ephemeral_signer
+from troth.vm.shell_options import RunOptions
 
-SEED_BYTES: Final = 32
 FLUSH_BYTES: Final = 1 << 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """How to run an image.
-
-    Attributes:
-        effects: the host's functions by effect name.
-        keys: a directory of `ROLE.key` files, missing ones are made; None for ephemeral keys.
-        record: where to write the artifact; None records nothing.
-        seed: 32 bytes; None draws a random one, so that honest runs never share a session id.
-        replay: replaces every replay mode that the script asks for.
-        seal: replaces every seal that the script asks for.
-    """
-
-    effects: Mapping[str, object] | None = None
-    effects_from: str = "the given functions"
-    keys: Path | None = None
-    record: Path | None = None
-    seed: bytes | None = None
-    replay: ReplayMode | None = None
-    seal: Seal | None = None
-    limits: Limits = DEFAULT_LIMITS
-    quantum: int = QUANTUM_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +44,6 @@ class RunResult:
     events: int
     seed: bytes
     report: Report
-
-
-def seed_from_number(number: int) -> bytes:
-    """The 32-byte seed that `--seed NUMBER` stands for."""
-    return blake3(str(number).encode(), derive_key_context="troth/v1 seed number").digest()
 
 
 def run(
@@ -89,7 +59,7 @@ def run(
 
     Raises:
         Invalid: the image is refused, or has no entry.
-        Unusable: keys, effects or the artifact file cannot be used.
+        Unusable: the image, keys, effects or the artifact file cannot be used.
         LimitExceeded: the run took more rounds than its limits allow.
     """
     return _Run(image, options or RunOptions(), write_line, on_events).to_the_end()
@@ -103,6 +73,14 @@ class _Run:
         write_line: Callable[[str], None],
         on_events: Callable[[list[Event]], None] | None,
     ) -> None:
+        if not isinstance(image, Image):
+            raise Unusable(
+                "run.image",
+                "what was given to run is not an image",
+                expected="an Image; a module has it as .image",
+                actual=f"a {type(image).__name__}",
+                advice="Pass `dsl.load(path).image`, or what `decode_image` gives",
+            )
         self.options = options
         self.write_line = write_line
         self.on_events = on_events
@@ -113,9 +91,10 @@ class _Run:
             image, options.effects or {}, options.effects_from
         )
         self.signer: HostSigner = (
-            ephemeral_signer() if options.keys is None else directory_signer(options.keys)
+            ephemeral_signer() if options.keys is None else directory_signer(Path(options.keys))
         )
-        self.recorder, self.writer = self._open_artifact(loaded.id)
+        self.recorder = self._make_recorder(loaded.id)
+        self.writer: ArtifactWriter | None = None
         self.machine = Machine(
             loaded,
             seed=self.seed,
@@ -130,11 +109,11 @@ class _Run:
         self.events = 0
         self.now_ns = 0
 
-    def _open_artifact(self, image_id: bytes) -> tuple[Recorder | None, ArtifactWriter | None]:
+    def _make_recorder(self, image_id: bytes) -> Recorder | None:
         """The recorder keeps the principals' logs, so a run sealed by round needs one anyway."""
         options = self.options
         if options.record is None and not _seals_by_round(self.image, options):
-            return None, None
+            return None
         header = HeaderFacts(
             image_id=image_id,
             seed=self.seed,
@@ -147,11 +126,13 @@ class _Run:
             entry=self.image.entry or 0,
             anchor_unix_ns=time.time_ns(),
         )
-        recorder = Recorder(header, encode_image(self.image), self.signer, self.signer)
-        return recorder, None if options.record is None else ArtifactWriter(options.record)
+        return Recorder(header, encode_image(self.image), self.signer, self.signer)
 
     def to_the_end(self) -> RunResult:
         self.machine.start()
+        # Not before the run can begin: an earlier artifact of this name is gone from here on.
+        if self.options.record is not None:
+            self.writer = ArtifactWriter(Path(self.options.record))
         try:
             while self._step():
                 pass
@@ -159,6 +140,13 @@ class _Run:
             if self.recorder is not None:
                 self.recorder.finish(self.rounds, "ok" if report.ok else "failed")
                 self._flush(force=True)
+        except BaseException as error:
+            # Whoever stopped the run needs to know what became of the record.
+            if self.writer is not None:
+                error.add_note(
+                    f"the record {self.options.record} is incomplete: `troth verify` ends with 4"
+                )
+            raise
         finally:
             if self.writer is not None:
                 self.writer.close()

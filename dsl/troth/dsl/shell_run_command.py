@@ -1,0 +1,109 @@
+"""The command `troth run`: runs what a file stands for and says how it ended."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from troth.dsl import shell_load
+from troth.vm.errors import Invalid, Place, Unusable
+from troth.vm.image import Image
+from troth.vm.instructions import ReplayMode, Seal
+from troth.vm.shell_effects import load_effects_module
+from troth.vm.shell_options import RunOptions, seed_from_number
+from troth.vm.shell_protect import refuse_same_file
+from troth.vm.shell_run import RunResult, run
+
+Subparsers = Any  # argparse does not export the type of add_subparsers()
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser("run", help="run a script's main")
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="a .troth script, an .image, or assembly"
+    )
+    parser.add_argument("--effects", type=Path, metavar="MODULE.py", help="where effects are")
+    parser.add_argument("--record", type=Path, metavar="F", help="write the artifact to F")
+    parser.add_argument(
+        "--keys", type=Path, metavar="DIR", help="use DIR/ROLE.key; missing ones are made"
+    )
+    parser.add_argument("--seed", type=_number, metavar="N", help="make the run repeatable")
+    parser.add_argument(
+        "--replay",
+        choices=[mode.value for mode in ReplayMode],
+        help="replay mode of every session, whatever the script says",
+    )
+    parser.add_argument(
+        "--seal",
+        choices=[seal.value for seal in Seal],
+        help="how every session is sealed, whatever the script says",
+    )
+    parser.set_defaults(run=run_command)
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("expected an integer of at most 1000 digits") from None
+
+
+def run_command(arguments: argparse.Namespace) -> int:
+    """Standard output is exactly what the script prints.
+
+    Raises:
+        TrothError: the file, its effects, its keys or the artifact cannot be used.
+    """
+    seed = None if arguments.seed is None else seed_from_number(arguments.seed)
+    if arguments.record is not None:
+        read = (arguments.file, arguments.effects)
+        refuse_same_file(arguments.record, [path for path in read if path is not None])
+    image = shell_load.load_image(arguments.file)
+    if image.entry is None:
+        raise Invalid(
+            "run.main",
+            "there is no main to run",
+            place=Place(file=str(arguments.file)),
+            expected="a declaration `main:` that opens sessions and spawns programs",
+            advice="Add a main, or check the file with `troth check`",
+        )
+    result = _run(image, arguments, seed)
+    if not result.ok:
+        print(result.report.describe(), file=sys.stderr)
+    return 0 if result.ok else 1
+
+
+def _run(image: Image, arguments: argparse.Namespace, seed: bytes | None) -> RunResult:
+    write_line = _line_writer(sys.stdout)
+    # What the host's functions print is not the script's output.
+    with contextlib.redirect_stdout(sys.stderr):
+        effects: Mapping[str, object] = {}
+        if arguments.effects is not None:
+            effects = vars(load_effects_module(arguments.effects))
+        options = RunOptions(
+            effects=effects,
+            effects_from=str(arguments.effects or "this run, which has no --effects"),
+            keys=arguments.keys,
+            record=arguments.record,
+            seed=seed,
+            replay=None if arguments.replay is None else ReplayMode(arguments.replay),
+            seal=None if arguments.seal is None else Seal(arguments.seal),
+        )
+        try:
+            return run(image, options=options, write_line=write_line)
+        except Unusable as error:
+            if error.code == "effects.missing":
+                error.advice = "Give --effects a Python file that defines a function for each"
+            raise
+
+
+def _line_writer(stream: TextIO) -> Callable[[str], None]:
+    def write_line(text: str) -> None:
+        stream.write(text + "\n")
+        stream.flush()
+
+    return write_line

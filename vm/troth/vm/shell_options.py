@@ -1,0 +1,105 @@
+"""How to run an image: what a caller may choose, checked before anything runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from blake3 import blake3
+
+from troth.vm.errors import Unusable
+from troth.vm.instructions import ReplayMode, Seal
+from troth.vm.limits import DEFAULT_LIMITS, LIMIT_MAX, Limits
+from troth.vm.machine import QUANTUM_DEFAULT, SEED_BYTES
+
+SEED_BITS_MAX: Final = 4096
+"""A number with more bits says no more than a seed can hold, and takes long to write out."""
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run an image. What cannot be used is `Unusable`, with a code `run.…`.
+
+    Attributes:
+        effects: the host's functions by effect name.
+        effects_from: what messages call the place where the functions come from.
+        keys: a directory of `ROLE.key` files, missing ones are made; None for ephemeral keys.
+        record: where to write the artifact; None records nothing.
+        seed: 32 bytes; None draws a random one, so that honest runs never share a session id.
+        replay: replaces every replay mode that the script asks for; its word will do.
+        seal: replaces every seal that the script asks for; its word will do.
+    """
+
+    effects: Mapping[str, object] | None = None
+    effects_from: str = "the given functions"
+    keys: str | os.PathLike[str] | None = None
+    record: str | os.PathLike[str] | None = None
+    seed: bytes | None = None
+    replay: ReplayMode | None = None
+    seal: Seal | None = None
+    limits: Limits = DEFAULT_LIMITS
+    quantum: int = QUANTUM_DEFAULT
+
+    def __post_init__(self) -> None:
+        if self.effects is not None and not isinstance(self.effects, Mapping):
+            raise _unusable("effects", "a mapping from names to functions", self.effects)
+        for name in ("keys", "record"):
+            path: object = getattr(self, name)
+            if path is not None and not isinstance(path, str | os.PathLike):
+                raise _unusable(name, "a path, as a str or a Path", path)
+        if self.seed is not None and (type(self.seed) is not bytes or len(self.seed) != SEED_BYTES):
+            raise _unusable("seed", f"{SEED_BYTES} bytes, as seed_from_number gives", self.seed)
+        # A frozen dataclass can only set its own fields like this.
+        object.__setattr__(self, "replay", _word(ReplayMode, "replay", self.replay))
+        object.__setattr__(self, "seal", _word(Seal, "seal", self.seal))
+        if not isinstance(self.limits, Limits):
+            raise _unusable("limits", "a Limits", self.limits)
+        if type(self.quantum) is not int or not 1 <= self.quantum <= LIMIT_MAX:
+            raise _unusable("quantum", "a number of instructions from 1", self.quantum)
+
+
+def seed_from_number(number: int) -> bytes:
+    """The 32-byte seed that `--seed NUMBER` stands for.
+
+    Raises:
+        Unusable: code `run.seed`, when it is not an integer of at most `SEED_BITS_MAX` bits.
+    """
+    if type(number) is not int:
+        raise _unusable("seed", "an integer", number)
+    if number.bit_length() > SEED_BITS_MAX:
+        raise _unusable("seed", f"an integer of at most {SEED_BITS_MAX} bits", number)
+    return blake3(str(number).encode(), derive_key_context="troth/v1 seed number").digest()
+
+
+def _word(kind: type[Word], what: str, value: object) -> Word | None:
+    if value is None:
+        return None
+    for word in kind:
+        if word.value == value:
+            return word
+    raise _unusable(what, "one of " + ", ".join(word.value for word in kind), value)
+
+
+def _unusable(what: str, expected: str, value: object) -> Unusable:
+    return Unusable(
+        f"run.{what}",
+        f"the option {what} of a run cannot be used",
+        expected=expected,
+        actual=_describe(value),
+        advice="Leave it out to have its default",
+    )
+
+
+def _describe(value: object) -> str:
+    if type(value) is bytes:
+        return f"{len(value)} bytes"
+    if type(value) is int:
+        return str(value) if value.bit_length() <= 64 else f"one of {value.bit_length()} bits"
+    if type(value) is str:
+        return ascii(value[:40])
+    return f"a {type(value).__name__}"
