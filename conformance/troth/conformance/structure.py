@@ -176,11 +176,7 @@ class Structure:
         _, index, code, _, program, pc, session, role = items
         coroutine = self._coroutine(index)
         if session is not None:
-            # A coroutine may fault over a session that has ended; its roles are forgotten then.
-            if session in world.sessions:
-                self._role(session, role)
-            elif session >= world.sessions_opened:
-                raise self._no_session(session)
+            self._role_if_alive(session, role)
         if world.image is not None:
             running = world.image.image.programs[coroutine.program]
             if program != running.name or pc > len(running.code):
@@ -198,7 +194,7 @@ class Structure:
         self.world.tally.prints += 1
 
     def transfer(self, items: Items) -> None:
-        self._role(items[1], items[2])
+        self._role_if_alive(items[1], items[2])
         self._coroutine(items[3])
         self._coroutine(items[4])
 
@@ -304,6 +300,13 @@ class Structure:
         if role >= len(session.signers):
             raise no_reference("there is no such role", "a role of the protocol", f"role {role}")
         return session
+
+    def _role_if_alive(self, number: int, role: int) -> None:
+        """Endpoints outlive their sessions, whose roles are forgotten then."""
+        if number in self.world.sessions:
+            self._role(number, role)
+        elif number >= self.world.sessions_opened:
+            raise self._no_session(number)
 
     def _principal(self, index: int) -> Principal:
         if index >= len(self.world.principals):
