@@ -126,6 +126,27 @@ main:
     spawn reader(b)
 """
 
+UNDONE: Final = """
+protocol Pair(A, B):
+    A -> B: note(n: int)
+    B -> A: done()
+
+program writer(s: Pair.A):
+    send s.B note(1)
+    recv s.B done()
+    cancel s "undone"
+
+program reader(s: Pair.B):
+    recv s.A note(n)
+    send s.A done()
+    close s
+
+main:
+    open Pair as a, b
+    spawn writer(a)
+    spawn reader(b)
+"""
+
 NOBODY: Final = """
 main:
     print "alone"
@@ -137,6 +158,7 @@ _SCRIPTS: Final = {
     "hidden": (HIDDEN, True),
     "late_fault": (LATE_FAULT, False),
     "hidden_delegation": (HIDDEN_DELEGATION, True),
+    "undone": (UNDONE, False),
     "nobody": (NOBODY, True),
 }
 

@@ -13,6 +13,7 @@ from troth.conformance.world import Edge, Session, World
 from troth.vm.events import Status
 from troth.vm.lifecycle import LIVE
 from troth.vm.record_codec import Items
+from troth.vm.step_end import LINGER_OVER
 
 
 class Closing:
@@ -29,6 +30,8 @@ class Closing:
         tables = session.protocol.tables
         assert tables is not None
         name = session.protocol.roles[role]
+        if session.ending:
+            raise after_its_end(session, role)
         if role in session.in_transit or session.noticed[role]:
             raise _diverged(session, role, "protocol.notice", f"{name} cannot give notice now")
         if not tables.ends[role][session.states[role]]:
@@ -63,6 +66,7 @@ class Closing:
         session.noticed[role] = True
         if all(session.noticed):
             session.linger_from_ns = self.world.now_ns
+            session.latched = not any(edge.in_flight for edge in session.edges.values())
 
     def receipt(self, items: Items) -> None:
         _, _, role, _, generation, consumed, discarded, _, _ = items
@@ -70,6 +74,8 @@ class Closing:
         assert edge is not None
         if edge.session.skip:
             return
+        if edge.session.ending:
+            raise after_its_end(edge.session, role)
         counted = (0, edge.received, edge.rejected)
         if (generation, consumed, discarded) != counted:
             raise _diverged(
@@ -95,15 +101,20 @@ class Closing:
             return
         if session.cancelled is not None:
             raise _diverged(session, role, "protocol.close", "the session is cancelled twice")
+        if session.ending or session.latched:
+            raise after_its_end(session, role)
         session.cancelled = reason
+        session.ending = True
         if role is not None and (role in session.in_transit or session.noticed[role]):
             raise _diverged(
                 session, role, "protocol.close", "a role cancels that does not hold its endpoint"
             )
 
     def undelivered(self, items: Items) -> None:  # noqa: ARG002 - level 3 has taken the message
-        assert self.world.edge is not None
-        self.world.edge.listed += 1
+        edge = self.world.edge
+        assert edge is not None
+        edge.listed += 1
+        edge.session.ending = True
 
     # --- status ---
 
@@ -111,7 +122,6 @@ class Closing:
         _, _, number, epoch, detail = items
         session = self._session()
         status = Status(number)
-        self._count(status)
         if session.skip:
             return
         wanted = 1 if status is Status.CLOSED else 0
@@ -139,9 +149,28 @@ class Closing:
                 expected="draining",
                 actual=status.name.lower(),
             )
-        if status is Status.CLOSED:
+        self._way_out(session, status, detail)
+        if status not in LIVE:
+            self._nothing_left(session)
+
+    def _way_out(self, session: Session, status: Status, detail: str) -> None:
+        """The status is one that what came before leads to."""
+        if status is not Status.CLOSED and session.latched:
+            raise _diverged(
+                session,
+                None,
+                "protocol.close",
+                "every role gave notice and nothing was in flight, but it is not closed",
+                expected="closed",
+                actual=status.name.lower(),
+            )
+        if status is Status.DRAINING:
+            self._drains(session, detail)
+        elif status is Status.CLOSED:
             self._closed(session, detail)
-        elif status is Status.CANCELLED and session.cancelled != detail:
+        elif status is Status.FAULTED:
+            self._faulted(session, detail)
+        elif session.cancelled != detail:
             raise _diverged(
                 session,
                 None,
@@ -150,26 +179,46 @@ class Closing:
                 expected="no cancellation" if session.cancelled is None else session.cancelled,
                 actual=detail,
             )
-        elif status is Status.FAULTED and detail != self.world.last_fault:
+
+    def _drains(self, session: Session, detail: str) -> None:
+        if session.ending:
+            raise after_its_end(session, None)
+        if detail:
             raise _diverged(
                 session,
                 None,
                 "protocol.close",
-                "the session is faulted by a fault that did not happen before",
-                expected=self.world.last_fault or "no fault",
+                "the session drains for a reason of its own",
+                expected="no detail: a notice is the reason",
                 actual=detail,
             )
-        if status not in LIVE:
-            self._nothing_left(session)
 
-    def _count(self, status: Status) -> None:
-        tally = self.world.tally
-        if status is Status.CLOSED:
-            tally.closed += 1
-        elif status is Status.CANCELLED:
-            tally.cancelled += 1
-        elif status is Status.FAULTED:
-            tally.faulted += 1
+    def _faulted(self, session: Session, detail: str) -> None:
+        """A fault ends its sessions in the step in which it happens, and nothing else does."""
+        world = self.world
+        fault = world.last_fault if world.fault_reaches == world.record.index + 1 else ""
+        if session.cancelled is not None or not fault or detail != fault:
+            raise _diverged(
+                session,
+                None,
+                "protocol.close",
+                "the session is faulted by a fault that did not happen right before",
+                expected=fault or "no fault",
+                actual=detail,
+            )
+        usable = (
+            role not in session.in_transit and not noticed
+            for role, noticed in enumerate(session.noticed)
+        )
+        if not any(usable):
+            raise _diverged(
+                session,
+                None,
+                "protocol.close",
+                "the session is faulted though no coroutine held an endpoint of it",
+                expected="a role that has not given notice and does not travel",
+                actual="none",
+            )
 
     def _closed(self, session: Session, detail: str) -> None:
         roles = session.protocol.roles
@@ -186,7 +235,8 @@ class Closing:
         listed = sum(edge.listed for edge in session.edges.values())
         assert session.linger_from_ns is not None
         over_ns = session.linger_from_ns + session.linger_ns
-        if bool(listed) != bool(detail) or (listed and self.world.now_ns < over_ns):
+        wanted = LINGER_OVER if listed else ""
+        if detail != wanted or (listed and self.world.now_ns < over_ns):
             raise _diverged(
                 session,
                 None,
@@ -239,6 +289,18 @@ def _finals(session: Session, rows: tuple[tuple[int, int, int], ...]) -> str:
     roles = session.protocol.roles
     said = [f"{count} to {roles[receiver]}" for receiver, _, count in rows]
     return ", ".join(said) or "no edge"
+
+
+def after_its_end(session: Session, role: int | None) -> Divergence:
+    """Something other than its status follows what ends a session."""
+    return _diverged(
+        session,
+        role,
+        "protocol.close",
+        "the session goes on after what ended it",
+        expected="undelivered messages and the final status, nothing else",
+        actual="something else",
+    )
 
 
 def _diverged(

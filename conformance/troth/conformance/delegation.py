@@ -7,6 +7,7 @@ travel, and while it does nobody can use it.
 
 from __future__ import annotations
 
+from troth.conformance.closing import after_its_end
 from troth.conformance.divergence import Divergence
 from troth.conformance.tables import Step
 from troth.conformance.world import Edge, Session, World
@@ -27,6 +28,8 @@ class Delegations:
         assert session is not None
         if session.skip:
             return
+        if session.ending:
+            raise after_its_end(session, role)
         if role in session.in_transit:
             raise self.in_transit(session, role)
         if (session, role) in self.world.handed:

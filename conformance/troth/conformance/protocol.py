@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from troth.conformance.closing import Closing
+from troth.conformance.closing import Closing, after_its_end
 from troth.conformance.delegation import Delegations
 from troth.conformance.divergence import Divergence
 from troth.conformance.protocols import ProtocolSource
@@ -114,6 +114,8 @@ class ProtocolLevel:
                 world.handed.clear()
             return
         sender = items[2]
+        if session.ending:
+            raise after_its_end(session, sender)
         states = session.states
         step = session.sends[sender][states[sender]].get(items[5])
         if step is None or step.peer != items[3] or step.kind != items[4]:
@@ -156,6 +158,8 @@ class ProtocolLevel:
         if session.skip or message is None:
             return
         receiver = items[2]
+        if session.ending:
+            raise after_its_end(session, receiver)
         states = session.states
         step = session.receives[receiver][states[receiver]].get(message[2])
         if step is None or step.peer != items[3]:

@@ -7,7 +7,7 @@ lives holds. A record that fails here cannot be interpreted, so verification sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeAlias
 
 from troth.conformance.divergence import Divergence
@@ -25,6 +25,7 @@ from troth.conformance.structure_head import Introductions
 from troth.conformance.world import ROLES_STRIDE, Coroutine, Principal, Session, World
 from troth.vm import statements
 from troth.vm.events import Status
+from troth.vm.faults import FAULT_CODES
 from troth.vm.lifecycle import TRANSITIONS
 from troth.vm.record_codec import Items
 from troth.vm.records import Kind
@@ -59,8 +60,8 @@ class Structure:
             Kind.NOTICE: self.notice,
             Kind.RECEIPT: self.receive,
             Kind.STATUS: self.status,
-            Kind.UNDELIVERED: self.edge_of_sender,
-            Kind.REJECT: self.edge_of_sender,
+            Kind.UNDELIVERED: self.undelivered,
+            Kind.REJECT: self.reject,
             Kind.CANCEL: self.cancel,
             Kind.FAULT: self.fault,
             Kind.SPAWN: self.spawn,
@@ -109,6 +110,14 @@ class Structure:
             raise no_edge(session, items[2], items[3])
         self.world.edge = edge
 
+    def undelivered(self, items: Items) -> None:
+        self.edge_of_sender(items)
+        self._after_fault()
+
+    def reject(self, items: Items) -> None:
+        self.edge_of_sender(items)
+        _known(items[4], REJECT_CODES)
+
     def delegate(self, items: Items) -> None:
         self._role(items[1], items[2])
         self._principal(items[3])
@@ -121,6 +130,7 @@ class Structure:
 
     def status(self, items: Items) -> None:
         session = self._session(items[1])
+        self._after_fault()
         target = Status(items[2])
         if (session.status, target) not in _LIFE:
             raise Divergence(
@@ -132,13 +142,16 @@ class Structure:
                 session=session,
             )
         session.status = target
+        self.world.tally.add_status(target)
 
     def cancel(self, items: Items) -> None:
         if items[2] is not None:
             self._role(items[1], items[2])
             return
         self._session(items[1])
-        if items[4] is not None:
+        if items[4] is None:
+            self._after_fault()
+        else:
             self._input(items[4])
 
     # --- coroutines ---
@@ -175,6 +188,7 @@ class Structure:
         world = self.world
         _, index, code, _, program, pc, session, role = items
         coroutine = self._coroutine(index)
+        _known(code, FAULT_CODES)
         if session is not None:
             self._role_if_alive(session, role)
         if world.image is not None:
@@ -187,7 +201,18 @@ class Structure:
                 )
         del world.coroutines[coroutine.index]
         world.last_fault = code
+        world.fault_reaches = world.record.index + 1
         world.tally.faults += 1
+
+    def _after_fault(self) -> None:
+        """The record can be what the fault right before brought about, and so can the next.
+
+        The machine writes them in one piece: the fault, and of each session that it ends what
+        is undelivered and the status; and the sessions cancelled for endpoints lost with that.
+        """
+        world = self.world
+        if world.fault_reaches == world.record.index:
+            world.fault_reaches += 1
 
     def print(self, items: Items) -> None:
         self._coroutine(items[1])
@@ -245,23 +270,29 @@ class Structure:
             )
         if rounds < max(self._input_round, world.round):
             raise backwards("the round", max(self._input_round, world.round), rounds)
-        alive = len(world.sessions) + len(world.coroutines)
-        if outcome == OUTCOME_OK and alive:
-            raise Divergence(
-                "structure.count",
-                "the end record says that the run went well, but it did not end",
-                expected="no live session and no live coroutine",
-                expected_side=FORMAT,
-                actual=f"{len(world.sessions)} sessions, {len(world.coroutines)} coroutines",
-                actual_side="recomputed",
-            )
+        self._outcome(outcome)
         world.round = rounds
         world.outcome = outcome
         world.ended = True
 
+    def _outcome(self, outcome: str) -> None:
+        """The outcome is `ok` exactly when nothing faulted and everything came to its end."""
+        world = self.world
+        _known(outcome, OUTCOMES)
+        sessions = world.sessions_opened - world.tally.closed
+        left = sessions + len(world.coroutines) + world.tally.faults
+        if (outcome == OUTCOME_OK) != (left == 0):
+            raise Divergence(
+                "structure.count",
+                "the end record says that the run went otherwise than it did",
+                expected=OUTCOME_FAILED if left else OUTCOME_OK,
+                actual=f"{outcome}, with {sessions} sessions not closed, "
+                f"{len(world.coroutines)} coroutines not ended, {world.tally.faults} faults",
+            )
+
     def seal(self, items: Items) -> None:
         world = self.world
-        _, index, _, _, _, round_number, _, _, _ = items
+        index, round_number = items[1], items[5]
         principal = self._principal(index)
         if round_number < world.round:
             raise backwards("the round", world.round, round_number)
@@ -326,6 +357,31 @@ class Structure:
 
 OUTCOME_OK: Final = "ok"
 """The END record's word for a run whose coroutines all halted and whose sessions all closed."""
+
+OUTCOME_FAILED: Final = "failed"
+OUTCOMES: Final = (OUTCOME_OK, OUTCOME_FAILED)
+REJECT_CODES: Final = (
+    "vm.fault.label",
+    "vm.fault.limit",
+    "vm.fault.replay.duplicate",
+    "vm.fault.replay.generation",
+    "vm.fault.replay.sequence",
+    "vm.fault.type",
+    "vm.fault.verification",
+)
+"""Why a receiver can refuse a message."""
+
+
+def _known(word: str, words: Collection[str]) -> None:
+    """`word` is one of a closed list."""
+    if word not in words:
+        raise Divergence(
+            "structure.shape",
+            "a field has a word that it cannot have",
+            expected=" or ".join(words),
+            expected_side=FORMAT,
+            actual=word,
+        )
 
 
 def _after(status: Status) -> str:

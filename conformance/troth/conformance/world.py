@@ -173,18 +173,22 @@ class Session:
     signer's log covers them. Level 1 owns `status`, level 2 `signers`, level 4 the others:
     `states` are positions in the local types by role, `in_transit` the roles whose endpoints
     travel inside a message (or are lost with one), and `skip` is set when the trace has diverged
-    or cannot be judged.
+    or cannot be judged. `ending` is set by what ends a session at once, before its status says
+    so; `latched` when every role gave notice and nothing was in flight.
     """
 
     __slots__ = (
+        "acted",
         "cancelled",
         "drained",
         "edges",
         "edges_from",
         "edges_to",
+        "ending",
         "id",
         "in_transit",
         "index",
+        "latched",
         "linger_from_ns",
         "linger_ns",
         "noticed",
@@ -222,6 +226,9 @@ class Session:
         self.noticed = [False] * len(signers)
         self.in_transit: set[int] = set()
         self.cancelled: str | None = None
+        self.ending = False
+        self.latched = False
+        self.acted: list[Principal | None] = [None] * len(signers)
         tables = protocol.tables
         self.skip = tables is None
         self.sends = tables.sends if tables is not None else ()
@@ -257,6 +264,14 @@ class Tally:
     prints: int = 0
     seals: int = 0
 
+    def add_status(self, status: Status) -> None:
+        if status is Status.CLOSED:
+            self.closed += 1
+        elif status is Status.CANCELLED:
+            self.cancelled += 1
+        elif status is Status.FAULTED:
+            self.faulted += 1
+
     def add_edges(self, session: Session) -> None:
         """Counts what a session's edges have carried, once."""
         for edge in session.edges.values():
@@ -269,7 +284,8 @@ class World:
 
     `record`, `session`, `edge`, `statement` and `message` belong to the record at hand: an
     earlier level sets them for the later ones. `handed` are the (session, role) pairs that were
-    delegated and whose message has not come yet.
+    delegated and whose message has not come yet. `last_fault` is a fault's code, and
+    `fault_reaches` the number of the next record that can be a part of it.
     """
 
     def __init__(self) -> None:
@@ -290,6 +306,7 @@ class World:
         self.outcome: str | None = None
         self.final_seals = 0
         self.last_fault = ""
+        self.fault_reaches = -1
         self.handed: list[tuple[Session, int]] = []
         self.ended = False
         self.tally = Tally()
