@@ -49,7 +49,7 @@ def test_the_result_never_replaces_what_it_is_made_of(tmp_path: Path) -> None:
     for command in ("compile", "disasm"):
         done = troth(command, script, "-o", tmp_path / "link")
         assert done.code == 1
-        assert "[dsl.out]" in done.err
+        assert "[output.source]" in done.err
     assert script.read_bytes() == (EXAMPLES / "hello.troth").read_bytes()
 
 

@@ -57,5 +57,5 @@ def test_other_refusals(tmp_path: Path) -> None:
     assert "[dsl.protocol]" in troth("project", TWO_BUYER, "--protocol", "Nothing").err
     script = tmp_path / "copy.troth"
     script.write_bytes(TWO_BUYER.read_bytes())
-    assert "[dsl.out]" in troth("project", script, "-o", script).err
+    assert "[output.source]" in troth("project", script, "-o", script).err
     assert script.read_bytes() == TWO_BUYER.read_bytes()

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from troth.dsl.shell_load import load_image, write_result
 from troth.vm.assembly_write import disassemble
+from troth.vm.error_text import describe_error
 from troth.vm.errors import TrothError
+from troth.vm.escape import escape
 from troth.vm.image import Image
 from troth.vm.image_codec import encode_image, image_id
 from troth.vm.loader import load as check_image
@@ -45,7 +47,7 @@ def compile_command(arguments: argparse.Namespace) -> int:
         write_result(arguments.file, arguments.out, data)
     print(f"image {image_id(data).hex()}")
     for protocol in image.protocols:
-        print(f"protocol {protocol.name} {protocol_id(protocol).hex()}")
+        print(f"protocol {escape(protocol.name)} {protocol_id(protocol).hex()}")
     _warn(image)
     return 0
 
@@ -70,4 +72,5 @@ def _warn(image: Image) -> None:
     try:
         check_image(image)
     except TrothError as error:
-        print(f"troth: warning: no machine would load this image: {error}", file=sys.stderr)
+        text = describe_error(error)
+        print(f"troth: warning: no machine would load this image: {text}", file=sys.stderr)

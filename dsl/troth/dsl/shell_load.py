@@ -11,6 +11,7 @@ from troth.dsl.diag import Diagnostics
 from troth.vm.errors import LimitExceeded, Malformed, Place, Unusable
 from troth.vm.image import Image
 from troth.vm.shell_assembly import read_image, write_file
+from troth.vm.shell_protect import refuse_precious, refuse_same_file
 
 SCRIPT_BYTES_MAX: Final = 1 << 20
 
@@ -103,22 +104,9 @@ def write_result(source: Path, target: Path, data: bytes) -> None:
     """Writes what a command made of `source` to the file the user named.
 
     Raises:
-        Unusable: `dsl.out` when that is the same file, `image.file` when it cannot be written.
+        Unusable: `output.…` when that is the same file, or one that nobody could make again;
+            `image.file` when it cannot be written.
     """
-    if _is_same(source, target):
-        raise Unusable(
-            "dsl.out",
-            "the result would replace what it is made of",
-            place=Place(file=str(target)),
-            expected="another file",
-            advice="Give -o a name of its own",
-        )
+    refuse_same_file(target, [source])
+    refuse_precious(target)
     write_file(target, data)
-
-
-def _is_same(source: Path, target: Path) -> bool:
-    try:
-        return target.samefile(source)
-    except (OSError, ValueError):
-        # One of them is not there, or cannot be looked at: whoever opens it says why.
-        return False

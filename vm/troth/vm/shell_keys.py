@@ -232,7 +232,7 @@ def _io_error(path: Path, done: str, error: OSError | ValueError) -> Unusable:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return Unusable(
         "key.io",
-        f"this cannot be {done}: {reason}",
+        f"{path.name} cannot be {done}: {reason}",
         place=Place(file=str(path)),
         advice="Check the path and its permissions",
     )
