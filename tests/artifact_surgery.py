@@ -202,7 +202,7 @@ def _signed_seal(index: int, head: tuple[Any, ...], pair: KeyPair, header: bytes
 
 def sign_seal(records: Sequence[Record], seal: Record, pair: KeyPair) -> Record:
     """A SEAL that says what it says, signed."""
-    return _signed_seal(seal[1], seal[2:8], pair, msgpack.packb(records[0]))
+    return _signed_seal(seal[1], seal[2:-1], pair, msgpack.packb(records[0]))
 
 
 def sign(pair: KeyPair, statement: bytes) -> bytes:

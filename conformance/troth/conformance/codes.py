@@ -234,6 +234,13 @@ CODES: Final = (
         _ASK_SIGNER,
     ),
     Code(
+        "integrity.final",
+        Category.WITHHELD,
+        "A seal at the end was signed on the way, or one on the way for the end: somebody passes "
+        "off a part of a run as the whole.",
+        "Ask the principal for its own record of the run",
+    ),
+    Code(
         "integrity.root",
         Category.FORGED,
         "The records do not add up to the root that their principal sealed.",

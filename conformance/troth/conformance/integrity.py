@@ -130,8 +130,6 @@ class Integrity:
             linger_ns=linger_ns,
             nonce=nonce,
         )
-        for role, signer in zip(session.protocol.roles, session.signers, strict=True):
-            _plays(signer, session, role)
         if descriptor.session != identity:
             raise Divergence(
                 "integrity.session",
@@ -165,6 +163,8 @@ class Integrity:
         )
         world.statement = statement
         signer = session.signers[sender]
+        if session.acted[sender] is not signer:
+            _plays(signer, session, sender)
         # As `_leaf` does; messages are most of a file.
         number = world.record[0]
         signer.log.append(number, statement)
@@ -178,6 +178,8 @@ class Integrity:
         session, record = self.world.session, self.world.record
         assert session is not None
         owner = session.signers[items[2]]
+        if session.acted[items[2]] is not owner:
+            _plays(owner, session, items[2])
         owner.log.append(record[0], record[2])
         if owner.unsealed_from is None:
             owner.unsealed_from = record[0]
@@ -189,8 +191,8 @@ class Integrity:
         name = session.protocol.roles[role]
         statement = statements.delegation_statement(session.id, name, old.key, new.key)
         self._leaf(old, statement)
+        _plays(old, session, role)
         session.signers[role] = new
-        _plays(new, session, name)
         self.world.tally.delegations += 1
         if not _authentic(session, old, statement, signature):
             raise self._forged("integrity.delegation", session, role, statement, signature, old)
@@ -234,6 +236,7 @@ class Integrity:
         self, code: str, session: Session, role: int, statement: bytes, signature: bytes
     ) -> None:
         signer = session.signers[role]
+        _plays(signer, session, role)
         self._leaf(signer, statement)
         if not _authentic(session, signer, statement, signature):
             raise self._forged(code, session, role, statement, signature)
@@ -281,13 +284,21 @@ class Integrity:
 
     def seal(self, items: Items) -> None:
         world = self.world
-        _, index, size, root, previous, round_number, opened, ended, signature = items
+        _, index, size, root, previous, _, opened, ended, final, signature = items
         owner = world.principals[index]
-        statement = statements.head_statement(
-            owner.log_id, size, root, previous, round_number, opened, ended
-        )
+        statement = statements.head_statement(owner.log_id, *items[2:-1])
         if not verify(owner.key, statement, signature):
             raise _seal("integrity.seal", owner, "its signature does not verify")
+        if final is not world.ended:
+            raise _seal(
+                "integrity.final",
+                owner,
+                "it was not signed for the end of the run"
+                if world.ended
+                else "it was signed for the end of the run",
+                "a final head" if world.ended else "a head on the way",
+                "a final head" if final else "a head on the way",
+            )
         if owner.log_broken:
             return
         owner.log_broken = True
@@ -353,8 +364,10 @@ def _authentic(session: Session, signer: Principal, statement: bytes, signature:
     return verify(signer.key, statement, signature)
 
 
-def _plays(signer: Principal, session: Session, role: str) -> None:
-    signer.roles.add(f"{session.protocol.name}.{role}")
+def _plays(signer: Principal, session: Session, role: int) -> None:
+    """Being named in a descriptor or a certificate is nothing: only who acts has played a role."""
+    session.acted[role] = signer
+    signer.roles.add(f"{session.protocol.name}.{session.protocol.roles[role]}")
 
 
 def _named(principal: Principal) -> str:

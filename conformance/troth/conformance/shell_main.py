@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader went away: not an error, but Python must not complain when it exits.
         _silence(sys.stdout)
         return EXIT_USAGE
+    except MemoryError:
+        _say("there is not enough memory for this [limit.memory]. Give it more, or less to do")
+        return EXIT_USAGE
     except OSError as error:
         _silence(sys.stdout)
         _say(_describe(error), error)

@@ -16,7 +16,7 @@ artifact.limit artifact.magic artifact.record artifact.version
 consumption.duplicate consumption.order consumption.root consumption.sent.capacity
 consumption.sent.number consumption.unsealed consumption.unsent
 incomplete.end incomplete.seals incomplete.torn
-integrity.cancel integrity.counts integrity.delegation integrity.head integrity.key
+integrity.cancel integrity.counts integrity.delegation integrity.final integrity.head integrity.key
 integrity.message integrity.notice integrity.protocol integrity.receipt integrity.root
 integrity.seal integrity.session
 protocol.close protocol.endpoint protocol.epoch protocol.kind protocol.label protocol.notice

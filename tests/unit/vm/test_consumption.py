@@ -49,13 +49,15 @@ def test_sequence_root_is_a_chain_over_the_statements() -> None:
         assert consumption.root == root
 
 
-def test_off_takes_everything_and_has_no_root() -> None:
+def test_off_takes_everything_and_keeps_the_history() -> None:
     consumption = start(ReplayMode.OFF)
+    root = statements.history_start()
     for taken, sequence in enumerate((5, 5, 0, 7)):
         assert consumption.expected == taken
         _take(consumption, sequence)
+        root = statements.history_step(root, _statement(sequence))
+        assert consumption.root == root
     assert consumption.decide(3, 9, b"") is None
-    assert consumption.root is None
 
 
 @given(st.permutations(range(6)))

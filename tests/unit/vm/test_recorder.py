@@ -162,14 +162,13 @@ def _check_logs(data: bytes) -> Counter[int]:
             opened_count += items[0] == Kind.OPEN
             ended_count += items[0] == Kind.STATUS and items[2] >= Status.CLOSED
             continue
-        number, size, root, before, round_number, alive, ended, signature = items[1:]
+        number, size, root, before, _, alive, ended, final, signature = items[1:]
         log_id = statements.log_id(header, keys[number])
         assert (size, root) == (frontiers[number].size, frontiers[number].root)
         assert before == previous[number]
         assert (alive, ended) == (opened_count - ended_count, ended_count)
-        statement = statements.head_statement(
-            log_id, size, root, before, round_number, alive, ended
-        )
+        assert final is any(record.items[0] == Kind.END for record in records[: entry.index])
+        statement = statements.head_statement(log_id, *items[2:-1])
         assert verify(keys[number], statement, signature)
         previous[number] = root
         seals[number] += 1

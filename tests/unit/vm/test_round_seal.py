@@ -130,7 +130,7 @@ def test_every_head_covers_what_its_round_stated_before_anyone_received_it() -> 
             key = keys[items[1]]
             size, root = items[2:4]
             assert (size, root) == (frontiers[key].size, frontiers[key].root)
-            assert verify(key, head_statement(log_id(header, key), *items[2:8]), items[8])
+            assert verify(key, head_statement(log_id(header, key), *items[2:-1]), items[-1])
             sealed[key] = size
             seals += 1
             continue

@@ -37,7 +37,7 @@ class Consumption(Protocol):
 
     @property
     def root(self) -> bytes | None:
-        """The root over everything consumed so far; None in mode `off`."""
+        """The root over everything consumed so far."""
 
     @property
     def expected(self) -> int:
@@ -45,20 +45,21 @@ class Consumption(Protocol):
 
 
 class _Off:
-    __slots__ = ("_count",)
+    """Refuses nothing, but keeps the history: what a receiver took is bound by its own log."""
+
+    __slots__ = ("_count", "root")
 
     def __init__(self) -> None:
         self._count = 0
+        self.root: bytes | None = statements.history_start()
 
     def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:  # noqa: ARG002
         return None
 
     def consume(self, generation: int, sequence: int, statement: bytes) -> None:  # noqa: ARG002
+        assert self.root is not None
+        self.root = statements.history_step(self.root, statement)
         self._count += 1
-
-    @property
-    def root(self) -> bytes | None:
-        return None
 
     @property
     def expected(self) -> int:

@@ -68,7 +68,7 @@ class Sent(NamedTuple):
 
 
 class Received(NamedTuple):
-    """`root` is the consumption root of this edge side afterwards, None in mode `off`."""
+    """`root` is the consumption root of this edge side afterwards."""
 
     session: bytes
     receiver: str

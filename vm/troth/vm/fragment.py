@@ -5,7 +5,7 @@ each endpoint did, in that endpoint's own order, and how it ended. It holds no s
 round numbers, coroutines, prints or effects. Two runs with the same seed and keys mean the same
 if and only if their fragments are the same bytes.
 
-All parts are canonical msgpack arrays; texts are names, roots may be nil (replay mode `off`).
+All parts are canonical msgpack arrays; texts are names.
 
 * fragment: `[1, [session, …]]`, sorted by session id.
 * session: `[session id, protocol id, protocol, roles, principals, edges, seal, linger ns, nonce,

@@ -253,6 +253,7 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _ROUND,
         _count("sessions open"),
         _count("sessions ended"),
+        _flag("final"),
         _SIGNATURE,
     ),
 }

@@ -110,7 +110,7 @@ class Recorder(EventRecords):
         """Writes the END record and every principal's last seal. Nothing may follow."""
         self._machine_owned((Kind.END, rounds, self._records, outcome))
         for log in self._logs:
-            self._seal(log, rounds)
+            self._seal(log, rounds, final=True)
 
     # --- writing ---------------------------------------------------------------------------
 
@@ -170,18 +170,15 @@ class Recorder(EventRecords):
         if image is not None:
             self._machine_owned((Kind.IMAGE, image))
 
-    def _seal(self, log: _Log, round_number: int) -> None:
+    def _seal(self, log: _Log, round_number: int, *, final: bool = False) -> None:
         root = log.frontier.root
         size = log.frontier.size
         open_now = len(self._sessions)
         ended = self._sessions_count - open_now
-        statement = statements.head_statement(
-            log.log_id, size, root, log.previous_root, round_number, open_now, ended
-        )
-        index = self._principals[log.key]
+        head = (size, root, log.previous_root, round_number, open_now, ended, final)
+        statement = statements.head_statement(log.log_id, *head)
         signature = self._signer.sign(log.key, statement)
-        head = (index, size, root, log.previous_root, round_number, open_now, ended, signature)
-        self._put(self._pack((Kind.SEAL, *head)))
+        self._put(self._pack((Kind.SEAL, self._principals[log.key], *head, signature)))
         log.previous_root = root
         log.seal_at = size + self._seal_every
         log.due = False

@@ -57,7 +57,7 @@ class Kind(IntEnum):
     | TIME | now ns, round |
     | END | rounds, records before this one, outcome |
     | SEAL | principal, log size, root, previous root, round, sessions open, then |
-    | | sessions ended, signature |
+    | | sessions ended, final, signature |
 
     A SEND has either salt and payload (inline) or the commitment (digest), never both.
     The file ends with END and one SEAL per principal, in their order.

@@ -131,10 +131,14 @@ def head_statement(
     round_number: int,
     sessions_open: int,
     sessions_ended: int,
+    final: bool,
 ) -> bytes:
-    """The head of one principal's log. Roots are RFC 6962 SHA-256 tree hashes."""
+    """The head of one principal's log. Roots are RFC 6962 SHA-256 tree hashes.
+
+    `final` says that the run has ended: without it nobody can pass off a prefix as the whole.
+    """
     return _HEAD + pack_array(
-        (log_id, size, root, previous_root, round_number, sessions_open, sessions_ended)
+        (log_id, size, root, previous_root, round_number, sessions_open, sessions_ended, final)
     )
 
 

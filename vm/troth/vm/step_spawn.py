@@ -136,7 +136,9 @@ def _hand_over(turn: Turn, endpoint: EndpointState, source: Coroutine, target: C
     del source.owned[endpoint]
     target.owned[endpoint] = None
     endpoint.owner = target
-    turn.events.append(Transferred(endpoint.session.id, endpoint.role, source.id, target.id))
+    # A session that has ended has no more history; its new owner will learn that it is over.
+    if endpoint.session.status in LIVE:
+        turn.events.append(Transferred(endpoint.session.id, endpoint.role, source.id, target.id))
 
 
 def _start_when_complete(turn: Turn, child: Coroutine) -> None:
