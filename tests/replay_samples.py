@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final
 
+import builders as b
 from artifact_surgery import Sample, key_pair
 from troth.conformance import Budget, Verdict, verify
 from troth.conformance.replay_meter import DEFAULT_BUDGET
@@ -121,19 +122,18 @@ def record_run(
 def _drive(machine: Machine, host: Host) -> None:
     waiting: list[tuple[int, bytes, str, tuple[RegisterValue, ...]]] = []
     cancels = list(host.cancel_after)
-    live: list[bytes] = []
     now_ns = 0
     for step in range(STEPS_MAX):
         now_ns = max(now_ns, host.now_ns(machine.rounds))
         ran = machine.run_round(now_ns)
-        _note_sessions(machine, live)
         for request in machine.poll_effects():
             due = step + host.delay
             waiting.append((due, request.effect_id, request.name, request.arguments))
         while cancels and cancels[0] <= machine.rounds:
             cancels.pop(0)
-            if live:
-                machine.cancel_session(live[0], "the host is tired")
+            oldest = next(iter(machine._scheduler.sessions.live), None)
+            if oldest is not None:
+                machine.cancel_session(oldest, "the host is tired")
         while waiting and (waiting[0][0] <= step or not ran):
             _answer(machine, host, *waiting.pop(0)[1:])
         if not ran and machine.state is not MachineState.READY:
@@ -142,10 +142,6 @@ def _drive(machine: Machine, host: Host) -> None:
                 return
             now_ns = max(now_ns, deadline_ns)
     raise AssertionError("the run does not end")
-
-
-def _note_sessions(machine: Machine, live: list[bytes]) -> None:
-    live[:] = list(machine._scheduler.sessions.live)
 
 
 def _answer(
@@ -175,3 +171,39 @@ def require_reproduced(sample: Sample) -> Verdict:
     assert (level_5(verdict).ran, level_5(verdict).ok) == (True, True), level_5(verdict)
     assert verdict.fragment is not None
     return verdict
+
+
+# --- programs ------------------------------------------------------------------------------
+
+WAITING: Final = """
+effect double(n: int) -> int
+
+program clock():
+    for i in range(300):
+        yield
+
+program asker():
+    let x = call double(21)
+    print x
+
+main:
+    spawn clock()
+    spawn asker()
+"""
+"""A coroutine that does nothing for long while another waits for its effect."""
+
+SURPLUS: Final = b.protocol(
+    "Surplus",
+    {
+        "A": b.sends("B", ("m", [b.INT], b.sends("B", ("m", [b.INT], b.END)))),
+        "B": b.receives("A", ("m", [b.INT], b.END)),
+    },
+)
+"""A sends one message more than B's type takes: only time can end such a session."""
+
+
+def surplus(linger_ns: int, *, naps: int = 0) -> Image:
+    number = b.set_(1, 5)
+    sender = [number, *[b.send(0, "B", "m", 1)] * 2, b.close(0), *b.naps(naps), b.HALT]
+    receiver = [b.recv(0, "A", "m", 1), b.close(0), b.HALT]
+    return b.duo(SURPLUS, sender, receiver, linger_ns=linger_ns)

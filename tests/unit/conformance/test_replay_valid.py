@@ -7,9 +7,17 @@ from typing import Final
 
 import pytest
 
-import builders as b
 from artifact_surgery import EXAMPLES, Record, Sample, join, parse
-from replay_samples import Host, Refusal, judged, level_5, record_run, require_reproduced
+from replay_samples import (
+    WAITING,
+    Host,
+    Refusal,
+    judged,
+    level_5,
+    record_run,
+    require_reproduced,
+    surplus,
+)
 from troth.conformance import verify
 from troth.dsl import compile_source
 from troth.vm.image import Image
@@ -120,23 +128,6 @@ def test_effects_are_answered_when_the_file_says(delay: int, effect: object) -> 
     require_reproduced(recorded)
 
 
-WAITING: Final = """
-effect double(n: int) -> int
-
-program clock():
-    for i in range(300):
-        yield
-
-program asker():
-    let x = call double(21)
-    print x
-
-main:
-    spawn clock()
-    spawn asker()
-"""
-
-
 def test_rounds_without_records_are_run_as_well() -> None:
     """The answer comes in a round that nothing in the file announces but its number."""
     image = compile_source(WAITING, "waiting.troth")
@@ -148,29 +139,13 @@ def test_rounds_without_records_are_run_as_well() -> None:
 
 # --- time and the host ---------------------------------------------------------------------
 
-SURPLUS: Final = b.protocol(
-    "Surplus",
-    {
-        "A": b.sends("B", ("m", [b.INT], b.sends("B", ("m", [b.INT], b.END)))),
-        "B": b.receives("A", ("m", [b.INT], b.END)),
-    },
-)
-"""A sends one message more than B's type takes: only time can end such a session."""
-
-
-def _surplus(linger_ns: int, *, naps: int = 0) -> Image:
-    number = b.set_(1, 5)
-    sender = [number, *[b.send(0, "B", "m", 1)] * 2, b.close(0), *b.naps(naps), b.HALT]
-    receiver = [b.recv(0, "A", "m", 1), b.close(0), b.HALT]
-    return b.duo(SURPLUS, sender, receiver, linger_ns=linger_ns)
-
 
 @pytest.mark.parametrize("naps", [0, 9])
 @pytest.mark.parametrize("linger_ns", [0, 1, 1000, 10**12])
 @pytest.mark.parametrize("pace_ns", [0, 1, 333, 10**9])
 def test_times_are_told_when_the_file_says(pace_ns: int, linger_ns: int, naps: int) -> None:
     host = Host(now_ns=lambda rounds: rounds * pace_ns)
-    require_reproduced(record_run(_surplus(linger_ns, naps=naps), host))
+    require_reproduced(record_run(surplus(linger_ns, naps=naps), host))
 
 
 @pytest.mark.parametrize("after", range(6))
