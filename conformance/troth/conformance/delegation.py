@@ -42,25 +42,26 @@ class Delegations:
                 "an endpoint in its initial type",
                 f"state {session.states[role]} after {_uses(session, role)} messages",
             )
-        self.world.handed.append((session, role))
+        self.world.handed[session, role] = None
 
     def carry(self, step: Step, endpoints: tuple[Endpoint, ...], *, hidden: bool) -> None:
         """A message that carries `endpoints`, or hides what it carries."""
         world = self.world
         edge = world.edge
         assert edge is not None
-        handed, world.handed = world.handed, []
+        handed, world.handed = world.handed, {}
         if hidden:
-            self._hidden(step, handed)
-            return
-        found = [
-            self._travels(edge, endpoint, declared)
-            for endpoint, declared in zip(endpoints, step.carried, strict=True)
-        ]
+            found = self._hidden(edge, step, tuple(handed))
+        else:
+            found = [
+                self._travels(edge, endpoint, declared)
+                for endpoint, declared in zip(endpoints, step.carried, strict=True)
+            ]
+        distinct = set(found)
         for session, role in handed:
-            if (session, role) not in found:
+            if (session, role) not in distinct:
                 raise _unused(session, role)
-        if len(set(found)) != len(found):
+        if len(distinct) != len(found):
             session, role = found[0]
             raise _refused(session, role, "twice in one message", "distinct endpoints", "one twice")
         for session, role in found:
@@ -77,6 +78,12 @@ class Delegations:
         if endpoint.role not in roles or actual != str(declared):
             raise _message(edge, "an endpoint of another type travels", str(declared), actual)
         role = roles.index(endpoint.role)
+        self._require_free(edge, session, role)
+        return session, role
+
+    def _require_free(self, edge: Edge, session: Session, role: int) -> None:
+        """What must hold of an endpoint for it to travel on `edge` now."""
+        actual = f"{session.protocol.name}.{session.protocol.roles[role]}"
         if role in session.in_transit:
             raise self.in_transit(session, role)
         if session is edge.session and role in (edge.sender, edge.receiver):
@@ -91,7 +98,6 @@ class Delegations:
                 f"authority of {taker.name} (key {taker.key.hex()})",
                 f"authority of {signer.name} (key {signer.key.hex()})",
             )
-        return session, role
 
     def _session_of(self, edge: Edge, endpoint: Endpoint) -> Session:
         session = self.world.sessions_by_id.get(endpoint.session)
@@ -100,14 +106,20 @@ class Delegations:
             raise _message(edge, "an endpoint travels of no live session", "a live one", found)
         return session
 
-    def _hidden(self, step: Step, handed: list[tuple[Session, int]]) -> None:
-        """The payload is not in the file: only the certificates can be matched."""
+    def _hidden(
+        self, edge: Edge, step: Step, handed: tuple[tuple[Session, int], ...]
+    ) -> list[tuple[Session, int]]:
+        """The payload is not in the file: what travels is known from the certificates alone."""
         declared = [str(kind) for kind in step.carried]
         for session, role in handed:
             name = f"{session.protocol.name}.{session.protocol.roles[role]}"
             if name not in declared:
                 raise _unused(session, role)
             declared.remove(name)
+            if self.world.sessions.get(session.index) is not session:
+                raise _message(edge, "an endpoint travels of no live session", "a live one", name)
+            self._require_free(edge, session, role)
+        return list(handed)
 
     def arrive(self, edge: Edge, sequence: int) -> None:
         for session, role in edge.carried.pop(sequence, ()):

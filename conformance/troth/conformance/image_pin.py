@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from troth.conformance.divergence import Divergence
 from troth.conformance.protocols import ProtocolSource
+from troth.conformance.structure_head import loading_limits
 from troth.conformance.world import World
 from troth.vm.errors import TrothError
 from troth.vm.image import Image
@@ -37,7 +38,7 @@ class ImagePin(NamedTuple):
         if self.image is None:
             return
         try:
-            world.image = load(self.image, world.limits)
+            world.image = load(self.image, loading_limits(world.limits))
         except TrothError as error:
             raise Divergence(
                 "structure.image",

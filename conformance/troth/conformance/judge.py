@@ -23,6 +23,7 @@ from troth.conformance.verdict import (
     LevelResult,
     PinReport,
     PrincipalReport,
+    Protection,
     Sealing,
     Verdict,
     Word,
@@ -89,6 +90,7 @@ def verify_stream(
         anchor_unix_ns=None if header is None else header.anchor_unix_ns,
         counts=_counts(pipeline),
         sealing=_sealing(pipeline),
+        protection=_protection(world),
         fragment=pipeline.fragment.digest() if whole and pipeline.fragment else None,
         hosting=_hosting(world),
         outcome_recorded=world.outcome,
@@ -178,9 +180,19 @@ def _level(pipeline: Pipeline, findings: list[Finding], level: int) -> LevelResu
     if pipeline.stopped:
         why = f"could not go on after record {pipeline.records}"
         return LevelResult(level, name, ran=pipeline.records > 0, ok=False, why=why)
+    remarks = []
     if any(finding.code.startswith("incomplete.") for finding in findings):
-        return LevelResult(level, name, ran=True, ok=True, why="as far as the file goes")
-    return LevelResult(level, name, ran=True, ok=True, why="")
+        remarks.append("as far as the file goes")
+    withheld = pipeline.world.tally.withheld
+    if level == 4 and withheld:
+        remarks.append(_withheld(withheld))
+    return LevelResult(level, name, ran=True, ok=True, why="; ".join(remarks))
+
+
+def _withheld(count: int) -> str:
+    if count == 1:
+        return "the payload of 1 message is not in the file: its type was not checked"
+    return f"payloads of {count} messages are not in the file: their types were not checked"
 
 
 def _unjudged(world: World) -> list[ProtocolEntry]:
@@ -268,12 +280,23 @@ def _counts(pipeline: Pipeline) -> Counts:
         undelivered=tally.undelivered,
         delegations=tally.delegations,
         rejects=tally.rejects,
+        withheld=tally.withheld,
         coroutines=world.coroutines_spawned,
         faults=tally.faults,
         effects=tally.effects,
         prints=tally.prints,
         seals=tally.seals,
         rounds=world.round,
+    )
+
+
+def _protection(world: World) -> Protection:
+    header = world.header
+    return Protection(
+        replay_override=None if header is None else header.replay,
+        seal_override=None if header is None else header.seal,
+        sessions_off=world.tally.unprotected,
+        edges_off=tuple(world.edges_off),
     )
 
 

@@ -136,10 +136,28 @@ def _facts(verdict: Verdict) -> list[str]:
         f"{counts.received} received, {counts.undelivered} undelivered, {counts.rejects} rejected"
     )
     lines.append(_sealing(verdict))
+    lines += _protection(verdict)
     if verdict.outcome_recorded is not None:
         lines.append(f"the run's outcome, as recorded: {_text(verdict.outcome_recorded)}")
     if verdict.fragment is not None:
         lines.append(f"fragment {_text(verdict.fragment)}")
+    return lines
+
+
+def _protection(verdict: Verdict) -> list[str]:
+    protection = verdict.protection
+    lines = [
+        f"the run replaced the scripts' {what} by {_text(by)}"
+        for what, by in (
+            ("replay mode", protection.replay_override),
+            ("seal", protection.seal_override),
+        )
+        if by is not None
+    ]
+    if protection.sessions_off:
+        number = _count(protection.sessions_off, "session")
+        edges = _text(", ".join(protection.edges_off))
+        lines.append(f"{number} with edges where a repeated message was not refused: {edges}")
     return lines
 
 

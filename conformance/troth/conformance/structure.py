@@ -89,6 +89,8 @@ class Structure:
             raise no_reference("there is no such label", "a label of the protocol", items[5])
         world.session = session
         world.edge = edge
+        if items[9] is None:
+            world.tally.withheld += 1
 
     def receive(self, items: Items) -> None:
         """For records that say session, receiver, sender."""

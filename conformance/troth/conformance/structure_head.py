@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Final
 
 from troth.conformance.divergence import Divergence
@@ -29,11 +29,21 @@ from troth.vm import statements
 from troth.vm.errors import TrothError, Unusable
 from troth.vm.events import EdgeConfig
 from troth.vm.image_codec import decode_image, image_id
-from troth.vm.instructions import BufferMode, Policy, Seal
+from troth.vm.instructions import BufferMode, Policy, ReplayMode, Seal
 from troth.vm.limits import Limits
 from troth.vm.loaded import LoadedImage
 from troth.vm.loader import load
 from troth.vm.record_codec import Items
+
+EDGES_NAMED_MAX: Final = 8
+"""How many edges without replay protection the verdict names."""
+
+LOADING_MAX: Final = {
+    "registers_max": 1 << 16,
+    "roles_max": 1 << 12,
+    "buffer_capacity_max": 1 << 24,
+}
+"""A header may claim any limit; an image is laid out here under no more than these."""
 
 _LIMIT_NAMES: Final = tuple(field.name for field in fields(Limits))
 
@@ -140,8 +150,19 @@ class Introductions:
         session = Session(world.sessions_opened, identity, protocol, signers, linger_ns)
         session.round_sealed = seal == Seal.ROUND
         self._add_edges(session, rows)
+        self._note_protection(session)
         protocol.sessions += 1
         return session
+
+    def _note_protection(self, session: Session) -> None:
+        off = [edge for edge in session.edges.values() if edge.config.replay == ReplayMode.OFF]
+        if not off:
+            return
+        world = self.world
+        world.tally.unprotected += 1
+        for edge in off[:EDGES_NAMED_MAX]:
+            if len(world.edges_off) < EDGES_NAMED_MAX:
+                world.edges_off[f"{session.protocol.name}: {edge}"] = None
 
     def _add_edges(self, session: Session, rows: tuple[Items, ...]) -> None:
         roles = session.protocol.roles
@@ -174,9 +195,15 @@ class Introductions:
             raise wrong_setting(edge + "resize", str(config.capacity), config.resize_max)
 
 
+def loading_limits(limits: Limits) -> Limits:
+    """What the loader may spend on an image whose run claims to have had `limits`."""
+    capped = {name: min(getattr(limits, name), cap) for name, cap in LOADING_MAX.items()}
+    return replace(limits, **capped)
+
+
 def _load_image(data: bytes, limits: Limits) -> LoadedImage:
     try:
-        return load(decode_image(data), limits)
+        return load(decode_image(data), loading_limits(limits))
     except TrothError as error:
         raise Divergence(
             "structure.image",

@@ -124,6 +124,7 @@ class Counts:
     undelivered: int = 0
     delegations: int = 0
     rejects: int = 0
+    withheld: int = 0
     coroutines: int = 0
     faults: int = 0
     effects: int = 0
@@ -139,6 +140,23 @@ class Sealing:
     records: int
     unsealed: int
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What the run had against forgery and repetition, other than the scripts say.
+
+    Attributes:
+        replay_override: the replay mode that replaced every one of the scripts; None for theirs.
+        seal_override: the same for seals.
+        sessions_off: how many sessions had an edge whose replay mode was `off`.
+        edges_off: the first few such edges, as `Protocol: Sender -> Receiver`.
+    """
+
+    replay_override: str | None
+    seal_override: str | None
+    sessions_off: int
+    edges_off: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +189,7 @@ class Verdict:
     anchor_unix_ns: int | None
     counts: Counts
     sealing: Sealing
+    protection: Protection
     fragment: str | None
     hosting: str
     outcome_recorded: str | None

@@ -259,6 +259,8 @@ class Tally:
     undelivered: int = 0
     delegations: int = 0
     rejects: int = 0
+    withheld: int = 0
+    unprotected: int = 0
     faults: int = 0
     effects: int = 0
     prints: int = 0
@@ -284,7 +286,8 @@ class World:
 
     `record`, `session`, `edge`, `statement` and `message` belong to the record at hand: an
     earlier level sets them for the later ones. `handed` are the (session, role) pairs that were
-    delegated and whose message has not come yet. `last_fault` is a fault's code, and
+    delegated and whose message has not come yet. `edges_off` are the first few edges whose
+    replay protection was turned off. `last_fault` is a fault's code, and
     `fault_reaches` the number of the next record that can be a part of it.
     """
 
@@ -305,9 +308,10 @@ class World:
         self.now_ns = 0
         self.outcome: str | None = None
         self.final_seals = 0
+        self.edges_off: dict[str, None] = {}
         self.last_fault = ""
         self.fault_reaches = -1
-        self.handed: list[tuple[Session, int]] = []
+        self.handed: dict[tuple[Session, int], None] = {}
         self.ended = False
         self.tally = Tally()
         self.record: RawRecord = NO_RECORD
