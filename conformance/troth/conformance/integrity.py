@@ -23,6 +23,9 @@ from troth.vm.signatures import acceptable_key, verify
 
 Handler: TypeAlias = Callable[[Items], None]
 
+SIGNERS_TRIED_MAX: Final = 64
+"""Whose signature a wrong one is, is asked of so many principals only."""
+
 _MACHINE_KINDS: Final = frozenset(Kind) - SIGNER_OWNED - {Kind.PRINCIPAL, Kind.SEAL}
 
 
@@ -263,8 +266,11 @@ class Integrity:
                 session=session,
                 role=name,
             )
-        others = [p for p in self.world.principals if verify(p.key, statement, signature)]
-        found = f"a signature of {_named(others[0])}" if others else "a signature of nobody here"
+        asked = self.world.principals[:SIGNERS_TRIED_MAX]
+        other = next((p for p in asked if verify(p.key, statement, signature)), None)
+        found = f"a signature of {_named(other)}" if other else "a signature of nobody here"
+        if other is None and len(asked) < len(self.world.principals):
+            found = f"a signature of none of the first {len(asked)} principals"
         return Divergence(
             code,
             f"the signature for {name} does not verify",

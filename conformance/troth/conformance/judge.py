@@ -13,7 +13,7 @@ from troth.conformance.codes import (
     LEVEL_NAMES,
 )
 from troth.conformance.image_pin import ImagePin
-from troth.conformance.pipeline import Pipeline
+from troth.conformance.pipeline import FINDINGS_MAX, Pipeline
 from troth.conformance.protocols import Pins
 from troth.conformance.replay import ReplayResult
 from troth.conformance.replay_meter import DEFAULT_BUDGET, Budget
@@ -38,6 +38,7 @@ _WORDS: Final = {
     EXIT_INCOMPLETE: Word.INCOMPLETE,
     EXIT_SELF_CONSISTENT: Word.SELF_CONSISTENT,
 }
+PRINCIPALS_NAMED_MAX: Final = 32
 _NOT_ASKED: Final = "it was not asked for"
 
 
@@ -64,7 +65,10 @@ def verify_stream(
     pipeline = Pipeline(stream, pins=pins, with_fragment=with_fragment, image=image, budget=budget)
     pipeline.run()
     world = pipeline.world
-    findings = pipeline.findings + _contradictions(world, trust)
+    contradictions, contradictions_cut = _contradictions(
+        world, trust, max(1, FINDINGS_MAX - len(pipeline.findings))
+    )
+    findings = pipeline.findings + contradictions
     if pipeline.replay is not None and pipeline.replay.finding is not None:
         findings.append(pipeline.replay.finding)
     # Level 5 takes for granted what the others establish, so what they find comes first.
@@ -80,7 +84,7 @@ def verify_stream(
         reason=reason,
         levels=_levels(pipeline, findings),
         findings=tuple(findings),
-        findings_cut=pipeline.findings_cut,
+        findings_cut=pipeline.findings_cut or contradictions_cut,
         principals=principals,
         pins=_pins(pipeline),
         image=None if header is None else header.image_id.hex(),
@@ -101,10 +105,15 @@ def verify_stream(
 # --- trust ---------------------------------------------------------------------------------
 
 
-def _contradictions(world: World, trust: TrustFile | None) -> list[Finding]:
-    found = []
+def _contradictions(
+    world: World, trust: TrustFile | None, findings_max: int
+) -> tuple[list[Finding], bool]:
+    """At most so many, and whether there are more."""
+    found: list[Finding] = []
     for principal in world.principals:
         if _contradicted(principal, trust):
+            if len(found) == findings_max:
+                return found, True
             assert trust is not None
             keys = " or ".join(key.hex() for key in trust.keys_named(principal.name))
             found.append(
@@ -119,7 +128,7 @@ def _contradictions(world: World, trust: TrustFile | None) -> list[Finding]:
                     actual=f"key {principal.key.hex()}",
                 )
             )
-    return found
+    return found, False
 
 
 def _contradicted(principal: Principal, trust: TrustFile | None) -> bool:
@@ -145,11 +154,19 @@ def _hosting(world: World) -> str:
     if len(principals) < 2:
         return "What the file holds was recorded by one process."
     runner = world.header.runner if world.header is not None else "unknown"
-    names = ", ".join(principal.name or f"principal {principal.index}" for principal in principals)
+    named = principals[:PRINCIPALS_NAMED_MAX]
+    names = ", ".join(_quoted(principal.name) for principal in named)
+    if len(principals) > PRINCIPALS_NAMED_MAX:
+        names += f" and {len(principals) - PRINCIPALS_NAMED_MAX} more"
+    # Names are the file's own words: they come last, so that none can push the rest out of sight.
     return (
-        f"{names} were hosted by one process (runner {runner}), "
-        "whose operator could have signed for all of them."
+        "One process hosted all of these principals; its operator could have signed for any of "
+        f"them: {names} (runner {_quoted(runner)})."
     )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', "'") + '"'
 
 
 # --- levels --------------------------------------------------------------------------------

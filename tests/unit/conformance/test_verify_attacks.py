@@ -18,10 +18,13 @@ from artifact_surgery import (
     sign_seal,
     with_field,
 )
-from troth.conformance import Verdict, verify
+from troth.conformance import Verdict, integrity, to_prose, verify
+from troth.conformance.integrity import SIGNERS_TRIED_MAX
+from troth.conformance.pipeline import FINDINGS_MAX
 from troth.vm.codec import encode_payload
 from troth.vm.keys import KeyPair
-from troth.vm.records import Kind
+from troth.vm.records import SIGNER_OWNED, Kind
+from troth.vm.signatures import verify as verify_signature
 from verify_samples import sample
 
 SIGNATURE_OF_SEND = 11
@@ -220,3 +223,57 @@ def test_a_stranger_who_uses_the_same_names() -> None:
     verdict = verify(io.BytesIO(stranger.data), trust=sample("hello").trust)
     assert _codes(verdict) == ["trust.contradicted"] * 2
     assert key_pair("Client", variant=1).public_key.hex() in str(verdict.findings[0].actual)
+
+
+def _crowd(count: int, name: str = "Client") -> bytes:
+    """A file with `count` principals of one name who do nothing."""
+    records = _records()
+    index = find(records, Kind.OPEN)
+    crowd = [
+        (Kind.PRINCIPAL, name, key_pair("crowd", variant=number).public_key)
+        for number in range(1, count + 1)
+    ]
+    return join([*records[:index], *crowd, *records[index:]])
+
+
+def test_contradictions_are_findings_like_others() -> None:
+    verdict = _verdict(_crowd(100))
+    assert "trust.contradicted" in {finding.code for finding in verdict.findings}
+    assert len(verdict.findings) <= FINDINGS_MAX + 1
+    assert verdict.findings_cut
+
+
+def test_a_wrong_signature_is_tried_for_a_few_principals_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    records = parse(_crowd(SIGNERS_TRIED_MAX + 30, "Nobody"))
+    index = find(records, Kind.SEND)
+    records[index] = with_field(
+        records[index], SIGNATURE_OF_SEND, flipped(records[index][SIGNATURE_OF_SEND])
+    )
+    tried = 0
+
+    def counted(*arguments: bytes) -> bool:
+        nonlocal tried
+        tried += 1
+        return verify_signature(*arguments)
+
+    monkeypatch.setattr(integrity, "verify", counted)
+    verdict = verify(io.BytesIO(join(records)), replay=None)
+    first = verdict.findings[0]
+    assert first.code == "integrity.message"
+    assert first.actual == f"a signature of none of the first {SIGNERS_TRIED_MAX} principals"
+    statements = sum(record[0] in SIGNER_OWNED | {Kind.SEAL} for record in records)
+    assert tried <= statements + SIGNERS_TRIED_MAX
+
+
+def test_no_name_hides_who_could_have_signed() -> None:
+    records = _records()
+    index = find(records, Kind.PRINCIPAL)
+    records[index] = with_field(records[index], 1, 'A", "B' + 200 * "x")
+    prose = to_prose(_verdict(join(records)))
+    start = prose.index("One process hosted all of these principals")
+    assert prose[start:].startswith(
+        "One process hosted all of these principals; its operator could have signed for any of "
+        "them: \"A', 'Bxxx"
+    )

@@ -97,7 +97,7 @@ def test_a_head_on_the_way_cannot_pass_for_the_last() -> None:
     names = [record[1] for record in records if record[0] == Kind.PRINCIPAL]
     forger = 1 - other
     own = next(record for record in records if record[0] == Kind.SEAL and record[1] == forger)
-    end = (Kind.END, records[cut][5], cut, "stuck")
+    end = (Kind.END, records[cut][5], cut, "failed")
     seals = sorted([with_field(own, 8, True), records[cut]], key=lambda seal: int(seal[1]))
     held = [sample.keys[names[forger]]]
     verdict = _verdict(reseal([*records[:cut], end, *seals], held), sample)

@@ -133,7 +133,7 @@ def test_prose_names_the_essentials() -> None:
         "[recorded]",
         "> reply: not possible here",
         first.docs,
-        "hosted by one process",
+        "One process hosted all of these principals",
         "by the file's own protocol Hello id",
     ):
         assert text in prose

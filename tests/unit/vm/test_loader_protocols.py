@@ -27,6 +27,7 @@ from troth.vm.image import EdgeSettings, Image, Protocol
 from troth.vm.instructions import BufferMode, Cancel, Policy, ReplayMode
 from troth.vm.limits import DEFAULT_LIMITS
 from troth.vm.loader import load
+from troth.vm.loader_protocols import check_protocol
 from troth.vm.types import Field, LocalType, State, StateKind, Transition
 
 JOB: Final = protocol(
@@ -193,3 +194,38 @@ def test_a_latest_buffer_and_a_session_in_sequence() -> None:
 
     load(opens(ReplayMode.OFF))
     assert refused(opens(ReplayMode.SEQUENCE)).code == "image.open.options"
+
+
+class _Counted(str):
+    """A name that counts how often it is looked at to be found in a set."""
+
+    __slots__ = ()
+    hashed = 0
+
+    def __hash__(self) -> int:
+        _Counted.hashed += 1
+        return super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other)
+
+
+def _looks(count: int) -> int:
+    """How many looks at names it takes to check a protocol of so many roles in pairs."""
+    roles = tuple(_Counted(f"R{number:05}") for number in range(count))
+    ping, ends = (Transition("ping", (), 1),), State(StateKind.END, "", ())
+    types = tuple(
+        LocalType((State(StateKind.SEND, roles[place + 1], ping), ends))
+        if place % 2 == 0
+        else LocalType((State(StateKind.RECV, roles[place - 1], ping), ends))
+        for place in range(count)
+    )
+    _Counted.hashed = 0
+    wide = replace(DEFAULT_LIMITS, roles_max=count)
+    check_protocol(Protocol("Wide", roles, types, ()), frozenset(), wide, "protocols[0]")
+    return _Counted.hashed
+
+
+def test_checking_takes_as_long_as_there_are_roles() -> None:
+    """An image may have thousands of roles: nothing may look at all of them for each of them."""
+    assert _looks(800) < 5 * _looks(200)

@@ -106,21 +106,21 @@ def check_protocol(protocol: Protocol, known: KnownRoles, limits: Limits, positi
             f"{count} local types",
             str(len(protocol.local_types)),
         )
+    roles = frozenset(protocol.roles)
     for role, local in zip(protocol.roles, protocol.local_types, strict=True):
-        _check_local_type(known, protocol, role, local, f"{position}.{role}")
+        _check_local_type(known, roles, role, local, f"{position}.{role}")
     _check_duality(protocol, position)
     _check_settings(protocol, limits, position)
 
 
 def _check_local_type(
-    known: KnownRoles, protocol: Protocol, role: str, local: LocalType, position: str
+    known: KnownRoles, roles: frozenset[str], role: str, local: LocalType, position: str
 ) -> None:
     if not local.states:
         refuse("image.protocol.state", "A local type has no states", position)
-    others = frozenset(protocol.roles) - {role}
     for number, state in enumerate(local.states):
         here = f"{position}.states[{number}]"
-        _check_state(state, others, len(local.states), here)
+        _check_state(state, roles, role, len(local.states), here)
         for transition in state.transitions:
             check_fields(known, transition.fields, f"{here}.{transition.label}")
     if not is_canonical(local):
@@ -132,17 +132,17 @@ def _check_local_type(
         )
 
 
-def _check_state(state: State, others: frozenset[str], count: int, here: str) -> None:
+def _check_state(state: State, roles: frozenset[str], role: str, count: int, here: str) -> None:
     if state.kind is StateKind.END:
         if state.peer or state.transitions:
             refuse("image.protocol.state", "An end state leads on", here, "no peer, no branches")
         return
-    if state.peer not in others:
+    if state.peer not in roles or state.peer == role:
         refuse(
             "image.protocol.peer",
             "A state names a peer that is no other role",
             here,
-            " or ".join(sorted(others)),
+            " or ".join(sorted(roles - {role})),
             state.peer,
         )
     if not state.transitions:
