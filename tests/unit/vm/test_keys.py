@@ -57,13 +57,24 @@ def test_every_valid_name_round_trips(name: str, seed: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "a b", "a+b", "a\nb", "a\tb", "\u202e", "\ud800", "a\u00a0b", "ä" * 128]
+    "name",
+    [
+        *("", " ", "a b", "a+b", "a\nb", "a\tb", "\u202e", "\ud800", "a\u00a0b", "ä" * 128),
+        "Ali\u3164ce",
+        "Alice\ufe0f",
+        "Al\u034fice",
+        "Alice\U000e0041",
+        "A\u2800",
+        "e" + 5 * "\u0301",
+    ],
 )
 def test_names_that_cannot_be(name: str) -> None:
     assert not valid_name(name)
 
 
-@pytest.mark.parametrize("name", ["Alice", "example.com/foo", "ä" * 127, "a" * 255, "名前"])
+@pytest.mark.parametrize(
+    "name", ["Alice", "example.com/foo", "ä" * 127, "a" * 255, "名前", "Zoe\u0308"]
+)
 def test_names_that_can_be(name: str) -> None:
     assert valid_name(name)
 

@@ -20,6 +20,7 @@ from typing import Final
 from nacl.bindings import crypto_sign_seed_keypair
 
 from troth.vm.errors import LimitExceeded, Malformed, Place, Unusable
+from troth.vm.escape import is_plain
 from troth.vm.limits import NAME_BYTES_MAX
 from troth.vm.signatures import acceptable_key
 
@@ -91,10 +92,10 @@ def generate(name: str, seed: bytes) -> KeyPair:
 
 
 def valid_name(name: str) -> bool:
-    """Whether a key may have this name: not empty, printable, without spaces and plus signs."""
-    if not name or "+" in name or not name.isprintable() or any(map(str.isspace, name)):
+    """Whether a key may have this name: not empty, visible, without spaces and plus signs."""
+    if not name or len(name) > NAME_BYTES_MAX or "+" in name or any(map(str.isspace, name)):
         return False
-    return len(name.encode()) <= NAME_BYTES_MAX
+    return is_plain(name) and len(name.encode()) <= NAME_BYTES_MAX
 
 
 def key_id(name: str, public_key: bytes) -> bytes:
