@@ -60,7 +60,7 @@ def _describe(error: OSError) -> str:
     reason = error.strerror or str(error)
     if error.filename is None:
         return f"standard output cannot be written: {reason} [output.io]. Check the space there"
-    return f"{_plain(os.fsdecode(error.filename))}: {reason} [output.io]. Check the path"
+    return f"{_plain(os.fsdecode(error.filename))}: {reason} [file.io]. Check the path"
 
 
 def _say(text: str, error: BaseException | None = None) -> None:

@@ -26,7 +26,7 @@ from troth.conformance.world import (
     World,
 )
 from troth.vm import statements
-from troth.vm.errors import TrothError, Unusable
+from troth.vm.errors import TrothError
 from troth.vm.events import EdgeConfig
 from troth.vm.image_codec import decode_image, image_id
 from troth.vm.instructions import BufferMode, Policy, ReplayMode, Seal
@@ -66,11 +66,7 @@ class Introductions:
         if len(header.limits) != len(_LIMIT_NAMES):
             raise wrong_setting("limits", f"{len(_LIMIT_NAMES)} limits", len(header.limits))
         world.header = header
-        try:
-            world.limits = Limits(**dict(zip(_LIMIT_NAMES, header.limits, strict=True)))
-        except Unusable as error:
-            found = error.actual or "another value"
-            raise wrong_setting("limits", error.expected or "positive integers", found) from error
+        world.limits = Limits(**dict(zip(_LIMIT_NAMES, header.limits, strict=True)))
         world.header_bytes = world.record.data
 
     def image(self, items: Items) -> None:

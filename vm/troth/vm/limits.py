@@ -11,7 +11,7 @@ from typing import Final
 
 from troth.vm.errors import Unusable
 
-LIMIT_MAX: Final = 2**63 - 1
+LIMIT_HIGHEST: Final = 2**63 - 1
 """No limit is greater: a limit is recorded as an integer of 64 bits."""
 
 
@@ -46,17 +46,22 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value: object = getattr(self, field.name)
-            if type(value) is not int or not 1 <= value <= LIMIT_MAX:
-                actual = str(value) if type(value) is float else f"a {type(value).__name__}"
-                if type(value) is int:
-                    actual = str(value) if -LIMIT_MAX <= value <= LIMIT_MAX else "one out of range"
+            if type(value) is not int or not 1 <= value <= LIMIT_HIGHEST:
                 raise Unusable(
                     "limits.value",
                     f"the limit {field.name} cannot be used",
-                    expected=f"an integer from 1 to {LIMIT_MAX}",
-                    actual=actual,
+                    expected=f"an integer from 1 to {LIMIT_HIGHEST}",
+                    actual=_describe(value),
                     advice="Leave the limit out to have its default",
                 )
+
+
+def _describe(value: object) -> str:
+    if type(value) is float:
+        return str(value)
+    if type(value) is not int:
+        return f"a {type(value).__name__}"
+    return str(value) if value.bit_length() <= 64 else f"one of {value.bit_length()} bits"
 
 
 DEFAULT_LIMITS: Final = Limits()

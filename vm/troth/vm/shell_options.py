@@ -12,7 +12,7 @@ from blake3 import blake3
 
 from troth.vm.errors import Unusable
 from troth.vm.instructions import ReplayMode, Seal
-from troth.vm.limits import DEFAULT_LIMITS, LIMIT_MAX, Limits
+from troth.vm.limits import DEFAULT_LIMITS, LIMIT_HIGHEST, Limits
 from troth.vm.machine import QUANTUM_DEFAULT, SEED_BYTES
 
 SEED_BITS_MAX: Final = 4096
@@ -59,7 +59,7 @@ class RunOptions:
         object.__setattr__(self, "seal", _word(Seal, "seal", self.seal))
         if not isinstance(self.limits, Limits):
             raise _unusable("limits", "a Limits", self.limits)
-        if type(self.quantum) is not int or not 1 <= self.quantum <= LIMIT_MAX:
+        if type(self.quantum) is not int or not 1 <= self.quantum <= LIMIT_HIGHEST:
             raise _unusable("quantum", "a number of instructions from 1", self.quantum)
 
 
