@@ -69,19 +69,21 @@ class ArtifactReader:
         pack: Callable[[Items], bytes] = msgpack.Packer(autoreset=True).pack
         framer = Framer(self.offset)
         header, index = int(Kind.HEADER), 0
+        # A named tuple's own constructor costs a second call for each record.
+        make, offset = tuple.__new__, self.offset
         while chunk := self._read(_chunk_bytes(framer.pending_bytes)):
             for data, items in framer.feed(chunk):
-                offset = self.offset
                 if index == 0:
                     _check_version(items, index, offset)
                 validate(items, index, offset)
-                if (items[0] == header) != (index == 0):
+                if (items[0] == header) is not (index == 0):
                     raise _misplaced_header(index, offset)
                 if pack(items) != data:
                     raise _not_canonical(index, offset)
-                self.offset = offset + len(data)
-                yield RawRecord(index, offset, data, items)
+                after = self.offset = offset + len(data)
+                yield make(RawRecord, (index, offset, data, items))
                 index += 1
+                offset = after
         left = framer.finish()
         if left:
             reason = f"{left} bytes of a record whose rest is missing"
