@@ -33,7 +33,7 @@ def test_a_valid_artifact(recorded: tuple[Path, Path]) -> None:
     assert (done.code, done.err) == (0, "")
     first, second, *_ = done.out.splitlines()
     assert first == f"{artifact}: valid (exit 0)"
-    assert second == "  Levels 1 to 4 hold, and every acting principal is trusted."
+    assert second == "  Levels 1 to 5 hold, and every acting principal is trusted."
     assert "\x1b" not in done.out, "no colours into a pipe"
     assert "What this does not say" in done.out
 
@@ -175,7 +175,9 @@ def test_inspect_lists_records(recorded: tuple[Path, Path]) -> None:
     assert done.code == 0
     lines = done.out.splitlines()
     assert lines[0].startswith("0 HEADER version 1, image ")
-    assert any("SEND session 0 (Hello): Client -> Server greet #0" in line for line in lines)
+    assert any(
+        'SEND session 0 (Hello): Client -> Server greet("world") #0' in line for line in lines
+    )
 
 
 def test_inspect_of_a_broken_file(recorded: tuple[Path, Path], tmp_path: Path) -> None:
