@@ -74,7 +74,7 @@ class _Run:
         return None
 
 
-class Stuck(Exception):  # noqa: N818 - caught where it is raised for
+class Stuck(Exception):
     """A message arrived that its receiver does not expect."""
 
 
