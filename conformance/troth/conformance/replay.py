@@ -66,8 +66,9 @@ CAPPED: Final = (
 _SHORT_PAYLOAD: Final = 256
 """Bytes up to which encoding and hashing a payload is part of the instruction."""
 
-_ROUND_WORK: Final = 4
-_TURN_WORK: Final = 2
+_ROUND_WORK: Final = 16
+_TURN_WORK: Final = 10
+"""What a round and a turn cost besides their instructions."""
 
 
 class ReplayResult(NamedTuple):
@@ -229,6 +230,7 @@ class _Run:
         self._now_ns = 0
         self._machine = self._make(header, image)
         meter.held = self._machine.held
+        meter.value_bytes_max = world.limits.value_bytes_max
 
     def _make(self, header: Header, image: LoadedImage) -> Machine:
         replay, seal = header.replay, header.seal
@@ -271,7 +273,7 @@ class _Run:
 
     def _commitment(self, salt: bytes, payload: bytes) -> bytes:
         if len(payload) > _SHORT_PAYLOAD:
-            self._meter.work(len(payload) >> 4)
+            self._meter.work(len(payload))
             self._meter.made(len(payload))
         # In the place of a salt that is not in the file the signer gives the commitment itself.
         return salt if len(salt) == DIGEST_BYTES else payload_commitment(salt, payload)

@@ -25,7 +25,7 @@ from troth.vm.turn import Turn
 from troth.vm.value_ops import size_of
 from troth.vm.values import Record
 
-WORK_MAX: Final = 50_000_000
+WORK_MAX: Final = 100_000_000
 WORK_PER_RECORD: Final = 20_000
 MEMORY_BYTES_MAX: Final = 256 << 20
 CENSUS_BYTES: Final = 32 << 20
@@ -51,12 +51,19 @@ DEFAULT_BUDGET: Final = Budget()
 
 
 class Meter:
-    """Counts; `left` is the work that is left, and grows with every record reproduced."""
+    """Counts what a program spends.
 
-    __slots__ = ("_census_at", "_fresh", "budget", "held", "left")
+    Attributes:
+        left: the work that is left; it grows with every record that is reproduced.
+        held: gives what is alive in the machine.
+        value_bytes_max: the run's limit; near it the machine counts a list's items one by one.
+    """
+
+    __slots__ = ("_census_at", "_fresh", "budget", "held", "left", "value_bytes_max")
 
     def __init__(self, budget: Budget) -> None:
         self.left = budget.work
+        self.value_bytes_max = 0
         self.held: Callable[[], Iterator[Cell]] = _nothing
         self.budget = budget
         self._fresh = 0
@@ -118,11 +125,11 @@ class Meter:
             self.made(length)
         elif kind is tuple:
             items: tuple[object, ...] = value  # type: ignore[assignment]
-            flat = not items or type(items[0]) in _FLAT
-            self.work(len(items) >> 6 if flat else size_of(value))  # type: ignore[arg-type]
+            quick = _is_flat(items) and _NUMBER_CANONICAL * len(items) < self.value_bytes_max
+            self.work(len(items) >> 4 if quick else size_of(value))  # type: ignore[arg-type]
             self.made(REGISTER_BYTES * len(items))
         elif kind is Record:
-            self.work(size_of(value))  # type: ignore[arg-type]
+            self.work(len(value.fields) + size_of(value))  # type: ignore[union-attr, arg-type]
             self.made(_FIELD_BYTES * len(value.fields))  # type: ignore[union-attr]
 
 
@@ -133,11 +140,18 @@ def _nothing() -> Iterator[Cell]:
 # --- values --------------------------------------------------------------------------------
 
 _FLAT: Final = frozenset((int, float, bool, type(None)))
+_NUMBER_CANONICAL: Final = 9
+"""Bytes of a number's encoding, at most."""
 _SIZED: Final = frozenset((str, bytes, tuple, Record))
 _OBJECT_BYTES: Final = 56
 _NUMBER_BYTES: Final = 32
 _FIELD_BYTES: Final = 120
 _CHARACTER_BYTES: Final = 4
+
+
+def _is_flat(items: tuple[object, ...]) -> bool:
+    """Whether a list holds numbers: its items are of one type."""
+    return not items or type(items[0]) in _FLAT
 
 
 def footprint(value: object) -> int:
@@ -151,7 +165,7 @@ def footprint(value: object) -> int:
     if kind is tuple:
         items: tuple[object, ...] = value  # type: ignore[assignment]
         own = _OBJECT_BYTES + REGISTER_BYTES * len(items)
-        if items and type(items[0]) in _FLAT:
+        if _is_flat(items):
             return own + _NUMBER_BYTES * len(items)
         return own + sum(map(footprint, items))
     if isinstance(value, Record):
@@ -162,9 +176,38 @@ def footprint(value: object) -> int:
 # --- instructions --------------------------------------------------------------------------
 
 _MAKES: Final = frozenset((Operator.ADD, Operator.LIST, Operator.RECORD))
-_COMPARES: Final = frozenset(
-    (Operator.EQ, Operator.NE, Operator.LT, Operator.LE, Operator.GT, Operator.GE)
-)
+
+
+def _to_compare(value: Cell) -> int:
+    if isinstance(value, str | bytes):
+        return len(value) >> 8
+    if isinstance(value, tuple) and _is_flat(value):
+        return len(value) >> 4
+    return size_of(value)  # type: ignore[arg-type]  # a tuple or a record
+
+
+def _to_show(value: Cell) -> int:
+    if isinstance(value, str | bytes):
+        return len(value) >> 4
+    return 2 * size_of(value)  # type: ignore[arg-type]  # likewise
+
+
+def _to_search(value: Cell) -> int:
+    return len(value.fields) >> 1 if isinstance(value, Record) else 0
+
+
+_READS: Final[dict[Operator, Callable[[Cell], int]]] = {
+    Operator.EQ: _to_compare,
+    Operator.NE: _to_compare,
+    Operator.LT: _to_compare,
+    Operator.LE: _to_compare,
+    Operator.GT: _to_compare,
+    Operator.GE: _to_compare,
+    Operator.PRINT: _to_show,
+    Operator.FAIL: _to_show,
+    Operator.FIELD: _to_search,
+}
+"""Operators that walk through their arguments, and what each long one costs."""
 
 
 def metered_decode(meter: Meter) -> Callable[[Image], tuple[ProgramCode, ...]]:
@@ -184,8 +227,9 @@ def _metered(meter: Meter, image: Image, code: ProgramCode) -> ProgramCode:
             continue
         if instruction.operator in _MAKES:
             steps[pc] = _making(meter, steps[pc], instruction.target)
-        elif instruction.operator in _COMPARES:
-            steps[pc] = _reading(meter, steps[pc], instruction.arguments)
+        elif instruction.operator in _READS:
+            weight = _READS[instruction.operator]
+            steps[pc] = _reading(meter, steps[pc], instruction.arguments, weight)
         elif instruction.operator is Operator.STR:
             steps[pc] = _showing(meter, steps[pc], instruction)
     return replace(code, steps=tuple(steps))
@@ -202,24 +246,17 @@ def _making(meter: Meter, step: Step, target: int) -> Step:
     return metered
 
 
-def _reading(meter: Meter, step: Step, arguments: tuple[int, ...]) -> Step:
+def _reading(
+    meter: Meter, step: Step, arguments: tuple[int, ...], weight: Callable[[Cell], int]
+) -> Step:
     def metered(turn: Turn, coroutine: Coroutine) -> int:
         for argument in arguments:
             value = coroutine.registers[argument]
             if type(value) in _SIZED:
-                meter.work(_walk(value))
+                meter.work(weight(value))
         return step(turn, coroutine)
 
     return metered
-
-
-def _walk(value: Cell) -> int:
-    """What comparing a value with another may take."""
-    if isinstance(value, str | bytes):
-        return len(value) >> 8
-    if isinstance(value, tuple) and (not value or type(value[0]) in _FLAT):
-        return len(value) >> 4
-    return size_of(value)  # type: ignore[arg-type]  # a tuple or a record
 
 
 def _showing(meter: Meter, step: Step, instruction: Op) -> Step:
