@@ -71,8 +71,7 @@ def verify_stream(
     findings = pipeline.findings + contradictions
     if pipeline.replay is not None and pipeline.replay.finding is not None:
         findings.append(pipeline.replay.finding)
-    # Level 5 takes for granted what the others establish, so what they find comes first.
-    findings.sort(key=lambda finding: (finding.level == 5, finding.offset))
+    findings.sort(key=_place)
     principals = tuple(_principal(principal, trust) for principal in world.principals)
     exit_code, reason = _conclude(pipeline, findings, principals, trust)
     whole = not findings and pipeline.fragment is not None
@@ -100,6 +99,14 @@ def verify_stream(
         outcome_recorded=world.outcome,
         trust_given=trust is not None,
     )
+
+
+def _place(finding: Finding) -> tuple[bool, bool, int]:
+    """By their place in the file, but what is wrong comes before what is missing at its end.
+
+    Level 5 takes for granted what the others establish, so what they find comes before that.
+    """
+    return finding.code.startswith("incomplete."), finding.level == 5, finding.offset
 
 
 # --- trust ---------------------------------------------------------------------------------

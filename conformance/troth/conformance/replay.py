@@ -121,12 +121,12 @@ class Replay:
     def _follow(self, ahead: Ahead) -> ReplayResult:
         ahead.take()
         first = ahead.peek()
-        if first is not None and first.items[0] == Kind.IMAGE:
-            ahead.take()
         world = self._world
         header, image = world.header, world.image
-        if header is None:
+        if first is None or header is None:
             raise FileEnds
+        if first.items[0] == Kind.IMAGE:
+            ahead.take()
         why = obstacle(header, image)
         if why or image is None:
             return ReplayResult(ran=False, ok=False, why=why)
@@ -191,6 +191,8 @@ def obstacle(header: Header, image: LoadedImage | None) -> str:
     """Why this record cannot be run again here; "" when it can."""
     if image is None:
         return "the file does not hold the image; give it with --image"
+    if header.entry >= max(1, len(image.image.programs)):
+        return f"its entry, program {header.entry}, is not in the image"
     if header.policy != POLICY_COOPERATIVE:
         return f"the policy {header.policy} is not known here"
     if len(header.seed) != SEED_BYTES:
