@@ -60,7 +60,8 @@ WORDS: Final = ("a", "b", "end", "list", "int", "true", "with", "names", "r0", "
 TEXT: Final = st.text(st.characters(codec="utf-8"), max_size=8)
 NAMES: Final = st.one_of(
     st.sampled_from(WORDS),
-    TEXT.filter(lambda text: text != "" and text.isprintable() and " " not in text),
+    # Neither controls nor separators: what is printable and no blank.
+    st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=8),
 )
 COUNTS: Final = st.one_of(st.integers(0, 9), st.integers(0, INT_MAX))
 REGISTERS: Final = st.one_of(st.integers(0, 9), st.integers(0, 65_535))
