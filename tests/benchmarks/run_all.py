@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import bench_main_job, bench_memory, bench_round_seal
+from benchmarks import bench_main_job, bench_memory, bench_replay, bench_round_seal
 from benchmarks.measure import describe_machine, one_core
 
 
@@ -20,6 +20,10 @@ def main() -> None:
     for ratio in bench_main_job.measure(rounds=200 if smoke else 1000, pairs=3 if smoke else 15):
         print(ratio.line())
     for ratio in bench_round_seal.measure(32 if smoke else 256, pairs=3 if smoke else 7):
+        print(ratio.line())
+    for ratio in bench_replay.measure(
+        200 if smoke else 1000, 32 if smoke else 256, pairs=3 if smoke else 9
+    ):
         print(ratio.line())
     for line in bench_memory.measure([1_000] if smoke else [10_000, 100_000]):
         print(line)
