@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Final
 
+from troth.conformance.replay import CAPPED, QUANTUM_MAX
+from troth.conformance.replay_meter import Budget
 from troth.vm import limits
 from troth.vm.assembly_codes import CODES as ASSEMBLY_CODES
 from troth.vm.assembly_syntax import SYNTAX, form
@@ -83,6 +85,19 @@ def limits_of_reading(_: str) -> str:
     named = {name: value for name, value in vars(limits).items() if name.endswith("_MAX")}
     assert set(named) == set(_READING), "a limit of reading has no description, or no value"
     rows = [(f"`{name}`", f"{value:,}", _READING[name]) for name, value in named.items()]
+    return table(("limit", "value", "counts"), rows)
+
+
+def limits_of_replay(_: str) -> str:
+    """The budget, what its command-line option changes, and the caps on a header."""
+    meaning = _attributes(Budget)
+    rows = [(f"`{name}`", f"{getattr(Budget(), name):,}", meaning[name]) for name in meaning]
+    rows.append(("`QUANTUM_MAX`", f"{QUANTUM_MAX:,}", "instructions of one turn, in the header"))
+    limits_of = _attributes(Limits)
+    rows += [
+        (f"`{name}`", f"{getattr(DEFAULT_LIMITS, name):,}", f"{limits_of[name]}, in the header")
+        for name in CAPPED
+    ]
     return table(("limit", "value", "counts"), rows)
 
 

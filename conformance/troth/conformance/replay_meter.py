@@ -36,10 +36,12 @@ REGISTER_BYTES: Final = 8
 
 
 class Budget(NamedTuple):
-    """
+    """What running an image again may take.
+
     Attributes:
-        work: instructions that the program may execute besides `work_per_record` for each record.
-        memory_bytes: what the values of the program may take, shared ones counted each time.
+        work: instructions that may be executed, or what takes as long
+        work_per_record: instructions that each record allows in addition
+        memory_bytes: bytes that the values of the program may take, shared ones counted each time
     """
 
     work: int = WORK_MAX
