@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO, Final, TypeAlias
 
 from troth.conformance.codes import BY_CODE
@@ -114,11 +115,13 @@ class Pipeline:
         Raises:
             Unusable: the file cannot be read.
         """
-        records = self._interpreted()
-        if self.replay is not None:
-            self.replay.follow(records)
-        # The rest of the file, or all of it, goes through the other levels alone.
-        deque(records, maxlen=0)
+        with self._refusing():
+            records = self._follow()
+            if self.replay is not None:
+                records = self._interpreted(records)
+                self.replay.follow(records)
+            # The rest of the file, or all of it, goes through the other levels alone.
+            deque(records, maxlen=0)
         self.bytes = self._reader.offset
         for session in self.world.sessions.values():
             self.world.tally.add_edges(session)
@@ -127,10 +130,16 @@ class Pipeline:
         if self.replay is not None and self.fragment is not None and not self.findings:
             self.replay.compare_fragment(self.fragment.builder)
 
-    def _interpreted(self) -> Iterator[RawRecord]:
-        """Each record after levels 1 to 4 have looked at it, as far as the file makes sense."""
+    def _interpreted(self, records: Iterator[RawRecord]) -> Iterator[RawRecord]:
+        """The records as far as the file makes sense: level 5 just sees where they end."""
+        with self._refusing():
+            yield from records
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Files what the reader refuses; nothing after it can be read."""
         try:
-            yield from self._follow()
+            yield
         except UnsupportedVersion as error:
             self.unsupported = True
             self._refused(error)
@@ -138,7 +147,10 @@ class Pipeline:
             self._refused(error)
 
     def _follow(self) -> Iterator[RawRecord]:
-        """The loop that every record of a file goes through: each step in it is paid for often."""
+        """Each record after levels 1 to 4 have looked at it.
+
+        Every record of a file goes through this loop: each step in it is paid for often.
+        """
         world, chains, fragment = self.world, self._chains, self.fragment
         third = second = first = None
         try:

@@ -28,11 +28,11 @@ from troth.conformance.world import (
 from troth.vm import statements
 from troth.vm.errors import TrothError
 from troth.vm.events import EdgeConfig
-from troth.vm.image_codec import decode_image, image_id
+from troth.vm.image_codec import image_id
 from troth.vm.instructions import BufferMode, Policy, ReplayMode, Seal
 from troth.vm.limits import Limits
 from troth.vm.loaded import LoadedImage
-from troth.vm.loader import load
+from troth.vm.loader import load_bytes
 from troth.vm.record_codec import Items
 
 EDGES_NAMED_MAX: Final = 8
@@ -199,7 +199,7 @@ def loading_limits(limits: Limits) -> Limits:
 
 def _load_image(data: bytes, limits: Limits) -> LoadedImage:
     try:
-        return load(decode_image(data), loading_limits(limits))
+        return load_bytes(data, loading_limits(limits))
     except TrothError as error:
         raise Divergence(
             "structure.image",

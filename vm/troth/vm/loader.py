@@ -59,6 +59,19 @@ def load(image: Image, limits: Limits = DEFAULT_LIMITS) -> LoadedImage:
     data = encode_image(image)
     # An image built by hand must obey what a decoder demands of one from outside.
     decode_image(data)
+    return _load(image, data, limits)
+
+
+def load_bytes(data: bytes, limits: Limits = DEFAULT_LIMITS) -> LoadedImage:
+    """As `load`, from an image's canonical bytes.
+
+    Raises:
+        Malformed: for bytes that are no image, and all that `load` raises.
+    """
+    return _load(decode_image(data), data, limits)
+
+
+def _load(image: Image, data: bytes, limits: Limits) -> LoadedImage:
     require_distinct([item.name for item in image.protocols], "protocols", "protocols")
     known = known_roles(image)
     for place, protocol in enumerate(image.protocols):
