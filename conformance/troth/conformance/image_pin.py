@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from troth.conformance.divergence import Divergence
 from troth.conformance.protocols import ProtocolSource
+from troth.conformance.refusals import refused_image
 from troth.conformance.structure_head import loading_limits
 from troth.conformance.world import World
 from troth.vm.errors import TrothError
@@ -40,11 +41,5 @@ class ImagePin(NamedTuple):
         try:
             world.image = load(self.image, loading_limits(world.limits))
         except TrothError as error:
-            raise Divergence(
-                "structure.image",
-                f"the image is refused: {error.message} [{error.code}]",
-                expected=error.expected,
-                expected_side="image rules",
-                actual=error.actual,
-            ) from error
+            raise refused_image(error) from error
         source.add_image(world.image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from troth.conformance.divergence import Divergence
 from troth.conformance.world import Session
+from troth.vm.errors import TrothError
 
 FORMAT = "format"
 EARLIER = "recorded before"
@@ -83,4 +84,15 @@ def over_limit(what: str, name: str, value: int) -> Divergence:
         expected=f"at most {name} = {value}",
         expected_side="recorded in the header",
         actual=f"{value + 1}",
+    )
+
+
+def refused_image(error: TrothError) -> Divergence:
+    """The image loads nowhere."""
+    return Divergence(
+        "structure.image",
+        f"the image is refused: {error.message} [{error.code}]",
+        expected=error.expected,
+        expected_side="image rules",
+        actual=error.actual,
     )

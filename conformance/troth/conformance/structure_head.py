@@ -13,6 +13,7 @@ from troth.conformance.refusals import (
     no_reference,
     out_of_order,
     over_limit,
+    refused_image,
     wrong_id,
     wrong_setting,
 )
@@ -201,10 +202,4 @@ def _load_image(data: bytes, limits: Limits) -> LoadedImage:
     try:
         return load_bytes(data, loading_limits(limits))
     except TrothError as error:
-        raise Divergence(
-            "structure.image",
-            f"the image is refused: {error.message} [{error.code}]",
-            expected=error.expected,
-            expected_side="image rules",
-            actual=error.actual,
-        ) from error
+        raise refused_image(error) from error

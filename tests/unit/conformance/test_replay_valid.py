@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -18,11 +20,14 @@ from replay_samples import (
     require_reproduced,
     surplus,
 )
-from troth.conformance import verify
+from troth.conformance import Budget, verify
 from troth.dsl import compile_source
+from troth.vm import record_items
 from troth.vm.image import Image
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.records import Kind
+from troth.vm.shell_options import RunOptions
+from troth.vm.shell_run import run
 from troth.vm.statements import payload_commitment
 from troth.vm.values import RegisterValue
 from verify_samples import HIDDEN, HIDDEN_DELEGATION, NOBODY, price_of, sample, sealed_often
@@ -69,6 +74,25 @@ def test_every_seed(seed: int) -> None:
 @pytest.mark.parametrize("name", ["cancelled", "faulted", "hello", "ring"])
 def test_what_troth_run_records(name: str) -> None:
     require_reproduced(sample(name))
+
+
+def _silent(line: str) -> None:
+    """What the scripts print is not looked at here."""
+    del line
+
+
+@pytest.mark.parametrize("seal", Seal)
+@pytest.mark.parametrize("replay", ReplayMode)
+@pytest.mark.parametrize("name", NAMES)
+def test_what_troth_run_records_in_every_mode(
+    name: str, replay: ReplayMode, seal: Seal, tmp_path: Path
+) -> None:
+    artifact = tmp_path / "run.replay"
+    options = RunOptions(effects=HOST.effects, record=artifact, replay=replay, seal=seal)
+    assert run(example(name), options=options, write_line=_silent).ok
+    verdict = verify(artifact, fragment=True)
+    assert verdict.findings == ()
+    assert level_5(verdict).ok
 
 
 @pytest.mark.parametrize("every", [1, 3, 50])
@@ -238,3 +262,50 @@ def test_payloads_that_were_taken_out_later() -> None:
     assert level_5(verdict).ok
     assert level_5(verdict).why == "but for payloads of Hello.Client -> Server, not in the file"
     assert verdict.fragment == require_reproduced(recorded).fragment
+
+
+# --- memory --------------------------------------------------------------------------------
+
+MANY: Final = """
+effect double(n: int) -> int
+
+protocol Tell(A, B):
+    A -> B: sum(n: int)
+
+program a(s: Tell.A, n: int):
+    let x = call double(n)
+    send s.B sum(x)
+    close s
+
+program b(s: Tell.B):
+    recv s.A sum(n)
+    close s
+
+main:
+    for i in range(COUNT):
+        open Tell as x, y
+        spawn a(x, i)
+        spawn b(y)
+        for k in range(4):
+            yield
+"""
+
+
+def test_memory_does_not_grow_with_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a late fault may still name is bounded; here it is so little that it does not show."""
+    monkeypatch.setattr(record_items, "ENDED_SESSIONS_KEPT", 8)
+
+    image = compile_source(MANY.replace("COUNT", "1500"), "many.troth")
+    recorded = record_run(image, Host(effects={"double": _double}))
+
+    def peak(budget: Budget | None) -> int:
+        stream = io.BytesIO(recorded.data)
+        tracemalloc.start()
+        try:
+            assert level_5(verify(stream, replay=budget)).ok is (budget is not None)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert len(recorded.data) > 800_000
+    assert peak(Budget()) < peak(None) + 300_000
