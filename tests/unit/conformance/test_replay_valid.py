@@ -308,4 +308,5 @@ def test_memory_does_not_grow_with_the_file(monkeypatch: pytest.MonkeyPatch) -> 
             tracemalloc.stop()
 
     assert len(recorded.data) > 800_000
-    assert peak(Budget()) < peak(None) + 300_000
+    # A session that stayed would take some kilobytes; garbage that waits takes less than this.
+    assert peak(Budget()) < peak(None) + 1_000_000
