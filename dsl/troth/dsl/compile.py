@@ -17,13 +17,12 @@ from troth.dsl.diag import Diagnostic, Diagnostics, Severity
 from troth.dsl.lower import Indexes, lower_program
 from troth.dsl.names import did_you_mean, one_of
 from troth.dsl.parser import parse
-from troth.dsl.protocols import check_protocols
+from troth.dsl.protocols import check_protocols, local_type_text
 from troth.vm.errors import InternalError, Invalid, LimitExceeded, Malformed, Place
 from troth.vm.image import Image, Protocol
 from troth.vm.image_codec import encode_image
 from troth.vm.limits import DEFAULT_LIMITS, IMAGE_BYTES_MAX, INSTRUCTIONS_PER_PROGRAM_MAX
 from troth.vm.loader import load as load_image
-from troth.vm.local_text import format_term, to_term
 from troth.vm.types import LocalType
 
 
@@ -83,7 +82,7 @@ class ProtocolView:
     def describe(self, role: str) -> str:
         """The local type of a role as text: what the protocol asks of it, step by step."""
         view = self.role(role)
-        return f"{self.name}.{role}\n{format_term(to_term(view.local_type))}"
+        return f"{self.name}.{role}\n{local_type_text(view.local_type)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,11 +220,15 @@ def _declared(script: Script, report: Report) -> tuple[dict[str, ProtocolDecl], 
 
 
 def project_text(checked: CheckedProtocol, role: str) -> str:
-    """The local type of a role for people; as numbered states where a term would be too long.
+    """The local type of a role as `local_type_text`.
 
     KeyError for a role the protocol does not have.
     """
-    local = checked.local_type(role)
+    return local_type_text(checked.local_type(role))
+
+
+def local_type_text(local: LocalType) -> str:
+    """A local type for people; as numbered states where a term would be too long."""
     try:
         return format_term(to_term(local))
     except LimitExceeded:

@@ -72,8 +72,3 @@ def is_plain(text: str) -> bool:
 def quote(text: str) -> str:
     """`text` escaped and in double quotes."""
     return '"' + escape(text).replace('"', '\\"') + '"'
-
-
-def short_hex(data: bytes) -> str:
-    """Enough of an id to tell it from the others of a file."""
-    return data[:8].hex() + ("…" if len(data) > 8 else "")

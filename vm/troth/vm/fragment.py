@@ -37,13 +37,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgpack
-from blake3 import blake3
 
 from troth.vm import events as ev
 from troth.vm.errors import Malformed, Place
 from troth.vm.events import Event, Status
 from troth.vm.lifecycle import LIVE
-from troth.vm.statements import DIGEST_BYTES, pack_array
+from troth.vm.statements import DIGEST_BYTES, derived_hash, pack_array
 
 FRAGMENT_VERSION: Final = 1
 
@@ -55,12 +54,8 @@ _ENDPOINTS_ITEM: Final = 9
 """Where the endpoints are among a session's items."""
 
 
-def _hash(context: str, data: bytes) -> bytes:
-    return blake3(data, derive_key_context=context).digest()
-
-
 def _action_step(digest: bytes, action: bytes) -> bytes:
-    return _hash(_ACTION_CONTEXT, digest + action)
+    return derived_hash(_ACTION_CONTEXT, digest + action)
 
 
 class _Endpoint:
@@ -140,7 +135,7 @@ class _Session:
 
     @property
     def digest(self) -> bytes:
-        return _hash(_SESSION_CONTEXT, self.pack(_digest_form))
+        return derived_hash(_SESSION_CONTEXT, self.pack(_digest_form))
 
 
 def _digest_form(role: str, endpoint: _Endpoint) -> bytes:
@@ -293,7 +288,7 @@ class FragmentBuilder:
 
 def _fragment_digest(digests: Mapping[bytes, bytes]) -> bytes:
     joined = b"".join(session + digest for session, digest in sorted(digests.items()))
-    return _hash(_FRAGMENT_CONTEXT, joined)
+    return derived_hash(_FRAGMENT_CONTEXT, joined)
 
 
 def _unexpected(event: Any, expected: str) -> Malformed:

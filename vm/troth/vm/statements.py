@@ -43,7 +43,8 @@ _HISTORY: Final = blake3(derive_key_context="troth/v1 history")
 """Hashers of the two contexts that every message needs: only ever copied, never updated."""
 
 
-def _hash(context: str, data: bytes) -> bytes:
+def derived_hash(context: str, data: bytes) -> bytes:
+    """BLAKE3 in derive-key mode: hashes of different contexts can never be taken for another."""
     return blake3(data, derive_key_context=context).digest()
 
 
@@ -88,12 +89,12 @@ def payload_commitment(salt: bytes, payload: bytes) -> bytes:
 
 def identity_digest(statement: bytes) -> bytes:
     """The 32-byte name of a message."""
-    return _hash("troth/v1 message identity", statement)
+    return derived_hash("troth/v1 message identity", statement)
 
 
 def nullifier(statement: bytes) -> bytes:
     """The public tag that marks a message as consumed. It hides nothing."""
-    return _hash("troth/v1 nullifier", statement)
+    return derived_hash("troth/v1 nullifier", statement)
 
 
 def notice_statement(session: bytes, role: str, finals: Sequence[tuple[str, int, int]]) -> bytes:
@@ -143,27 +144,27 @@ def head_statement(
 
 
 def session_id(descriptor: bytes) -> bytes:
-    return _hash("troth/v1 session id", descriptor)
+    return derived_hash("troth/v1 session id", descriptor)
 
 
 def session_nonce(seed: bytes, opener: bytes, index: int) -> bytes:
     """`opener` is the coroutine's id, `index` counts the sessions it has opened before."""
-    return _hash("troth/v1 session nonce", pack_array((seed, opener, index)))[:16]
+    return derived_hash("troth/v1 session nonce", pack_array((seed, opener, index)))[:16]
 
 
 def coroutine_id(seed: bytes, parent: bytes, index: int) -> bytes:
     """16 bytes; the first coroutine has the parent b"" and index 0."""
-    return _hash("troth/v1 coroutine id", pack_array((seed, parent, index)))[:16]
+    return derived_hash("troth/v1 coroutine id", pack_array((seed, parent, index)))[:16]
 
 
 def effect_id(coroutine: bytes, index: int) -> bytes:
     """16 bytes, an idempotency key: the same in a resumed run."""
-    return _hash("troth/v1 effect id", pack_array((coroutine, index)))[:16]
+    return derived_hash("troth/v1 effect id", pack_array((coroutine, index)))[:16]
 
 
 def log_id(header: bytes, public_key: bytes) -> bytes:
     """Binds a principal's log to one artifact's header record."""
-    return _hash("troth/v1 log id", pack_array((header, public_key)))
+    return derived_hash("troth/v1 log id", pack_array((header, public_key)))
 
 
 def history_start() -> bytes:
