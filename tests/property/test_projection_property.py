@@ -14,7 +14,8 @@ from protocol_helpers import check, global_type_of, sound
 from protocol_semantics import explore, follow
 from strategies_protocol import protocols
 from troth.dsl.budget import Budget
-from troth.dsl.project import project
+from troth.dsl.global_type import Comm, GlobalType
+from troth.dsl.project import Step, Unprojectable, project
 from troth.dsl.protocols import CheckedProtocol
 from troth.vm.automata import minimise
 from troth.vm.local_types import is_canonical, resolve, to_term
@@ -85,6 +86,35 @@ def test_every_refusal_names_a_role_a_choice_and_a_way_out(script: str) -> None:
         assert item.expected
         assert item.found
         assert item.fix
+
+
+def _seen(global_type: GlobalType, path: tuple[Step, ...], role: str, end: int) -> list[str]:
+    """What `role` itself did on a way from the start to `end`, which must be a way."""
+    seen, place = [], global_type.start
+    for number, taken in path:
+        assert number == place
+        node = global_type.nodes[number]
+        assert isinstance(node, Comm)
+        branch = node.branches[taken]
+        if role in (node.sender, node.receiver):
+            seen.append(f"{node.sender} {node.receiver} {branch.label} {branch.fields}")
+        place = branch.next
+    assert place == end
+    return seen
+
+
+@MANY
+@given(protocols())
+def test_the_two_runs_of_a_refusal_look_the_same_to_the_role(script: str) -> None:
+    global_type = global_type_of(script)
+    for role in sorted(global_type.participants()):
+        refused = project(global_type, role, Budget())
+        if not isinstance(refused, Unprojectable):
+            continue
+        event("refused")
+        left = _seen(global_type, refused.left_path, role, refused.left)
+        assert left == _seen(global_type, refused.right_path, role, refused.right), script
+        assert refused.left != refused.right or refused.left_path != refused.right_path
 
 
 def test_the_strategy_draws_protocols_of_both_kinds() -> None:

@@ -27,7 +27,8 @@ class Severity(StrEnum):
 class Diagnostic:
     """`code` is stable and dotted, such as `check.label.unknown`.
 
-    `related` are further places with a few words each ("the type is fixed here").
+    `related` are further places with a few words each ("the type is fixed here"), `notes` are
+    lines that no single place is about.
     """
 
     code: str
@@ -38,6 +39,7 @@ class Diagnostic:
     found: str | None = None
     fix: str | None = None
     related: tuple[tuple[Span, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -77,6 +79,7 @@ def _render(item: Diagnostic, file: str, lines: list[str]) -> str:
         out.append(f"  found:    {item.found}")
     for span, words in item.related:
         out.append(f"  {file}:{span.line}:{span.column}: {words}")
+    out += [f"  {note}" for note in item.notes]
     if item.fix is not None:
         out.append(f"  fix:      {item.fix}")
     return "\n".join(out)

@@ -2,19 +2,26 @@
 
 A conflict is two places a role may be at without knowing which. The branches taken to them first
 differ at a choice that the role hears nothing about: that choice, its two branches and what the
-role would have to do in each are what the diagnostic names.
+role would have to do in each are what the diagnostic names. It ends with the two runs: what all
+roles have done when this one, which saw the same in both, has to do different things.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from troth.dsl.ast import Span
 from troth.dsl.budget import STEPS_MAX
 from troth.dsl.diag import Diagnostic
 from troth.dsl.global_type import Comm, EndNode, GlobalBranch, GlobalType
 from troth.dsl.merge import ConflictKind
-from troth.dsl.project import TooManyStates, Unprojectable
+from troth.dsl.plural import count
+from troth.dsl.project import Step, TooManyStates, Unprojectable
 from troth.vm.limits import STATES_MAX
 from troth.vm.local_text import message
+
+RUN_STEPS_MAX: Final = 12
+"""Messages of a run that are written out: the last ones, up to where the two runs end."""
 
 
 def explain(problem: Unprojectable, global_type: GlobalType, protocol: str) -> Diagnostic:
@@ -41,6 +48,7 @@ def explain(problem: Unprojectable, global_type: GlobalType, protocol: str) -> D
         found=f"after {left.label} {role} {found[0]}, but after {right.label} it {found[1]}",
         fix=fix,
         related=_related(problem, global_type, (left, right), found),
+        notes=_two_runs(problem, global_type, found),
     )
 
 
@@ -115,3 +123,30 @@ def _related(
         if isinstance(node, Comm) and problem.role in (node.sender, node.receiver):
             places.append((node.branches[0].span, f"here {problem.role} {does}"))
     return tuple(dict.fromkeys(places))
+
+
+def _two_runs(
+    problem: Unprojectable, global_type: GlobalType, found: tuple[str, str]
+) -> tuple[str, ...]:
+    role = problem.role
+    lines = [f"two runs in which {role} has seen the same:"]
+    for number, (path, does) in enumerate(
+        zip((problem.left_path, problem.right_path), found, strict=True), start=1
+    ):
+        lines.append(f"  {number}. {_run(path, global_type)}; now {role} {does}")
+    return tuple(lines)
+
+
+def _run(path: tuple[Step, ...], global_type: GlobalType) -> str:
+    """The messages on a way through the protocol, each with its line."""
+    shown = path[-RUN_STEPS_MAX:]
+    parts = []
+    if len(shown) < len(path):
+        earlier = len(path) - len(shown)
+        parts.append(f"{count(earlier, 'earlier message')}")
+    for number, taken in shown:
+        node = global_type.nodes[number]
+        assert isinstance(node, Comm)
+        branch = node.branches[taken]
+        parts.append(f"{node.sender} -> {node.receiver}: {branch.label} (line {branch.span.line})")
+    return ", ".join(parts)

@@ -155,6 +155,47 @@ def test_the_diagnostic_names_role_branches_messages_and_the_fix() -> None:
     assert [span.line for span, _ in diagnostic.related] == [4, 7, 5]
 
 
+def test_the_diagnostic_ends_with_the_two_runs() -> None:
+    outcome = check("""
+        protocol P(A, B, C):
+            A -> C: hello()
+            choice at A:
+                A -> B: l()
+                B -> C: note()
+                B -> C: more()
+            or:
+                A -> B: r()
+                B -> C: note()
+                C -> B: back()
+    """)
+    assert outcome.only("project.merge").notes == (
+        "two runs in which C has seen the same:",
+        "  1. A -> C: hello (line 3), A -> B: l (line 5), B -> C: note (line 6); "
+        "now C waits for more from B",
+        "  2. A -> C: hello (line 3), A -> B: r (line 9), B -> C: note (line 10); "
+        "now C sends back to B",
+    )
+    assert "  two runs in which C has seen the same:\n    1. A -> C" in outcome.diagnostics.render()
+
+
+def test_of_a_long_run_the_end_is_shown() -> None:
+    greetings = "\n".join("            A -> C: hello()" for _ in range(20))
+    notes = (
+        check(f"""
+        protocol P(A, B, C):
+{greetings}
+            choice at A:
+                A -> B: l()
+                B -> C: more()
+            or:
+                A -> B: r()
+    """)
+        .only("project.merge")
+        .notes
+    )
+    assert "1. 9 earlier messages, A -> C: hello (line 12), " in notes[1]
+
+
 def test_following_the_advice_helps() -> None:
     assert not check("""
         protocol P(Alice, Bob, Carol):
