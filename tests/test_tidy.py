@@ -25,7 +25,7 @@ MAY_IMPORT: Final = {
     "streaming": {"vm", "dsl", "streaming"},
     "conformance": {"vm", "dsl", "conformance"},
 }
-CORE_COMPONENTS: Final = ("vm", "dsl", "conformance")
+CORE_COMPONENTS: Final = ("vm", "dsl", "streaming", "conformance")
 
 _OUTSIDE_WORLD: Final = """
     asyncio builtins concurrent ctypes datetime fcntl gc getpass glob http importlib.metadata

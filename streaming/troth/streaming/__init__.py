@@ -1,3 +1,3 @@
-"""The streaming transport and the event-socket library. Neither is in this version."""
+"""The machine's edges: so far the protocol core of the event-socket library."""
 
 __all__: list[str] = []

@@ -1,0 +1,1 @@
+"""FreeSWITCH applications over its event socket."""
