@@ -1,4 +1,4 @@
-"""Runs the benchmarks and prints ratios; `--smoke` is a short run for CI.
+"""Runs the benchmarks and prints ratios; `--smoke` is a short run for CI, `--long` adds minutes.
 
 A benchmark never fails on a number: it fails when what it runs does not work.
 """
@@ -14,7 +14,9 @@ from benchmarks.measure import describe_machine, one_core
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="a few seconds instead of minutes")
-    smoke = parser.parse_args().smoke
+    parser.add_argument("--long", action="store_true", help="a million events, too")
+    arguments = parser.parse_args()
+    smoke = arguments.smoke
     one_core()
     print(describe_machine())
     for ratio in bench_main_job.measure(rounds=200 if smoke else 1000, pairs=3 if smoke else 15):
@@ -27,6 +29,8 @@ def main() -> None:
         print(ratio.line())
     for line in bench_memory.measure([1_000] if smoke else [10_000, 100_000]):
         print(line)
+    if arguments.long:
+        print(bench_memory.measure_long())
 
 
 if __name__ == "__main__":

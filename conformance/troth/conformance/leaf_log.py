@@ -2,7 +2,7 @@
 
 The same tree as `troth.vm.merkle.Frontier` (RFC 6962), for leaves that are a record's number and
 what it covers. Leaf hashes are gathered and folded many at a time, because every record of a
-file is a leaf and most seals cover thousands.
+file is a leaf and most seals cover many; what a seal has folded is never hashed again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from troth.vm.merkle import EMPTY_ROOT, node_hash
 
 FOLD_LEAVES: Final = 256
-"""A power of two, so that what is folded is one full subtree."""
+"""So many leaf hashes wait at most, until a seal asks for the root."""
 
 _LEAF_HEAD: Final = Struct(">BQ").pack
 """The leaf prefix 0x00 and the record's number, 8 bytes big endian."""
@@ -29,10 +29,11 @@ class LeafLog:
         self._folded = 0
         self._pending: list[bytes] = []
         self._subtrees: list[bytes] = []
+        """A full subtree for every one bit of `_folded`, the smallest last."""
 
     @property
     def size(self) -> int:
-        return self._folded * FOLD_LEAVES + len(self._pending)
+        return self._folded + len(self._pending)
 
     def append(self, number: int, covered: bytes) -> None:
         """Adds the leaf of record `number`, which covers a statement or the record's bytes."""
@@ -42,35 +43,32 @@ class LeafLog:
             self._fold()
 
     def _fold(self) -> None:
-        nodes = self._pending
-        while len(nodes) > 1:
+        """Makes full subtrees of all leaves, level by level from the leaves up."""
+        nodes, count, subtrees = self._pending, self._folded, self._subtrees
+        self._pending = []
+        self._folded += len(nodes)
+        alone: list[bytes] = []
+        while nodes:
+            # A one bit is a subtree that waits at this level for its right neighbour.
+            if count & 1:
+                nodes.insert(0, subtrees.pop())
+            if len(nodes) & 1:
+                alone.append(nodes.pop())
             pairs = iter(nodes)
             nodes = [
                 sha256(b"\x01" + left + right).digest()
                 for left, right in zip(pairs, pairs, strict=True)
             ]
-        node, count = nodes[0], self._folded
-        # A one bit at the bottom of the count is a full subtree that the new one completes.
-        while count & 1:
-            node = node_hash(self._subtrees.pop(), node)
             count >>= 1
-        self._subtrees.append(node)
-        self._folded += 1
-        self._pending = []
+        subtrees.extend(reversed(alone))
 
     @property
     def root(self) -> bytes:
         """The tree hash of all leaves so far."""
-        subtrees = list(self._subtrees)
-        for count, leaf in enumerate(self._pending):
-            node, ones = leaf, count
-            while ones & 1:
-                node = node_hash(subtrees.pop(), node)
-                ones >>= 1
-            subtrees.append(node)
-        if not subtrees:
+        self._fold()
+        if not self._subtrees:
             return EMPTY_ROOT
-        node = subtrees.pop()
-        while subtrees:
-            node = node_hash(subtrees.pop(), node)
+        *rest, node = self._subtrees
+        for left in reversed(rest):
+            node = node_hash(left, node)
         return node

@@ -34,6 +34,8 @@ from troth.vm.record_events import EventDecoder
 from troth.vm.records import Kind
 
 FINDINGS_MAX: Final = 20
+CONTEXT_RECORDS: Final = 3
+"""How many records before a divergence are shown."""
 
 Handler: TypeAlias = Callable[[Items], None]
 Chain: TypeAlias = tuple[Handler, ...]
@@ -92,7 +94,8 @@ class Pipeline:
         self.image_in_file = False
         self._image = image
         self._reader = ArtifactReader(stream)
-        self._recent: tuple[RawRecord | None, ...] = ()
+        self._batch: Sequence[RawRecord] = ()
+        """The records at hand, and with them the last few before."""
         levels: Sequence[Mapping[int, Handler]] = (
             Structure(self.world, self.source).handlers(),
             Integrity(self.world, self.source).handlers(),
@@ -122,7 +125,8 @@ class Pipeline:
                 self.replay.follow(records)
             # The rest of the file, or all of it, goes through the other levels alone.
             deque(records, maxlen=0)
-        self.bytes = self._reader.offset
+        last = self.world.record
+        self.bytes = last.offset + len(last.data) if last.data else self._reader.offset
         for session in self.world.sessions.values():
             self.world.tally.add_edges(session)
         if not self.stopped:
@@ -152,28 +156,29 @@ class Pipeline:
         Every record of a file goes through this loop: each step in it is paid for often.
         """
         world, chains, fragment = self.world, self._chains, self.fragment
-        third = second = first = None
+        followed: RawRecord | None = None
         try:
-            for record in self._reader:
-                world.record = record
-                items = record[3]
-                chain = chains[items[0]]
-                try:
-                    for handler in chain:
-                        handler(items)
-                except Divergence as divergence:
-                    self._recent = (third, second, first)
-                    # `handler` is the one that raised; the levels after it have their say, too.
-                    if not self._diverged(divergence, chain[chain.index(handler) + 1 :], items):
-                        return
-                    fragment = None
-                if fragment is not None:
-                    fragment.take(record)
-                third, second, first = second, first, record
-                yield record
+            for batch in self._reader.batches():
+                self._batch = (*self._batch[-CONTEXT_RECORDS:], *batch)
+                for record in batch:
+                    world.record = record
+                    items = record[3]
+                    chain = chains[items[0]]
+                    try:
+                        for handler in chain:
+                            handler(items)
+                    except Divergence as divergence:
+                        # `handler` is the one that raised; those after it have their say, too.
+                        rest = chain[chain.index(handler) + 1 :]
+                        if not self._diverged(divergence, rest, items):
+                            return
+                        fragment = None
+                    if fragment is not None:
+                        fragment.take(record)
+                    followed = record
+                    yield record
         finally:
-            self._recent = (third, second, first)
-            self.records = 0 if first is None else first.index + 1
+            self.records = 0 if followed is None else followed.index + 1
 
     # --- the file as a whole ---
 
@@ -224,7 +229,7 @@ class Pipeline:
                     expected=expected,
                     expected_side="format",
                     actual="the end of the file",
-                    context=self._context(),
+                    context=self._context(self.records),
                 )
             )
 
@@ -243,7 +248,7 @@ class Pipeline:
                 expected=error.expected,
                 expected_side="format",
                 actual=error.actual,
-                context=self._context(),
+                context=self._context(self.records),
             )
         )
 
@@ -278,7 +283,7 @@ class Pipeline:
                 expected_side=divergence.expected_side,
                 actual=divergence.actual,
                 actual_side=divergence.actual_side,
-                context=self._context(),
+                context=self._context(record.index),
             )
         )
 
@@ -289,8 +294,13 @@ class Pipeline:
             self.findings_cut = True
             self.stopped = True
 
-    def _context(self) -> tuple[str, ...]:
-        return tuple(describe(record, self.world) for record in self._recent if record)
+    def _context(self, end: int) -> tuple[str, ...]:
+        """The last records before the one at hand, or before the end of what can be read."""
+        batch = self._batch
+        if not batch:
+            return ()
+        before = batch[: max(0, end - batch[0].index)]
+        return tuple(describe(record, self.world) for record in before[-CONTEXT_RECORDS:])
 
 
 def _surplus(items: Items) -> None:

@@ -8,18 +8,20 @@ the verifier.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import accumulate, count
+from operator import itemgetter
 from typing import BinaryIO, Final, NamedTuple
 
-import msgpack
-
 from troth.vm.errors import Malformed, Place, Unusable
-from troth.vm.record_codec import Items, validate
-from troth.vm.record_frames import Framer
+from troth.vm.record_codec import Items, fit_together, validate
+from troth.vm.record_frames import Framer, Frames
 from troth.vm.records import FORMAT_VERSION, MAGIC, Kind
 
 CHUNK_BYTES: Final = 1 << 16
 CHUNK_BYTES_MAX: Final = 1 << 20
+_HEADER: Final = int(Kind.HEADER)
 
 
 class RawRecord(NamedTuple):
@@ -64,30 +66,42 @@ class ArtifactReader:
             LimitExceeded: code `artifact.limit`.
             Unusable: code `artifact.io`, when the stream cannot be read.
         """
+        for batch in self.batches():
+            for record in batch:
+                self.offset = record.offset + len(record.data)
+                yield record
+
+    def batches(self) -> Iterator[Sequence[RawRecord]]:
+        """The same, many records at a time; `offset` is then where the batch ends.
+
+        Records that come before one that is refused are handed out before it is.
+        """
         if not self._read_magic():
             return
-        pack: Callable[[Items], bytes] = msgpack.Packer(autoreset=True).pack
         framer = Framer(self.offset)
-        header, index = int(Kind.HEADER), 0
-        # A named tuple's own constructor costs a second call for each record.
-        make, offset = tuple.__new__, self.offset
+        index = 0
         while chunk := self._read(_chunk_bytes(framer.pending_bytes)):
-            for data, items in framer.feed(chunk):
-                if index == 0:
-                    _check_version(items, index, offset)
-                validate(items, index, offset)
-                if (items[0] == header) is not (index == 0):
-                    raise _misplaced_header(index, offset)
-                if pack(items) != data:
-                    raise _not_canonical(index, offset)
-                after = self.offset = offset + len(data)
-                yield make(RawRecord, (index, offset, data, items))
-                index += 1
-                offset = after
+            for frames in framer.feed(chunk):
+                batch = _raw_records(frames, index, self.offset)
+                if index == 0 or not frames.canonical or not _all_fit(frames.items):
+                    yield from self._checked_singly(batch, canonical=frames.canonical)
+                else:
+                    last = batch[-1]
+                    self.offset = last.offset + len(last.data)
+                    yield batch
+                index += len(batch)
         left = framer.finish()
         if left:
             reason = f"{left} bytes of a record whose rest is missing"
             self.torn = Torn(self.offset, index, reason)
+
+    def _checked_singly(
+        self, batch: Sequence[RawRecord], *, canonical: bool
+    ) -> Iterator[Sequence[RawRecord]]:
+        for record in batch:
+            _check(record, canonical=canonical)
+            self.offset = record.offset + len(record.data)
+            yield (record,)
 
     def _read(self, size: int) -> bytes:
         try:
@@ -129,6 +143,32 @@ def _chunk_bytes(pending: int) -> int:
 def read(stream: BinaryIO) -> Iterator[RawRecord]:
     """The records of an artifact; use `ArtifactReader` to learn whether the file is torn."""
     return iter(ArtifactReader(stream))
+
+
+def _raw_records(frames: Frames, index: int, offset: int) -> list[RawRecord]:
+    offsets = accumulate(map(len, frames.data), initial=offset)
+    # A named tuple's own constructor costs a call more for each record.
+    rows = zip(count(index), offsets, frames.data, frames.items, strict=False)
+    return list(map(_make_record, rows))
+
+
+_make_record: Final[Callable[[Iterable[object]], RawRecord]] = partial(tuple.__new__, RawRecord)
+
+
+def _all_fit(records: list[Items]) -> bool:
+    """None of them is a header, and all have a shape of the table."""
+    return fit_together(records) and _HEADER not in map(itemgetter(0), records)
+
+
+def _check(record: RawRecord, *, canonical: bool) -> None:
+    index, offset, _, items = record
+    if index == 0:
+        _check_version(items, index, offset)
+    validate(items, index, offset)
+    if (items[0] == _HEADER) is not (index == 0):
+        raise _misplaced_header(index, offset)
+    if not canonical:
+        raise _not_canonical(index, offset)
 
 
 def _check_version(items: Items, index: int, offset: int) -> None:

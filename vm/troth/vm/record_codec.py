@@ -8,7 +8,7 @@ the whole file (see `record_events`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -328,6 +328,49 @@ def validate(items: Items, record: int, offset: int) -> None:
     for i, field in others:
         if not _fits(field, items[i]):
             raise _misfit(items, record, offset)
+
+
+def fit_together(records: Iterable[Items]) -> bool:
+    """Whether `validate` lets all of the records pass; asks whole columns and not single items."""
+    kinds: dict[int, list[Items]] = {}
+    for items in records:
+        if not items or type(items[0]) is not int:
+            return False
+        kinds.setdefault(items[0], []).append(items)
+    return all(kind in _VARIANTS and _rows_fit(kind, rows) for kind, rows in kinds.items())
+
+
+def _rows_fit(kind: int, rows: list[Items]) -> bool:
+    variants = _VARIANTS[kind]
+    try:
+        columns = list(zip(*rows, strict=True))
+    except ValueError:
+        return False
+    types = [set(map(type, column)) for column in columns]
+    if all(len(found) == 1 for found in types):
+        return _columns_fit(columns, variants.get(tuple(found.pop() for found in types)))
+    by_types: dict[tuple[type, ...], list[Items]] = {}
+    for items in rows:
+        by_types.setdefault(tuple(map(type, items)), []).append(items)
+    return all(
+        _columns_fit(list(zip(*alike, strict=True)), variants.get(types_found))
+        for types_found, alike in by_types.items()
+    )
+
+
+def _columns_fit(columns: Sequence[Items], checks: _Checks | None) -> bool:
+    if checks is None:
+        return False
+    return (
+        all(low <= min(columns[i]) and max(columns[i]) <= high for i, low, high in checks.integers)
+        and all(_sizes_fit(columns[i], low, high) for i, low, high in checks.bytestrings)
+        and all(_fits(field, item) for i, field in checks.others for item in columns[i])
+    )
+
+
+def _sizes_fit(column: Items, low: int, high: int) -> bool:
+    sizes = set(map(len, column))
+    return low <= min(sizes) and max(sizes) <= high
 
 
 def _fits(field: Field, value: Any) -> bool:

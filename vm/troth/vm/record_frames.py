@@ -1,16 +1,19 @@
 """Cuts a stream of msgpack arrays into records without trusting any length in it.
 
-The fast way is msgpack's own streaming decoder with tight limits. What it refuses is looked at
-again by `measure`, which is slow and exact: it knows how long the record is, lets through the
-few that are legal and larger (a protocol with very many labels), and says precisely what is
-wrong with the others. Records hold no maps, extensions or deeply nested arrays.
+The fast way takes many records at a time: msgpack's own streaming decoder with tight limits, and
+then what it decoded is packed again. Where that gives the bytes of the stream, they are the
+canonical encodings of the records, one after the other, and nothing else has to be measured.
+What does not come back the same, or is refused, is looked at again by `measure`, which is slow
+and exact: it knows how long the record is, lets through the few that are legal and larger (a
+protocol with very many labels), and says precisely what is wrong with the others. Records hold
+no maps, extensions or deeply nested arrays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 import msgpack
 
@@ -23,6 +26,9 @@ DEPTH_MAX: Final = 4
 
 ITEMS_MAX: Final = 1 << 20
 """Items of one record, at all depths."""
+
+BATCH_RECORDS_MAX: Final = 256
+"""Decoded at a time: a chunk of the shortest records would make very many objects."""
 
 _ARRAY_MAX_FAST: Final = 4096
 _FED_BYTES_MAX: Final = 4 * RECORD_BYTES_MAX
@@ -40,69 +46,104 @@ _FIXED_BYTES: Final = {
 """First bytes of nil, booleans and numbers, and how many bytes follow."""
 
 
+class Frames(NamedTuple):
+    """Records that follow one another: their bytes, and what these decode to.
+
+    `canonical` is False for a single record whose bytes are another encoding of its items.
+    """
+
+    data: list[bytes]
+    items: list[Items]
+    canonical: bool
+
+
 class Framer:
-    """Push chunks in with `feed`; it yields what they complete, as (bytes, decoded items)."""
+    """Push chunks in with `feed`; it yields what they complete, many records at a time."""
 
     def __init__(self, offset: int) -> None:
         """`offset` is where the stream begins in the file, for messages."""
         self._unpacker = _unpacker()
+        self._pack = msgpack.Packer(autoreset=True).pack
         self._buffer = b""
         self._start = 0
         """Where in the buffer the first record starts that has not been yielded."""
-        self._base = 0
-        """What the decoder counts as its position at the first byte of the buffer."""
         self._offset = offset
         self._record = 0
         self._doubtful = False
-        """The decoder has refused the next record, and `measure` has to look at it."""
+        """The fast way ends before the next record, and `measure` has to look at it."""
 
     @property
     def pending_bytes(self) -> int:
         """The bytes of a record that is not complete."""
         return len(self._buffer) - self._start
 
-    def feed(self, chunk: bytes) -> Iterator[tuple[bytes, Items]]:
+    def feed(self, chunk: bytes) -> Iterator[Frames]:
         """Every record that the chunk completes, in order.
 
         Raises:
             Malformed: code `artifact.record`.
             LimitExceeded: code `artifact.limit`.
         """
-        return chain.from_iterable(self._runs(chunk))
-
-    def _runs(self, chunk: bytes) -> Iterator[Iterator[tuple[bytes, Items]]]:
         self._advance(chunk)
-        # Generators are chained, not nested: each level of nesting costs every record a step.
-        yield self._quickly()
-        while self._doubtful:
-            record = self._slowly()
-            if record is None:
-                break
-            yield iter((record,))
-            yield self._quickly()
+        more = True
+        while more:
+            if not self._doubtful:
+                frames = self._quickly()
+                more = len(frames.items) == BATCH_RECORDS_MAX
+                if frames.items:
+                    yield frames
+            if self._doubtful:
+                slow = self._slowly()
+                more = slow is not None
+                if slow is not None:
+                    yield slow
         if self.pending_bytes > RECORD_BYTES_MAX:
             raise _too_long(self._place(), self.pending_bytes)
 
-    def _quickly(self) -> Iterator[tuple[bytes, Items]]:
-        """Every record up to one that is in doubt or not complete."""
-        buffer, base = self._buffer, self._base
-        unpack, tell = self._unpacker.unpack, self._unpacker.tell
-        while not self._doubtful:
-            try:
-                items = unpack()
-            except msgpack.OutOfData:
-                return
-            except ValueError:
-                self._doubtful = True
-                return
-            if type(items) is not tuple:
-                raise _malformed(self._place(), "an array", "another item")
-            start, end = self._start, tell() - base
-            if end - start > RECORD_BYTES_MAX:
-                raise _too_long(self._place(), end - start)
-            self._start = end
-            self._record += 1
-            yield buffer[start:end], items
+    def _quickly(self) -> Frames:
+        """Records up to one that is in doubt or not complete, or `BATCH_RECORDS_MAX` of them."""
+        items: list[Items] = []
+        data: list[bytes] = []
+        # Loops that append keep what they have when something is refused.
+        try:
+            for record in islice(self._unpacker, BATCH_RECORDS_MAX):
+                items.append(record)
+        except ValueError:
+            self._doubtful = True
+        pack = self._pack
+        try:
+            for record in items:
+                data.append(pack(record))
+        except ValueError:
+            # Nested so deeply that it can be decoded, but not be encoded.
+            self._pack = msgpack.Packer(autoreset=True).pack
+        return self._undoubted(data, items)
+
+    def _undoubted(self, data: list[bytes], items: list[Items]) -> Frames:
+        """Those of the records that are arrays of a legal length in their canonical encoding."""
+        joined = b"".join(data)
+        if (
+            len(data) < len(items)
+            or len(joined) > RECORD_BYTES_MAX
+            or not self._buffer.startswith(joined, self._start)
+            or not set(map(type, items)) <= {tuple}
+        ):
+            count = self._count_undoubted(data, items)
+            self._doubtful = self._doubtful or count < len(items)
+            data, items = data[:count], items[:count]
+            joined = b"".join(data)
+        self._start += len(joined)
+        self._record += len(items)
+        return Frames(data, items, canonical=True)
+
+    def _count_undoubted(self, data: list[bytes], items: list[Items]) -> int:
+        start = self._start
+        for number, packed in enumerate(data):
+            legal = type(items[number]) is tuple and len(packed) <= RECORD_BYTES_MAX
+            if not legal or not self._buffer.startswith(packed, start):
+                return number
+            start += len(packed)
+        return len(data)
 
     def finish(self) -> int:
         """At the end of the stream: how many bytes of a record are left whose rest is missing.
@@ -116,13 +157,12 @@ class Framer:
 
     def _advance(self, chunk: bytes) -> None:
         self._offset += self._start
-        self._base += self._start
         self._buffer = self._buffer[self._start :] + chunk
         self._start = 0
         if not self._doubtful:
             self._unpacker.feed(chunk)
 
-    def _slowly(self) -> tuple[bytes, Items] | None:
+    def _slowly(self) -> Frames | None:
         """The record in doubt if it is legal; None when the buffer stops before its end."""
         end = measure(self._buffer, self._start, self._place())
         if end is None:
@@ -137,11 +177,10 @@ class Framer:
         self._start = end
         self._record += 1
         self._doubtful = False
-        # The old decoder stopped in the middle; a new one goes on behind the record.
+        # The old decoder stopped somewhere else; a new one goes on behind the record.
         self._unpacker = _unpacker()
         self._unpacker.feed(self._buffer[end:])
-        self._base = -end
-        return data, items
+        return Frames([data], [items], canonical=self._pack(items) == data)
 
     def _place(self) -> Place:
         return Place(offset=self._offset + self._start, record=self._record)
