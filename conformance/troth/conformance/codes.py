@@ -387,6 +387,13 @@ CODES: Final = (
         "An effect's arguments or result are not of the types that the image declares.",
         _NOT_A_RECORDER,
     ),
+    Code(
+        "protocol.guard",
+        Category.TYPE_VIOLATION,
+        "A guard is held by two coroutines at once, released by one that does not hold it, or "
+        "left behind at a halt.",
+        _NOT_A_RECORDER,
+    ),
     # --- level 5 ---
     Code(
         "replay.divergence",

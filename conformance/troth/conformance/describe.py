@@ -55,6 +55,12 @@ class Names:
             return f"effect {number}"
         return loaded.image.effects[number].name
 
+    def guard(self, number: int) -> str:
+        loaded = self._world.image
+        if loaded is None or number >= len(loaded.image.guards):
+            return f"guard {number}"
+        return loaded.image.guards[number]
+
     def principal(self, number: int) -> str:
         principals = self._world.principals
         name = principals[number].name if number < len(principals) else ""
@@ -167,6 +173,10 @@ def _complete(items: Items, _: Names) -> str:
     return f"effect {effect.hex()[:8]} {outcome}"
 
 
+def _guard(items: Items, names: Names) -> str:
+    return f"coroutine {items[1]}: {names.guard(items[2])}"
+
+
 def _seal(items: Items, names: Names) -> str:
     return f"{names.principal(items[1])}, {items[2]} leaves, round {items[5]}"
 
@@ -194,6 +204,8 @@ _WORDS: Final[dict[Kind, Callable[[Items, Names], str]]] = {
     Kind.INVOKE: _invoke,
     Kind.COMPLETE: _complete,
     Kind.TIME: lambda items, _: f"{items[1]} ns",
+    Kind.ACQUIRE: _guard,
+    Kind.RELEASE: _guard,
     Kind.END: lambda items, _: f"{items[1]} rounds, {items[2]} records, {items[3]}",
     Kind.SEAL: _seal,
 }

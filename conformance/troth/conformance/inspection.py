@@ -198,6 +198,8 @@ def _rest(inspection: Inspection) -> list[str]:
         f"coroutines: {kinds[Kind.SPAWN]}, delegations: {kinds[Kind.DELEGATE]}, "
         f"effects: {kinds[Kind.INVOKE]}, seals: {kinds[Kind.SEAL]}"
     ]
+    if kinds[Kind.ACQUIRE]:
+        lines.append(f"guards: {kinds[Kind.ACQUIRE]} acquired, {kinds[Kind.RELEASE]} released")
     lines.append(f"printed: {kinds[Kind.PRINT]} lines")
     lines += [f"  {escape(text)}" for text in inspection.prints]
     lines.append(f"faults: {kinds[Kind.FAULT]}")

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from troth.conformance.closing import Closing, after_its_end
 from troth.conformance.delegation import Delegations
 from troth.conformance.divergence import Divergence
+from troth.conformance.guards import Guards
 from troth.conformance.protocols import ProtocolSource
 from troth.conformance.tables import describe_state
 from troth.conformance.world import Edge, Session, World
@@ -36,6 +37,7 @@ class ProtocolLevel:
         self.source = source
         self.delegations = Delegations(world)
         self.closing = Closing(world)
+        self.guards = Guards(world)
 
     def handlers(self) -> Mapping[int, Handler]:
         closing = self.closing
@@ -53,6 +55,7 @@ class ProtocolLevel:
             Kind.INVOKE: self.invoke,
             Kind.COMPLETE: self.complete,
             Kind.END: self.end,
+            **self.guards.handlers(),
         }
 
     def open(self, items: Items) -> None:  # noqa: ARG002 - level 1 has read the record

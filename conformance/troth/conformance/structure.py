@@ -71,6 +71,8 @@ class Structure:
             Kind.INVOKE: self.invoke,
             Kind.COMPLETE: self.complete,
             Kind.TIME: self.time,
+            Kind.ACQUIRE: self.guard,
+            Kind.RELEASE: self.guard,
             Kind.END: self.end,
             Kind.SEAL: self.seal,
         }
@@ -185,6 +187,14 @@ class Structure:
 
     def halt(self, items: Items) -> None:
         del self.world.coroutines[self._coroutine(items[1]).index]
+
+    def guard(self, items: Items) -> None:
+        """For records that say coroutine, guard."""
+        self._coroutine(items[1])
+        image = self.world.image
+        # Without the image the names of guards are not known, and their numbers are bounded by it.
+        if image is not None and items[2] >= len(image.image.guards):
+            raise no_reference("there is no such guard", "a guard of the image", items[2])
 
     def fault(self, items: Items) -> None:
         world = self.world

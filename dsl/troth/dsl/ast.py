@@ -399,6 +399,18 @@ class OpenStatement:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class AcquireStatement:
+    guard: Name
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseStatement:
+    guard: Name
+    span: Span
+
+
 Statement: TypeAlias = (
     SendStatement
     | RecvStatement
@@ -420,6 +432,8 @@ Statement: TypeAlias = (
     | CancelStatement
     | SpawnStatement
     | OpenStatement
+    | AcquireStatement
+    | ReleaseStatement
 )
 
 
@@ -442,6 +456,12 @@ class TypeDecl:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardDecl:
+    name: Name
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class ProgramDecl:
     """`main:` is a program named "main" without parameters."""
 
@@ -451,7 +471,7 @@ class ProgramDecl:
     span: Span
 
 
-Declaration: TypeAlias = ProtocolDecl | EffectDecl | TypeDecl | ProgramDecl
+Declaration: TypeAlias = ProtocolDecl | EffectDecl | TypeDecl | GuardDecl | ProgramDecl
 
 
 @dataclass(frozen=True, slots=True)

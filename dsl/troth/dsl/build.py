@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from troth.dsl.ast import Declaration, EffectDecl, Name, ProgramDecl, Span, TypeDecl
+from troth.dsl.ast import Declaration, EffectDecl, GuardDecl, Name, ProgramDecl, Span, TypeDecl
 from troth.dsl.build_nodes import Node, name_of, trees
 from troth.dsl.build_protocols import protocol
 from troth.dsl.build_statements import statements
@@ -38,6 +38,8 @@ def _declaration(node: Node, reporter: Reporter) -> Declaration:
             return EffectDecl(name_of(parts[0]), fields(parts[1], reporter), result, span)
         case "type_decl":
             return TypeDecl(name_of(parts[0]), type_expression(parts[1], reporter), span)
+        case "guard":
+            return GuardDecl(name_of(parts[0]), span)
         case "program":
             body = statements(parts[2], reporter)
             return ProgramDecl(name_of(parts[0]), fields(parts[1], reporter), body, span)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from troth.dsl.ast import (
+    AcquireStatement,
     Assign,
     Break,
     CallStatement,
@@ -26,6 +27,7 @@ from troth.dsl.ast import (
     RecvCase,
     RecvChoice,
     RecvStatement,
+    ReleaseStatement,
     SendStatement,
     SpawnStatement,
     Statement,
@@ -162,4 +164,6 @@ _BUILDERS: Final[dict[str, _Builder]] = {
     "cancel": _cancel,
     "spawn": _spawn,
     "open": _open,
+    "acquire": lambda node, parts, _: AcquireStatement(name_of(parts[0]), tree_span(node)),
+    "release": lambda node, parts, _: ReleaseStatement(name_of(parts[0]), tree_span(node)),
 }

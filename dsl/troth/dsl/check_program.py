@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from troth.dsl.ast import (
+    AcquireStatement,
     Assign,
     Break,
     CallStatement,
@@ -29,6 +30,7 @@ from troth.dsl.ast import (
     ProgramDecl,
     RecvChoice,
     RecvStatement,
+    ReleaseStatement,
     Script,
     SendStatement,
     SpawnStatement,
@@ -47,6 +49,7 @@ from troth.dsl.check_program_flow import (
     leave_loop,
     open_loop,
 )
+from troth.dsl.check_program_guards import check_acquire, check_release, check_released
 from troth.dsl.check_program_open import check_open, check_spawn
 from troth.dsl.check_program_symbols import Symbols, build_symbols
 from troth.dsl.check_program_talk import (
@@ -123,6 +126,7 @@ def _walk(item: ProgramDecl, context: Context) -> Context:
     end = check_block(context, scope, item.body, 0)
     if end is not None:
         _check_finished(context, end)
+        check_released(context, end)
     if len(context.facts.variables) > DEFAULT_LIMITS.registers_max // 2:
         most = DEFAULT_LIMITS.registers_max // 2
         _report_limit(context, item, "variables", len(context.facts.variables), most)
@@ -235,6 +239,10 @@ def _check_simple(context: Context, scope: Scope, item: Statement) -> None:
             check_spawn(context, scope, item)
         case OpenStatement():
             check_open(context, scope, item)
+        case AcquireStatement():
+            check_acquire(context, scope, item)
+        case ReleaseStatement():
+            check_release(context, scope, item)
         case Pass() | YieldStatement():
             pass
         case _:

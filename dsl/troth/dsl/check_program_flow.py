@@ -14,6 +14,7 @@ from troth.dsl.ast import (
     While,
 )
 from troth.dsl.check_program_context import Context
+from troth.dsl.check_program_guards import join_guards, join_head
 from troth.dsl.check_program_talk import report_used
 from troth.dsl.check_program_words import due
 from troth.dsl.names import did_you_mean, one_of
@@ -42,6 +43,7 @@ def join_paths(
             fix=_even_out(name, conflict),
             related=_touched(conflict),
         )
+    join_guards(context, left, right, joined, span)
     return joined
 
 
@@ -136,6 +138,7 @@ def _target(context: Context, name: Name | None, span: Span, verb: str) -> LoopF
 def _go_round(context: Context, frame: LoopFrame, scope: Scope, span: Span) -> None:
     """A way back to the head of a loop: it must hold what was held on entry."""
     joined, conflicts = join(frame.head, scope)
+    join_head(context, frame, scope, span)
     for conflict in conflicts:
         if conflict.name in frame.broken:
             continue

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from troth.dsl.ast import EffectDecl, Name, ProgramDecl, ProtocolDecl, Script, TypeDecl
+from troth.dsl.ast import (
+    EffectDecl,
+    GuardDecl,
+    Name,
+    ProgramDecl,
+    ProtocolDecl,
+    Script,
+    TypeDecl,
+)
 from troth.dsl.diag import Diagnostic, Diagnostics
 from troth.dsl.resolve_types import TypeScope, resolve_fields, resolve_type
 from troth.vm.image import Effect, Protocol
@@ -26,6 +34,7 @@ class Symbols:
     effects: Mapping[str, Effect | None]
     programs: Mapping[str, tuple[Field, ...] | None]
     broken: Collection[str]
+    guards: tuple[str, ...] = ()
 
     def local_type(self, endpoint: EndpointType) -> LocalType | None:
         """The automaton of an endpoint's role, or None when its protocol was refused."""
@@ -55,7 +64,8 @@ def build_symbols(
             effects[name] = _effect(item, types, diagnostics)
         elif isinstance(item, ProgramDecl) and name not in programs:
             programs[name] = resolve_fields(item.parameters, types, diagnostics)
-    return Symbols(known, effects, programs, broken)
+    guards = [item.name.text for item in script.declarations if isinstance(item, GuardDecl)]
+    return Symbols(known, effects, programs, broken, tuple(dict.fromkeys(guards)))
 
 
 def _effect(item: EffectDecl, types: TypeScope, diagnostics: Diagnostics) -> Effect | None:
@@ -70,6 +80,7 @@ KIND_NAMES = {
     ProtocolDecl: "protocol",
     EffectDecl: "effect",
     TypeDecl: "type",
+    GuardDecl: "guard",
     ProgramDecl: "program",
 }
 

@@ -341,4 +341,40 @@ CHECK_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "A loop around this one has the same name.",
         "Rename one of the two.",
     ),
+    (
+        "check.guard.unknown",
+        "Unknown guard",
+        "No guard of this name is declared.",
+        "Declare it at the left margin: `guard name`.",
+    ),
+    (
+        "check.guard.held",
+        "Guard acquired twice",
+        "The program holds the guard already, and would wait for itself.",
+        "Release it first, or remove the second acquire.",
+    ),
+    (
+        "check.guard.free",
+        "Guard released and not held",
+        "A path leads here on which the program has not acquired the guard.",
+        "Acquire it before, on every path.",
+    ),
+    (
+        "check.guard.join",
+        "Guard held on one path only",
+        "Two paths meet, and only one of them holds the guard.",
+        "Release it before the paths meet, or acquire it on both.",
+    ),
+    (
+        "check.guard.loop",
+        "Guard differs when a loop goes round",
+        "The head of the loop is reached with the guard held once and free once.",
+        "Release in the same round what the round acquires.",
+    ),
+    (
+        "check.guard.unreleased",
+        "Guard held at the end",
+        "The program ends while it holds the guard, which would be a fault.",
+        "Release it on every path to the end.",
+    ),
 )

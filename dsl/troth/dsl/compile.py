@@ -156,6 +156,7 @@ def _lower(
         protocols={protocol.name: index for index, protocol in enumerate(ordered)},
         effects={effect.name: index for index, effect in enumerate(effects)},
         programs={item.name.text: index for index, item in enumerate(declared)},
+        guards={name: index for index, name in enumerate(checked.symbols.guards)},
     )
     programs = tuple(
         lower_program(
@@ -167,7 +168,8 @@ def _lower(
         )
         for item in declared
     )
-    return Image(tuple(ordered), tuple(effects), programs, indexes.programs.get(MAIN), name)
+    main, guards = indexes.programs.get(MAIN), checked.symbols.guards
+    return Image(tuple(ordered), tuple(effects), programs, main, name, guards)
 
 
 def _check_sizes(script: Script, image: Image, diagnostics: Diagnostics) -> None:

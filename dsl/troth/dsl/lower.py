@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from troth.dsl.ast import (
+    AcquireStatement,
     Assign,
     Break,
     CallEffect,
@@ -31,6 +32,7 @@ from troth.dsl.ast import (
     ProgramDecl,
     RecvChoice,
     RecvStatement,
+    ReleaseStatement,
     SendStatement,
     SpawnStatement,
     Statement,
@@ -51,6 +53,7 @@ from troth.dsl.lower_expression import (
 from troth.vm.image import Program
 from troth.vm.instructions import (
     HOLE,
+    Acquire,
     Branch,
     Cancel,
     Case,
@@ -61,6 +64,7 @@ from troth.vm.instructions import (
     Open,
     Operator,
     Recv,
+    Release,
     Select,
     Send,
     Spawn,
@@ -77,6 +81,7 @@ class Indexes:
     protocols: Mapping[str, int]
     effects: Mapping[str, int]
     programs: Mapping[str, int]
+    guards: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -200,6 +205,10 @@ def _lower_simple(lowering: _Lowering, item: Statement) -> None:
             targets = tuple(lowering.register(name) for name in item.targets)
             protocol = lowering.indexes.protocols[item.protocol.text]
             code.emit(Open(protocol, targets, lowering.facts.options[item.span]))
+        case AcquireStatement():
+            code.emit(Acquire(lowering.indexes.guards[item.guard.text]))
+        case ReleaseStatement():
+            code.emit(Release(lowering.indexes.guards[item.guard.text]))
         case YieldStatement():
             code.emit(Yield())
         case Pass():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-DECLARATION_WORDS: Final = ("protocol", "program", "effect", "type", "main")
+DECLARATION_WORDS: Final = ("protocol", "program", "effect", "type", "guard", "main")
 STATEMENT_WORDS: Final = (
     *("send", "recv", "let", "if", "elif", "else", "while", "for", "loop", "break"),
     *("continue", "pass", "print", "yield", "fail", "close", "cancel", "spawn", "open", "call"),
+    *("acquire", "release"),
 )
 INTERACTION_WORDS: Final = ("edge", "choice", "or", "rec", "continue", "loop", "do")
 ONLY_PROTOCOLS: Final = frozenset({"edge", "choice", "or", "rec", "do"})
@@ -18,13 +19,9 @@ ONLY_PROGRAMS: Final = frozenset(STATEMENT_WORDS) - {"continue", "loop"}
 TIMED: Final = "a timed choice (`within` and `timeout`)"
 LOSSY: Final = "`lossy` messages"
 FAMILIES: Final = "role families such as `Worker[N]`"
-_GUARDS: Final = "a `guard` with `acquire` and `release`"
 _SPECULATION: Final = "`speculate` with `commit` and `rollback`"
 _CRASH: Final = "`on crash`"
 UNSUPPORTED: Final = {
-    "guard": _GUARDS,
-    "acquire": _GUARDS,
-    "release": _GUARDS,
     "speculate": _SPECULATION,
     "commit": _SPECULATION,
     "rollback": _SPECULATION,

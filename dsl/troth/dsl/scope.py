@@ -51,13 +51,18 @@ Holding: TypeAlias = Held | Gone | Broken
 
 @dataclass(slots=True)
 class Scope:
-    """`values` maps a bound variable to whether it is bound on every path to here."""
+    """`values` maps a bound variable to whether it is bound on every path to here.
+
+    `guards` are those that are held, and where they were acquired; None when the paths to here
+    did not agree on it, which was reported.
+    """
 
     values: dict[str, bool] = field(default_factory=dict)
     endpoints: dict[str, Holding] = field(default_factory=dict)
+    guards: dict[str, Span | None] = field(default_factory=dict)
 
     def copy(self) -> Scope:
-        return Scope(dict(self.values), dict(self.endpoints))
+        return Scope(dict(self.values), dict(self.endpoints), dict(self.guards))
 
 
 @dataclass(frozen=True, slots=True)

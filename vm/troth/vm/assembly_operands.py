@@ -146,6 +146,7 @@ OPERATOR: Final = _enumeration("OPERATOR", Operator)
 PROTOCOL: Final = reference("protocol")
 EFFECT: Final = reference("effect")
 PROGRAM: Final = reference("program")
+GUARD: Final = reference("guard")
 
 # --- several operands ----------------------------------------------------------------------
 

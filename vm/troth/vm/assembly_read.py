@@ -21,8 +21,19 @@ from troth.vm.assembly_syntax import read_instruction
 from troth.vm.assembly_words import FIRST_WORD, VERSION
 from troth.vm.image import EdgeSettings, Effect, Image, Program, Protocol
 from troth.vm.image_codec import ITEMS_MAX, encode_image
-from troth.vm.instructions import Branch, Instruction, Invoke, Jump, JumpIf, Open, Spawn
+from troth.vm.instructions import (
+    Acquire,
+    Branch,
+    Instruction,
+    Invoke,
+    Jump,
+    JumpIf,
+    Open,
+    Release,
+    Spawn,
+)
 from troth.vm.limits import (
+    GUARDS_MAX,
     IMAGE_BYTES_MAX,
     INSTRUCTIONS_PER_PROGRAM_MAX,
     PROGRAMS_MAX,
@@ -123,6 +134,7 @@ class _Reader:
         self._cursor = cursor
         self._protocols: list[_ProtocolDraft] = []
         self._effects: list[Effect] = []
+        self._guards: list[str] = []
         self._programs: list[_ProgramDraft] = []
         self._section: _ProtocolDraft | _ProgramDraft | None = None
         self._source: str | None = None
@@ -134,6 +146,7 @@ class _Reader:
             "edge": self._read_edge,
             "type": self._read_type,
             "effect": self._read_effect,
+            "guard": self._read_guard,
             "program": self._read_program,
             "lines": self._read_lines,
         }
@@ -171,6 +184,11 @@ class _Reader:
         name, parameters = read_name(cursor), read_fields(cursor)
         cursor.expect("->")
         self._effects.append(Effect(name, parameters, read_type(cursor)))
+        self._section = None
+
+    def _read_guard(self) -> None:
+        self._start(len(self._guards), GUARDS_MAX)
+        self._guards.append(read_name(self._cursor))
         self._section = None
 
     def _start(self, count: int, count_max: int) -> None:
@@ -294,6 +312,7 @@ class _Reader:
             tuple([draft.finish(resolved) for draft in self._programs]),
             None if entry is None else _number(entry, resolved),
             self._source or "",
+            tuple(self._guards),
         )
 
     def _resolve(self) -> list[int]:
@@ -302,6 +321,7 @@ class _Reader:
             "protocol": _numbers([draft.name for draft in self._protocols]),
             "effect": _numbers([effect.name for effect in self._effects]),
             "program": _numbers([draft.name for draft in self._programs]),
+            "guard": _numbers(self._guards),
         }
         return [self._find(item, known) for item in self._cursor.references]
 
@@ -368,6 +388,8 @@ def _settle(instruction: Instruction, resolved: Sequence[int]) -> Instruction:
         return replace(instruction, effect=_number(instruction.effect, resolved))
     if isinstance(instruction, Spawn):
         return replace(instruction, program=_number(instruction.program, resolved))
+    if isinstance(instruction, Acquire | Release):
+        return replace(instruction, guard=_number(instruction.guard, resolved))
     if isinstance(instruction, Branch):
         cases = [replace(case, target=_number(case.target, resolved)) for case in instruction.cases]
         return replace(instruction, cases=tuple(cases))

@@ -14,6 +14,7 @@ from troth.vm.assembly_operands import (
     ARGUMENTS,
     CASES,
     EFFECT,
+    GUARD,
     HANDLERS,
     INDEX,
     NAME,
@@ -30,6 +31,7 @@ from troth.vm.assembly_operands import (
     Scope,
 )
 from troth.vm.instructions import (
+    Acquire,
     Branch,
     Cancel,
     Close,
@@ -42,6 +44,7 @@ from troth.vm.instructions import (
     Op,
     Open,
     Recv,
+    Release,
     Select,
     Send,
     Set,
@@ -76,6 +79,8 @@ SYNTAX: Final[Mapping[type, Row]] = {
     Close: ("close", " ", _ENDPOINT),
     Cancel: ("cancel", " ", _ENDPOINT, " ", ("reason", REGISTER)),
     Invoke: ("invoke", " ", _TO, " = ", ("effect", EFFECT), _GIVEN),
+    Acquire: ("acquire", " ", ("guard", GUARD)),
+    Release: ("release", " ", ("guard", GUARD)),
     Transfer: (
         *("transfer", " ", _ENDPOINT, " -> ", ("coroutine", REGISTER)),
         *("[", ("parameter", INDEX), "]"),

@@ -44,6 +44,7 @@ def disassemble(image: Image) -> str:
             "protocol": _names(protocol.name for protocol in image.protocols),
             "effect": _names(effect.name for effect in image.effects),
             "program": _names(program.name for program in image.programs),
+            "guard": _names(image.guards),
         }
     )
     lines = [f"{FIRST_WORD} {VERSION}", f"; image {image_id(data).hex()}"]
@@ -62,6 +63,9 @@ def disassemble(image: Image) -> str:
         lines.append(
             f"effect {write_name(effect.name)}{write_fields(effect.parameters)} -> {result}"
         )
+    if image.guards:
+        lines.append("")
+    lines += [f"guard {write_name(guard)}" for guard in image.guards]
     for program in image.programs:
         lines += ["", *_program(program, Scope(scope.names, len(program.code)))]
     return "\n".join(lines) + "\n"

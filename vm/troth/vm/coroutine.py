@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
+    from troth.vm.guards import Guard
     from troth.vm.session import Cell, Edge, EndpointState
     from troth.vm.step_code import ProgramCode
 
@@ -23,6 +24,7 @@ class Blocked(Enum):
     SEND = "space in a full buffer"
     EFFECT = "an effect of the host"
     HOLES = "endpoints that its parent has yet to transfer"
+    GUARD = "a guard that another coroutine holds"
 
 
 class Completion(NamedTuple):
@@ -43,6 +45,8 @@ class Coroutine:
         spent: instructions executed so far, out of the budget `instructions_max`.
         children, opened, invoked: local counters that ids are derived from.
         blocked: what it waits for, and on which edge, while BLOCKED.
+        blocked_guard: the guard it waits for while `blocked` is GUARD; stale otherwise.
+        guards: the guards it holds, in the order in which it got them.
         effect: the id of the effect it waits for.
         completion: that effect's result, until the instruction takes it.
         holes: endpoint parameters that `transfer` has yet to fill.
@@ -51,10 +55,12 @@ class Coroutine:
     __slots__ = (
         "blocked",
         "blocked_edge",
+        "blocked_guard",
         "children",
         "code",
         "completion",
         "effect",
+        "guards",
         "holes",
         "id",
         "invoked",
@@ -81,6 +87,8 @@ class Coroutine:
         self.invoked = 0
         self.blocked: Blocked | None = None
         self.blocked_edge: Edge | None = None
+        self.blocked_guard: Guard | None = None
+        self.guards: tuple[Guard, ...] = ()
         self.effect: bytes | None = None
         self.completion: Completion | None = None
         self.holes: list[int] = []

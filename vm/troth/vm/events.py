@@ -200,6 +200,20 @@ class Invoked(NamedTuple):
     arguments: bytes
 
 
+class Acquired(NamedTuple):
+    """`guard` is an index into the image's guards."""
+
+    coroutine: bytes
+    guard: int
+
+
+class Released(NamedTuple):
+    """A fault gives back all that its coroutine holds, without an event for each."""
+
+    coroutine: bytes
+    guard: int
+
+
 class Completed(NamedTuple):
     """An input: the host finished an effect at the start of `round_number`.
 
@@ -238,4 +252,6 @@ Event: TypeAlias = (
     | Invoked
     | Completed
     | TimeSet
+    | Acquired
+    | Released
 )

@@ -66,3 +66,5 @@ class Image:
     entry: int | None
     source: str = ""
     """The script's base name, for messages only."""
+    guards: tuple[str, ...] = ()
+    """The names of the machine-wide guards that its programs use."""

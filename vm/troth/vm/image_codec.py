@@ -17,6 +17,7 @@ from troth.vm.errors import Invalid, Malformed, Place
 from troth.vm.image import EdgeSettings, Effect, Image, Program, Protocol
 from troth.vm.instructions import (
     HOLE,
+    Acquire,
     Branch,
     BufferMode,
     Cancel,
@@ -34,6 +35,7 @@ from troth.vm.instructions import (
     PayloadForm,
     Policy,
     Recv,
+    Release,
     ReplayMode,
     Seal,
     Select,
@@ -44,6 +46,7 @@ from troth.vm.instructions import (
     Yield,
 )
 from troth.vm.limits import (
+    GUARDS_MAX,
     IMAGE_BYTES_MAX,
     INSTRUCTIONS_PER_PROGRAM_MAX,
     NESTING_DEPTH_MAX,
@@ -278,6 +281,8 @@ _INSTRUCTION = tagged(
         ),
         Yield: row_of(Yield),
         Halt: row_of(Halt),
+        Acquire: row_of(Acquire, ("guard", _INDEX)),
+        Release: row_of(Release, ("guard", _INDEX)),
     }
 )
 _PROGRAM = row_of(
@@ -310,13 +315,14 @@ _IMAGE = row_of(
     ("programs", _PROGRAMS),
     ("entry", optional(_INDEX)),
     ("source", text(4096)),
+    ("guards", array_of(NAME, GUARDS_MAX, "guards")),
 )
 
 # --- the functions -------------------------------------------------------------------------
 
 
 def encode_image(image: Image) -> bytes:
-    """The canonical bytes: `[version, protocols, effects, programs, entry, source]`.
+    """The canonical bytes: `[version, protocols, effects, programs, entry, source, guards]`.
 
     Raises:
         Invalid: `codec.…` for a constant or name without an encoding, `image.type.depth`.

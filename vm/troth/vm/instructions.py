@@ -169,6 +169,18 @@ class Invoke:
 
 
 @dataclass(frozen=True, slots=True)
+class Acquire:
+    """Takes a guard of the image, by its index, or waits for it in line."""
+
+    guard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    guard: int
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """Moves an endpoint into the open parameter `parameter` of a spawned coroutine.
 
@@ -249,6 +261,8 @@ Instruction: TypeAlias = (
     | Close
     | Cancel
     | Invoke
+    | Acquire
+    | Release
     | Transfer
     | Set
     | Move

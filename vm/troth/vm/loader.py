@@ -14,6 +14,7 @@ from troth.vm.image import Image, Program
 from troth.vm.image_codec import decode_image, encode_image, image_id
 from troth.vm.instructions import (
     HOLE,
+    Acquire,
     Branch,
     Cancel,
     Close,
@@ -26,6 +27,7 @@ from troth.vm.instructions import (
     Op,
     Open,
     Recv,
+    Release,
     Select,
     Send,
     Set,
@@ -93,6 +95,7 @@ def _load(image: Image, data: bytes, limits: Limits) -> LoadedImage:
 def _check_programs(view: ImageView) -> None:
     image = view.image
     require_distinct([program.name for program in image.programs], "programs", "programs")
+    require_distinct(image.guards, "guards", "guards")
     known = known_roles(image)
     for place, program in enumerate(image.programs):
         check_fields(known, program.parameters, f"programs[{place}]")
@@ -160,6 +163,8 @@ def _check_operands(view: ImageView, program: Program, pc: int, instruction: Ins
         (Open, "protocol", len(image.protocols)),
         (Invoke, "effect", len(image.effects)),
         (Spawn, "program", len(image.programs)),
+        (Acquire, "guard", len(image.guards)),
+        (Release, "guard", len(image.guards)),
     ):
         if isinstance(instruction, kind):
             index: int = getattr(instruction, name)

@@ -16,7 +16,7 @@ from troth.vm.errors import LimitExceeded, Place
 from troth.vm.image import Program
 from troth.vm.instructions import Branch, Halt, Jump, JumpIf
 from troth.vm.loader_cells import Cell, Clash, EndpointCell, join_cells
-from troth.vm.loader_frame import Frame, ImageView
+from troth.vm.loader_frame import FIRST_PATH, Frame, ImageView, Path
 from troth.vm.loader_steps import after, apply, fails, transitions_of
 from troth.vm.types import StateKind
 
@@ -45,12 +45,14 @@ class _Walk:
     program: Program
     budget: Budget
     known: dict[int, list[Cell]] = field(default_factory=dict)
+    paths: dict[int, Path] = field(default_factory=dict)
     queue: deque[int] = field(default_factory=deque)
     waiting: set[int] = field(default_factory=set)
 
     def arrive(self, frame: Frame, target: int) -> None:
         """A path reaches a cut with these registers."""
         self.budget.charge(1 + len(frame.cells) // 8, self.program)
+        self._arrive_by(frame, target)
         before = self.known.get(target)
         if before is None:
             joined = list(frame.cells)
@@ -66,6 +68,16 @@ class _Walk:
         if target not in self.waiting:
             self.waiting.add(target)
             self.queue.append(target)
+
+    def _arrive_by(self, frame: Frame, target: int) -> None:
+        path = self.paths.setdefault(target, frame.path)
+        if path.held != frame.path.held:
+            Frame(self.view, self.program, [], target).refuse(
+                "image.guard.join",
+                "Two paths meet here and do not hold the same guards",
+                frame.names_of(path.held),
+                frame.names_of(frame.path.held),
+            )
 
     def _refuse_clash(self, clash: Clash, target: int) -> None:
         frame = Frame(self.view, self.program, [], target)
@@ -91,11 +103,15 @@ def check_program(view: ImageView, program: Program, budget: Budget) -> None:
     walk = _Walk(view, program, budget)
     cells: list[Cell] = [view.cell_of(parameter.type) for parameter in program.parameters]
     cells += [None] * (program.register_count - len(cells))
-    walk.arrive(Frame(view, program, cells, 0), 0)
+    walk.arrive(Frame(view, program, cells, 0, FIRST_PATH), 0)
     while walk.queue:
         start = walk.queue.popleft()
         walk.waiting.discard(start)
-        _follow(walk, Frame(view, program, list(walk.known[start]), start), cuts)
+        _follow(walk, _frame(walk, start), cuts)
+
+
+def _frame(walk: _Walk, start: int) -> Frame:
+    return Frame(walk.view, walk.program, list(walk.known[start]), start, walk.paths[start])
 
 
 def _follow(walk: _Walk, frame: Frame, cuts: frozenset[int]) -> None:
@@ -135,7 +151,7 @@ def _follow_cases(walk: _Walk, frame: Frame, instruction: Branch) -> None:
         )
     for case, transition in zip(instruction.cases, transitions, strict=True):
         walk.budget.charge(1 + len(frame.cells) // 8, walk.program)
-        taken = Frame(frame.view, frame.program, list(frame.cells), frame.pc)
+        taken = Frame(frame.view, frame.program, list(frame.cells), frame.pc, frame.path)
         taken.cells[instruction.endpoint] = after(cell, transition)
         taken.receive(transition.fields, case.targets)
         walk.arrive(taken, case.target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from troth.vm.errors import Invalid, Place
 from troth.vm.image import Image, Program
@@ -46,16 +46,37 @@ class ImageView:
         return f"a value of type {cell}"
 
 
+class Path(NamedTuple):
+    """What is known besides the registers; all paths that meet must agree on it.
+
+    Attributes:
+        held: the guards that the program holds.
+    """
+
+    held: frozenset[int] = frozenset()
+
+
+FIRST_PATH: Final = Path()
+
+
 class Frame:
     """The registers before the instruction at `pc`; every method refuses what is not allowed."""
 
-    __slots__ = ("cells", "pc", "program", "view")
+    __slots__ = ("cells", "path", "pc", "program", "view")
 
-    def __init__(self, view: ImageView, program: Program, cells: list[Cell], pc: int) -> None:
+    def __init__(
+        self,
+        view: ImageView,
+        program: Program,
+        cells: list[Cell],
+        pc: int,
+        path: Path = FIRST_PATH,
+    ) -> None:
         self.view = view
         self.program = program
         self.cells = cells
         self.pc = pc
+        self.path = path
 
     def refuse(
         self, code: str, message: str, expected: str | None = None, actual: str | None = None
@@ -122,6 +143,13 @@ class Frame:
             expected,
             self.view.describe(cell),
         )
+
+    # --- guards ----------------------------------------------------------------------------
+
+    def names_of(self, guards: frozenset[int]) -> str:
+        """The names of guards, in words."""
+        names = [self.view.image.guards[guard] for guard in sorted(guards)]
+        return ", ".join(names) or "no guard"
 
     # --- writing ---------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from troth.vm.instructions import (
     HOLE,
+    Acquire,
     BufferMode,
     Cancel,
     Close,
@@ -25,6 +26,7 @@ from troth.vm.instructions import (
     Open,
     Operator,
     Recv,
+    Release,
     ReplayMode,
     Select,
     Send,
@@ -221,6 +223,30 @@ def _transfer(frame: Frame, instruction: Transfer) -> None:
     frame.cells[instruction.coroutine] = HandleCell(handle.program, left)
 
 
+# --- guards --------------------------------------------------------------------------------
+
+
+def _acquire(frame: Frame, instruction: Acquire) -> None:
+    held = frame.path.held
+    if instruction.guard in held:
+        name = frame.view.image.guards[instruction.guard]
+        frame.refuse("image.guard.held", f"The guard {name} is acquired, and is held already")
+    frame.path = frame.path._replace(held=held | {instruction.guard})
+
+
+def _release(frame: Frame, instruction: Release) -> None:
+    held = frame.path.held
+    if instruction.guard not in held:
+        name = frame.view.image.guards[instruction.guard]
+        frame.refuse(
+            "image.guard.free",
+            f"The guard {name} is released, and is not held",
+            "a guard that was acquired before on every path",
+            f"a program that holds {frame.names_of(held)}",
+        )
+    frame.path = frame.path._replace(held=held - {instruction.guard})
+
+
 # --- effects, data and control -------------------------------------------------------------
 
 
@@ -269,6 +295,13 @@ def _jump_if(frame: Frame, instruction: JumpIf) -> None:
 
 
 def _halt(frame: Frame, _instruction: Halt) -> None:
+    if frame.path.held:
+        frame.refuse(
+            "image.guard.unreleased",
+            "The program ends and holds a guard",
+            "every guard released",
+            frame.names_of(frame.path.held),
+        )
     for register, cell in enumerate(frame.cells):
         if isinstance(cell, EndpointCell) and not _is_finished(frame, cell):
             _refuse_turn(frame, cell, "image.endpoint.unfinished", "the end of the local type")
@@ -302,4 +335,6 @@ _RULES: Final[dict[type, Rule]] = {
     Spawn: _spawn,
     Yield: _nothing,
     Halt: _halt,
+    Acquire: _acquire,
+    Release: _release,
 }

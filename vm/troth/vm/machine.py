@@ -21,6 +21,7 @@ from troth.vm.coroutine import FIRST_PARENT, Completion, Coroutine
 from troth.vm.errors import Unusable
 from troth.vm.events import Event
 from troth.vm.evidence import Evidence
+from troth.vm.guards import make_guards
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loaded import LoadedImage
 from troth.vm.report import Outcome, Report, make_report
@@ -112,6 +113,7 @@ class Machine:
             coroutines=coroutines,
             keeps_logs=evidence is not None,
             substitutes=substitutes,
+            guards=make_guards(loaded.image.guards),
         )
         self._scheduler = Scheduler(self._context, coroutines, quantum, evidence)
         self._started = False

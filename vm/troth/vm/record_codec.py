@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from troth.vm.errors import Malformed, Place
 from troth.vm.events import Status
 from troth.vm.instructions import BufferMode, PayloadForm, Policy, ReplayMode, Seal
-from troth.vm.limits import NAME_BYTES_MAX, RECORD_BYTES_MAX
+from troth.vm.limits import GUARDS_MAX, NAME_BYTES_MAX, RECORD_BYTES_MAX
 from troth.vm.records import Kind
 from troth.vm.statements import (
     DIGEST_BYTES,
@@ -117,6 +117,7 @@ _ROLE: Final = _index("role", Names.ROLE)
 _COROUTINE: Final = _index("coroutine", Names.COROUTINE)
 _PRINCIPAL: Final = _index("principal", Names.PRINCIPAL)
 _PROGRAM: Final = _count("program")
+_GUARD: Final = _count("guard", 0, GUARDS_MAX - 1)
 _GENERATION: Final = _count("generation")
 _SEQUENCE: Final = _count("sequence")
 _ROUND: Final = _count("round")
@@ -244,6 +245,8 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _ROUND,
     ),
     Kind.TIME: (_count("now ns"), _ROUND),
+    Kind.ACQUIRE: (_COROUTINE, _GUARD),
+    Kind.RELEASE: (_COROUTINE, _GUARD),
     Kind.END: (_count("rounds"), _count("records"), _name("outcome")),
     Kind.SEAL: (
         _PRINCIPAL,

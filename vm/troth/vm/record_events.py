@@ -74,6 +74,8 @@ class EventDecoder:
             Kind.INVOKE: self._invoke,
             Kind.COMPLETE: self._complete,
             Kind.TIME: self._time,
+            Kind.ACQUIRE: self._acquire,
+            Kind.RELEASE: self._release,
         }
 
     def decode(self, record: RawRecord) -> Event | None:
@@ -282,6 +284,12 @@ class EventDecoder:
     def _invoke(self, items: Items) -> Event:
         number, effect, effect_id, arguments = items
         return ev.Invoked(self._coroutine_at(number), effect_id, effect, arguments)
+
+    def _acquire(self, items: Items) -> Event:
+        return ev.Acquired(self._coroutine_at(items[0]), items[1])
+
+    def _release(self, items: Items) -> Event:
+        return ev.Released(self._coroutine_at(items[0]), items[1])
 
     def _complete(self, items: Items) -> Event:
         return ev.Completed(*items)

@@ -141,6 +141,8 @@ class EventRecords(ABC):
             ev.Invoked: self._invoked,
             ev.Completed: self._completed,
             ev.TimeSet: self._time_set,
+            ev.Acquired: self._acquired,
+            ev.Released: self._released,
         }
 
     def _opened(self, event: ev.Opened) -> None:
@@ -308,6 +310,12 @@ class EventRecords(ABC):
         coroutine = self._coroutine(event.coroutine)
         arguments = event.arguments
         self._machine_owned((Kind.INVOKE, coroutine, event.effect, event.effect_id, arguments))
+
+    def _acquired(self, event: ev.Acquired) -> None:
+        self._machine_owned((Kind.ACQUIRE, self._coroutine(event.coroutine), event.guard))
+
+    def _released(self, event: ev.Released) -> None:
+        self._machine_owned((Kind.RELEASE, self._coroutine(event.coroutine), event.guard))
 
     def _completed(self, event: ev.Completed) -> None:
         self._machine_owned((Kind.COMPLETE, *event))

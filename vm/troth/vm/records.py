@@ -55,6 +55,8 @@ class Kind(IntEnum):
     | INVOKE | coroutine, effect, effect id, arguments |
     | COMPLETE | effect id, failed, result, round |
     | TIME | now ns, round |
+    | ACQUIRE | coroutine, guard |
+    | RELEASE | coroutine, guard |
     | END | rounds, records before this one, outcome |
     | SEAL | principal, log size, root, previous root, round, sessions open, then |
     | | sessions ended, final, signature |
@@ -87,6 +89,8 @@ class Kind(IntEnum):
     TIME = 21
     END = 22
     SEAL = 23
+    ACQUIRE = 24
+    RELEASE = 25
 
 
 SIGNER_OWNED: Final = frozenset(

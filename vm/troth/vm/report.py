@@ -14,6 +14,7 @@ from typing import Final
 from troth.vm.coroutine import Blocked, Coroutine, CoroutineStatus
 from troth.vm.errors import Fault
 from troth.vm.events import Status
+from troth.vm.guards import Guard
 from troth.vm.report_text import count, fault_lines, reason_of_end, say, short_id, wrap
 from troth.vm.scheduler import Scheduler
 from troth.vm.session import Edge, EndpointState, Session
@@ -41,6 +42,7 @@ class CoroutineReport:
         labels: the labels that its local type allows there.
         position: the state of the local type, in words.
         endpoints: what it holds, as `Protocol.Role`.
+        guards: the names of the guards it holds.
     """
 
     id: bytes
@@ -55,12 +57,16 @@ class CoroutineReport:
     labels: tuple[str, ...] = ()
     position: str = ""
     endpoints: tuple[str, ...] = ()
+    guards: tuple[str, ...] = ()
 
     def describe(self) -> str:
         line = f", line {self.line}" if self.line else ""
         text = f"{say(self.program)}{line}: {say(self.waits_for) or 'ready to run'}"
         if self.endpoints:
             text += f"; holds {say(', '.join(self.endpoints))}"
+        if self.guards:
+            noun = "guard" if len(self.guards) == 1 else "guards"
+            text += f"; holds the {noun} {say(', '.join(self.guards))}"
         return text
 
 
@@ -173,6 +179,7 @@ def make_report(scheduler: Scheduler, outcome: Outcome) -> Report:
 
 def _coroutine(coroutine: Coroutine) -> CoroutineReport:
     endpoints = tuple(_name(endpoint) for endpoint in coroutine.owned)
+    guards = tuple(guard.name for guard in coroutine.guards)
     line = coroutine.code.line_of(coroutine.pc)
     edge = coroutine.blocked_edge
     if coroutine.status is not CoroutineStatus.BLOCKED or edge is None:
@@ -183,6 +190,7 @@ def _coroutine(coroutine: Coroutine) -> CoroutineReport:
             pc=coroutine.pc,
             waits_for=_waits(coroutine),
             endpoints=endpoints,
+            guards=guards,
         )
     receiving = coroutine.blocked is Blocked.RECEIVE
     endpoint, peer = (edge.receiver, edge.sender) if receiving else (edge.sender, edge.receiver)
@@ -199,6 +207,7 @@ def _coroutine(coroutine: Coroutine) -> CoroutineReport:
         labels=tuple(transition.label for transition in endpoint.state.state.transitions),
         position=endpoint.state.describe(),
         endpoints=endpoints,
+        guards=guards,
     )
 
 
@@ -208,7 +217,17 @@ def _waits(coroutine: Coroutine) -> str:
     if coroutine.blocked is Blocked.HOLES:
         names = (coroutine.code.parameters[hole].name for hole in coroutine.holes)
         return f"waits for its parent to transfer {', '.join(names)}"
+    guard = coroutine.blocked_guard
+    if coroutine.blocked is Blocked.GUARD and guard is not None:
+        return f"waits for the guard {guard.name}, held by {_holder(guard)}"
     return ""
+
+
+def _holder(guard: Guard) -> str:
+    holder = guard.holder
+    assert holder is not None, "a free guard is waited for by nobody"
+    line = holder.code.line_of(holder.pc)
+    return holder.code.name + (f" at line {line}" if line else "")
 
 
 def _waits_on(endpoint: EndpointState, peer: EndpointState, edge: Edge, *, receiving: bool) -> str:

@@ -14,6 +14,7 @@ from troth.vm.faults import fault
 from troth.vm.image import Image, Program
 from troth.vm.instructions import (
     HOLE,
+    Acquire,
     Branch,
     Cancel,
     Close,
@@ -26,6 +27,7 @@ from troth.vm.instructions import (
     Op,
     Open,
     Recv,
+    Release,
     Select,
     Send,
     Set,
@@ -43,6 +45,7 @@ from troth.vm.step_data import (
     decode_set,
     yield_now,
 )
+from troth.vm.step_guard import decode_acquire, decode_release
 from troth.vm.step_invoke import decode_invoke
 from troth.vm.step_message import decode_send
 from troth.vm.step_receive import decode_receive
@@ -110,6 +113,10 @@ def _decode(instruction: Instruction, following: int) -> Step:
             return decode_cancel(instruction, following)
         case Invoke():
             return decode_invoke(instruction, following)
+        case Acquire():
+            return decode_acquire(instruction, following)
+        case Release():
+            return decode_release(instruction, following)
         case Transfer():
             return decode_transfer(instruction, following)
         case Set():
@@ -167,7 +174,7 @@ def _registers(instruction: Instruction) -> Iterator[int]:
         case Spawn(target=target, arguments=arguments):
             yield target
             yield from (register for register in arguments if register != HOLE)
-        case Jump() | Yield() | Halt():
+        case Jump() | Yield() | Halt() | Acquire() | Release():
             return
 
 
@@ -189,5 +196,7 @@ def _references(image: Image, instruction: Instruction) -> Sequence[tuple[int, i
             return ((effect, len(image.effects), "effect"),)
         case Spawn(program=program):
             return ((program, len(image.programs), "program"),)
+        case Acquire(guard=guard) | Release(guard=guard):
+            return ((guard, len(image.guards), "guard"),)
         case _:
             return ()

@@ -25,6 +25,7 @@ from troth.vm.events import (
     Undelivered,
 )
 from troth.vm.faults import fault, summary
+from troth.vm.guards import give_back
 from troth.vm.lifecycle import LIVE, Action, LifeEvent, next_status
 from troth.vm.session import Custody, Edge, EndpointState, Session, prune
 from troth.vm.step_common import sign
@@ -196,7 +197,10 @@ def release(coroutine: Coroutine, endpoint: EndpointState) -> None:
 
 
 def end_by_fault(turn: Turn, coroutine: Coroutine, error: Fault, refused: Edge | None) -> None:
-    """Ends a coroutine that faulted, and every live session in which it owns an endpoint."""
+    """Ends a coroutine that faulted, and every live session in which it owns an endpoint.
+
+    The guards it holds go to those who wait for them.
+    """
     place = error.place
     turn.fault(error)
     if refused is not None:
@@ -213,6 +217,8 @@ def end_by_fault(turn: Turn, coroutine: Coroutine, error: Fault, refused: Edge |
         )
     )
     coroutine.status = CoroutineStatus.ENDED
+    for guard in coroutine.guards:
+        give_back(turn, guard)
     owned = tuple(coroutine.owned)
     for endpoint in owned:
         release(coroutine, endpoint)

@@ -17,6 +17,7 @@ from troth.vm.step_code import ProgramCode
 from troth.vm.step_common import Step, cell_name, not_usable
 from troth.vm.step_delegate import require_type, used_before
 from troth.vm.step_end import commit_close, prepare_close, release
+from troth.vm.step_guard import still_held
 from troth.vm.turn import DEFERRED, ENDED, Turn
 from troth.vm.types import EndpointType, Field
 from troth.vm.value_ops import type_matches
@@ -201,7 +202,12 @@ def _child(turn: Turn, coroutine: Coroutine, cell: Cell) -> Coroutine:
 
 
 def halt(turn: Turn, coroutine: Coroutine) -> int:
-    """Ends the coroutine. Endpoints at their end are closed first; others make it a fault."""
+    """Ends the coroutine. Endpoints at their end are closed first; others make it a fault.
+
+    So does a guard that it still holds.
+    """
+    if coroutine.guards:
+        raise still_held(coroutine.guards)
     owned = tuple(coroutine.owned)
     farewells = [
         prepare_close(turn, endpoint) for endpoint in owned if endpoint.session.status in LIVE

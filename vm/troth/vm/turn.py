@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from troth.vm.coroutine import Coroutine
 from troth.vm.errors import Fault
 from troth.vm.events import Event
+from troth.vm.guards import Guard
 from troth.vm.limits import Limits
 from troth.vm.loaded import LoadedImage
 from troth.vm.session import Edge, Session
@@ -46,6 +47,7 @@ class EffectRequest(NamedTuple):
 class Context(NamedTuple):
     """What every turn may read and none may change.
 
+    What it refers to may change: a guard is the state of the lane of those that name it.
     `coroutines` are those alive at the start of the round; `keeps_logs` says whether the machine
     has principals' logs to seal, without which no session can be sealed by round.
     """
@@ -61,6 +63,7 @@ class Context(NamedTuple):
     coroutines: Mapping[bytes, Coroutine]
     keeps_logs: bool
     substitutes: Substitutes
+    guards: tuple[Guard, ...]
 
 
 class Turn:
