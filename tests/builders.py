@@ -98,10 +98,13 @@ def program(
 
 
 def image(
-    protocols: Sequence[Protocol], programs: Sequence[Program], effects: Sequence[Effect] = ()
+    protocols: Sequence[Protocol],
+    programs: Sequence[Program],
+    effects: Sequence[Effect] = (),
+    guards: Sequence[str] = (),
 ) -> Image:
     """The first program is the entry."""
-    return Image(tuple(protocols), tuple(effects), tuple(programs), 0)
+    return Image(tuple(protocols), tuple(effects), tuple(programs), 0, guards=tuple(guards))
 
 
 def tables(protocol: Protocol) -> ProtocolTables:

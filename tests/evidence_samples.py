@@ -180,6 +180,8 @@ def whole_run(*, payload: str = "inline") -> list[Event]:
     return [
         ev.Spawned(MAIN, b"", 0),
         ev.Printed(MAIN, "hello"),
+        ev.Acquired(MAIN, 0),
+        ev.Released(MAIN, 0),
         ev.Spawned(CHILD, MAIN, 1),
         *session_events(0, payload=payload),
         ev.Invoked(MAIN, effect, 0, b"\x90"),

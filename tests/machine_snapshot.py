@@ -26,7 +26,8 @@ from troth.vm.step_tables import StateTable
 from troth.vm.turn import BLOCKED, DEFERRED, Context, Turn
 
 WAITING: Final = frozenset(
-    {"blocked", "blocked_edge", "waiting_receiver", "waiting_sender", "status"}
+    {"blocked", "blocked_edge", "blocked_guard", "waiting", "waiting_receiver", "waiting_sender"}
+    | {"status"}
 )
 """What an instruction that blocks may change."""
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from troth.vm.image import EdgeSettings, Effect, Image, Program, Protocol
 from troth.vm.instructions import (
     HOLE,
+    Acquire,
     Branch,
     BufferMode,
     Cancel,
@@ -31,6 +32,7 @@ from troth.vm.instructions import (
     PayloadForm,
     Policy,
     Recv,
+    Release,
     ReplayMode,
     Seal,
     Select,
@@ -159,6 +161,8 @@ INSTRUCTIONS: Final[st.SearchStrategy[Instruction]] = st.one_of(
     st.builds(Spawn, REGISTERS, INDICES, tuples(st.just(HOLE) | REGISTERS)),
     st.just(Yield()),
     st.just(Halt()),
+    st.builds(Acquire, INDICES),
+    st.builds(Release, INDICES),
 )
 
 _TRANSITIONS: Final = tuples(st.builds(Transition, NAMES, FIELDS, st.integers(0, 10_000)))
@@ -194,4 +198,5 @@ def images() -> st.SearchStrategy[Image]:
         tuples(programs()),
         st.none() | INDICES,
         st.sampled_from(["", "a.troth"]) | TEXT,
+        tuples(NAMES),
     )

@@ -72,6 +72,31 @@ main:
 """
 )
 
+GUARDED: Final = """
+guard till
+
+protocol Pay(A, B):
+    A -> B: pay(n: int)
+
+program payer(s: Pay.A, n: int):
+    acquire till
+    send s.B pay(n)
+    yield
+    release till
+    close s
+
+program taker(s: Pay.B):
+    recv s.A pay(n)
+    acquire till
+    release till
+    close s
+
+main:
+    open Pay as a, b
+    spawn payer(a, 1)
+    spawn taker(b)
+"""
+
 HIDDEN: Final = """
 effect price_of(name: str) -> int
 
@@ -155,6 +180,7 @@ main:
 _SCRIPTS: Final = {
     "cancelled": (CANCELLED, False),
     "faulted": (FAULTED, False),
+    "guarded": (GUARDED, True),
     "hidden": (HIDDEN, True),
     "late_fault": (LATE_FAULT, False),
     "hidden_delegation": (HIDDEN_DELEGATION, True),

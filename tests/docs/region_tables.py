@@ -29,6 +29,7 @@ _READING: Final = {
     "INSTRUCTIONS_PER_PROGRAM_MAX": "instructions of one program",
     "PROGRAMS_MAX": "programs of one image",
     "PROTOCOLS_MAX": "protocols of one image",
+    "GUARDS_MAX": "guards of one image",
 }
 
 

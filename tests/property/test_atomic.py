@@ -24,6 +24,7 @@ from troth.vm.host_signer import HostSigner
 from troth.vm.image import Effect, Image
 from troth.vm.instructions import (
     HOLE,
+    Acquire,
     Branch,
     Cancel,
     Case,
@@ -38,6 +39,7 @@ from troth.vm.instructions import (
     Operator,
     Policy,
     Recv,
+    Release,
     ReplayMode,
     Seal,
     Select,
@@ -82,8 +84,9 @@ def an_image(main: list[Instruction]) -> Image:
         b.program("main", main),
         b.program("child", [b.recv(0, "A", "ask", 1), b.HALT], TAKEN),
         b.program("counter", [b.YIELD, b.jump(0)], b.INT),
+        b.program("thief", [Release(0)], b.INT),
     ]
-    return b.image(PROTOCOLS, programs, (EFFECT,))
+    return b.image(PROTOCOLS, programs, (EFFECT,), ("door", "window"))
 
 
 def exercise(
@@ -193,8 +196,14 @@ def run_deaf(*main: Instruction) -> Provoke:
 
 
 def first_situations() -> dict[str, list[Provoke]]:
-    """For each fault code from `arithmetic` to `limit` the ways in which it is provoked."""
+    """For each fault code from `acquire` to `limit` the ways in which it is provoked."""
     return {
+        "acquire": [
+            run(Acquire(0), Acquire(0)),
+            run(Release(0)),
+            run(Acquire(0), b.HALT),
+            run(Acquire(0), b.set_(2, 1), b.spawn(3, 3, 2), b.YIELD, b.YIELD),
+        ],
         "arithmetic": [run(b.set_(0, 0), b.op(Operator.DIV, 1, 0, 0))],
         "buffer": [
             run(Open(1, (0, 1), FULL), TEXT, *[b.select(0, "B", "more", 3)] * 2),
@@ -274,7 +283,7 @@ def other_situations() -> dict[str, list[Provoke]]:
     }
 
 
-UNREACHABLE: Final = {"acquire", "speculation"}
+UNREACHABLE: Final = {"speculation"}
 """Codes of instructions that this machine does not have yet."""
 
 
@@ -308,6 +317,8 @@ def test_every_fault_code_is_provoked_and_changes_nothing() -> None:
         "JumpIf",
         "Spawn",
         "Halt",
+        "Acquire",
+        "Release",
     }
 
 
@@ -400,6 +411,8 @@ instructions: st.SearchStrategy[Instruction] = st.one_of(
     ),
     st.just(b.YIELD),
     st.just(b.HALT),
+    st.builds(Acquire, st.integers(0, 1)),
+    st.builds(Release, st.integers(0, 1)),
 )
 
 PREAMBLES: Final[tuple[list[Instruction], ...]] = (

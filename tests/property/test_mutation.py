@@ -15,7 +15,7 @@ import pytest
 import mutation_harness as harness
 from artifact_surgery import EXAMPLES, Sample, record_script
 from troth.vm.instructions import Seal
-from verify_samples import sealed_often
+from verify_samples import GUARDED, sealed_often
 
 CASES: Final = (
     ("hello", None),
@@ -23,8 +23,11 @@ CASES: Final = (
     ("delegation", None),
     ("hello", Seal.ROUND),
     ("delegation", Seal.ROUND),
+    ("guards", None),
 )
 """Which scripts, and how they are sealed; None leaves it to the script: by message."""
+WRITTEN: Final = {"guards": GUARDED}
+"""The scripts that are not among the examples."""
 SEED: Final = 20240229
 LONG: Final = os.environ.get("TROTH_LONG") == "1"
 SAMPLED_POSITIONS: Final = 12
@@ -37,6 +40,10 @@ SAMPLED_POSITIONS: Final = 12
 def _sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Sample:
     name, seal = request.param
     folder: Path = tmp_path_factory.mktemp(name)
+    if name in WRITTEN:
+        script = folder / f"{name}.troth"
+        script.write_text(WRITTEN[name])
+        return record_script(script, folder, seal=seal)
     return record_script(EXAMPLES / f"{name}.troth", folder, seal=seal)
 
 

@@ -21,7 +21,7 @@ integrity.message integrity.notice integrity.protocol integrity.receipt integrit
 integrity.seal integrity.session
 protocol.close protocol.endpoint protocol.epoch protocol.kind protocol.label protocol.notice
 protocol.payload protocol.pinned protocol.receipt protocol.setting protocol.turn
-protocol.undelivered protocol.value
+protocol.undelivered protocol.value protocol.guard
 replay.budget replay.divergence replay.memory replay.pinned
 structure.count structure.duplicate structure.identity structure.image structure.lifecycle
 structure.limit structure.order structure.reference structure.round structure.setting

@@ -61,8 +61,8 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example("parse.declaration.unknown", 1, 1, "`protocol`", "protocl P(A, B):\n    A -> B: m()\n"),
     Example("parse.declaration.unknown", 1, 1, "`program name(…):`", "def f():\n    pass\n"),
     Example("parse.declaration.statement", 1, 1, "under `main:`", 'print "hello"\n'),
+    Example("parse.declaration.statement", 1, 1, "under `main:`", "acquire lock\n"),
     Example("parse.declaration.statement", 1, 1, "under `protocol", "A -> B: m()\n"),
-    Example("parse.unsupported", 1, 1, "leave it out", "guard lock\n"),
     Example("parse.unsupported", 1, 1, "leave it out", "bundle D(H, C):\n    video: V(H, C)\n"),
     Example(
         "parse.unsupported", 1, 18, "leave it out", "protocol P(Worker[N], B):\n    B -> B: m()\n"
@@ -103,6 +103,7 @@ EXAMPLES: Final[tuple[Example, ...]] = (
         "parse.else.unmatched", 3, 5, "choice at", in_protocol("A -> B: m()\nor:\n    A -> B: n()")
     ),
     Example("parse.step.program", 2, 5, "A -> B: label", in_protocol("send s.B m()")),
+    Example("parse.step.program", 2, 5, "A -> B: label", in_protocol("acquire lock")),
     Example("parse.step.unknown", 2, 5, "`choice`", in_protocol("chioce at A:\n    A -> B: m()")),
     Example("parse.step.unknown", 2, 5, "choice at Role", in_protocol("if a:\n    A -> B: m()")),
     Example(
@@ -110,7 +111,6 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     ),
     Example("parse.protocol.empty", 2, 5, "after", in_protocol("edge A -> B: policy = drop")),
     # --- statements ----------------------------------------------------------------------
-    Example("parse.unsupported", 2, 5, "leave it out", in_main("acquire lock")),
     Example("parse.unsupported", 2, 5, "leave it out", in_main("speculate:\n    pass")),
     Example("parse.unsupported", 2, 5, "leave it out", in_main("commit")),
     Example("parse.unsupported", 2, 18, "leave it out", in_main("send s.Worker[1] m()")),
@@ -178,16 +178,11 @@ EXAMPLES: Final[tuple[Example, ...]] = (
             (15, in_protocol("loop at A within 5s:\n    A -> B: m()")),
             (5, in_protocol("within 5s:\n    A -> B: m()")),
             (5, in_protocol("timeout:\n    A -> B: m()")),
-            (5, in_protocol("guard lock")),
-            (5, in_protocol("acquire lock")),
             (5, in_protocol("bundle D(A, B):\n    v: V(A, B)")),
             (11, in_protocol("A -> B[1]: m()")),
             (6, in_protocol("A[*] -> B: m()")),
             (16, in_protocol("choice at A[1]:\n    A -> B: m()")),
             (14, in_protocol("do P(A, B[1])")),
-            (5, in_main("guard lock")),
-            (5, in_main("acquire(lock)")),
-            (5, in_main("release lock")),
             (5, in_main("rollback")),
             (5, in_main("speculate as s:\n    pass")),
             (5, in_main("on crash B:\n    pass")),
@@ -202,7 +197,6 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     *(
         Example("parse.unsupported", 1, 1, "leave it out", text)
         for text in (
-            "acquire lock\n",
             "speculate:\n    pass\n",
             "foreach w in ws:\n    pass\n",
             "on crash B:\n    pass\n",

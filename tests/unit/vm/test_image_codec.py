@@ -21,6 +21,7 @@ from troth.vm.image_codec import (
 )
 from troth.vm.instructions import (
     HOLE,
+    Acquire,
     Branch,
     BufferMode,
     Cancel,
@@ -39,6 +40,7 @@ from troth.vm.instructions import (
     PayloadForm,
     Policy,
     Recv,
+    Release,
     ReplayMode,
     Seal,
     Select,
@@ -115,6 +117,8 @@ CODE: Final[tuple[Instruction, ...]] = (
     Cancel(0, 1),
     Invoke(0, (1, 2), 3),
     Transfer(0, 1, 2),
+    Acquire(0),
+    Release(0),
     *(Set(0, value) for value in CONSTANTS),
     Move(1, 0),
     *(Op(operator, 1, (2, 3)) for operator in Operator),
@@ -134,6 +138,7 @@ IMAGE: Final = Image(
     ),
     0,
     "all.troth",
+    ("door", "window"),
 )
 
 
@@ -169,7 +174,7 @@ def test_types_of_constants_survive() -> None:
 def test_the_smallest_image_by_hand() -> None:
     image = Image((), (), (Program("main", (), 1, (Set(0, 5), Halt()), (1, 2)),), 0, "x.troth")
     data = msgpack.packb(
-        [1, [], [], [["main", [], 1, [[9, 0, b"\x05"], [16]], [1, 2]]], 0, "x.troth"]
+        [1, [], [], [["main", [], 1, [[9, 0, b"\x05"], [16]], [1, 2]]], 0, "x.troth", []]
     )
     assert encode_image(image) == data
     assert decode_image(data) == image
@@ -275,7 +280,7 @@ def test_bytes_are_canonical() -> None:
     for spoilt, code in (
         (data + b"\x00", "codec.trailing"),
         (data[:-1], "codec.truncated"),
-        (b"\xdc\x00\x06" + data[1:], "codec.canonical"),
+        (b"\xdc\x00\x07" + data[1:], "codec.canonical"),
         (b"", "codec.truncated"),
         (msgpack.packb([1, {}]), "codec.type"),
         (msgpack.packb([1.0]), "codec.type"),

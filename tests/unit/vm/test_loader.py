@@ -37,6 +37,7 @@ from troth.vm.image import Effect, Image, Program
 from troth.vm.image_codec import encode_image, image_id
 from troth.vm.instructions import (
     HOLE,
+    Acquire,
     Branch,
     Cancel,
     Case,
@@ -47,6 +48,7 @@ from troth.vm.instructions import (
     Op,
     OpenOptions,
     Operator,
+    Release,
     Set,
     Spawn,
     Transfer,
@@ -508,3 +510,38 @@ def test_programs_of_one_image_share_the_effort() -> None:
     loop: list[Instruction] = [set_(0, True), JumpIf(0, 0), HALT]
     programs = [Program(f"p{place}", (), 1, tuple(loop)) for place in range(500)]
     load(image([], programs))
+
+
+# --- guards ----------------------------------------------------------------------------------
+
+
+def guarded(*code: Instruction) -> Image:
+    return replace(build(code), guards=("door", "window"))
+
+
+def test_guards_balanced_on_every_path_are_accepted() -> None:
+    load(guarded(Acquire(0), Acquire(1), Release(0), Release(1), Acquire(0), Release(0), HALT))
+    flag = (set_(3, True), JumpIf(3, 4), Acquire(0), Release(0), HALT)
+    load(guarded(*flag))
+    load(guarded(set_(3, "x"), Acquire(0), fail(3)))
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ([Release(0), HALT], "image.guard.free"),
+        ([Acquire(0), Release(1), HALT], "image.guard.free"),
+        ([Acquire(0), Acquire(0), HALT], "image.guard.held"),
+        ([Acquire(0), HALT], "image.guard.unreleased"),
+        ([Acquire(0), jump(0)], "image.guard.join"),
+        ([set_(3, True), JumpIf(3, 3), Acquire(0), HALT], "image.guard.join"),
+        ([Acquire(2), HALT], "image.operand"),
+        ([Release(2), HALT], "image.operand"),
+    ],
+)
+def test_guards_out_of_balance_are_refused(code: list[Instruction], expected: str) -> None:
+    assert refused(guarded(*code)).code == expected
+
+
+def test_the_names_of_guards_are_distinct() -> None:
+    assert refused(replace(build([HALT]), guards=("door", "door"))).code == "image.name"
