@@ -117,8 +117,6 @@ CODE: Final[tuple[Instruction, ...]] = (
     Cancel(0, 1),
     Invoke(0, (1, 2), 3),
     Transfer(0, 1, 2),
-    Acquire(0),
-    Release(0),
     *(Set(0, value) for value in CONSTANTS),
     Move(1, 0),
     *(Op(operator, 1, (2, 3)) for operator in Operator),
@@ -128,6 +126,8 @@ CODE: Final[tuple[Instruction, ...]] = (
     Spawn(0, 1, (HOLE, 2)),
     Yield(),
     Halt(),
+    Acquire(0),
+    Release(0),
 )
 IMAGE: Final = Image(
     (PROTOCOL,),
@@ -229,7 +229,7 @@ SPOILT: Final = [
     ([2, 0, 2], [2, "Job", 5], "effects[0].result"),
     ([3, 1, 2], -1, "programs[1].register_count"),
     ([3, 1, 3, 0], [], "programs[1].code[0]"),
-    ([3, 1, 3, 0], [17], "programs[1].code[0]"),
+    ([3, 1, 3, 0], [99], "programs[1].code[0]"),
     ([3, 1, 3, 0], [-1], "programs[1].code[0]"),
     ([3, 1, 3, 0], [False], "programs[1].code[0]"),
     ([3, 1, 3, 0], ["halt"], "programs[1].code[0]"),
