@@ -80,7 +80,7 @@ def test_a_faulting_holder_gives_its_guards_to_those_who_wait() -> None:
 def test_a_waiter_whose_budget_is_spent_hands_the_guard_on() -> None:
     """It was given the guard while it waited, and faults before it goes on."""
     first: list[Instruction] = [Acquire(0), *b.naps(4), Release(0), b.HALT]
-    spent: list[Instruction] = [*[b.set_(1, 1)] * 8, Acquire(0), Release(0), b.HALT]
+    spent = [*[b.set_(1, 1) for _ in range(8)], Acquire(0), Release(0), b.HALT]
     third = [b.YIELD, Acquire(0), Release(0), b.HALT]
     limits = replace(DEFAULT_LIMITS, instructions_max=8)
     events = b.run(b.make_machine(guarded(first, spent, third), limits=limits))
