@@ -90,10 +90,10 @@ def test_a_waiter_whose_budget_is_spent_hands_the_guard_on() -> None:
 
 def test_the_budget_at_the_limit_and_one_past_it() -> None:
     """Only instructions that make progress are charged: waiting for a guard is free."""
-    waits = [Acquire(0), Release(0), b.HALT]
+    waits: list[Instruction] = [Acquire(0), Release(0), b.HALT]
     for budget, expected in ((8, []), (7, ["vm.fault.credits"])):
         limits = replace(DEFAULT_LIMITS, instructions_max=budget)
-        holder = [Acquire(0), *b.naps(5), Release(0), b.HALT]
+        holder: list[Instruction] = [Acquire(0), *b.naps(5), Release(0), b.HALT]
         events = b.run(b.make_machine(guarded(holder, waits), limits=limits))
         assert b.faults(events) == expected, budget
 
