@@ -1,8 +1,10 @@
 """The syntax tree of a `.troth` file.
 
 Every node carries its `span` (lines and columns from 1, end exclusive), so that a diagnostic
-can put its caret under the right characters. The tree is what was written: sugar (`loop at`,
-multicast, `do`) is expanded later, in `expand`.
+can put its caret under the right characters. `copy` tells the copies of a block apart that was
+written once for all members of a role family; 0 is what was written. The tree is what was
+written: families are written out in `expand_families`, and the other sugar (`loop at`, multicast,
+`do`) is expanded later, in `expand`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ class Span:
     column: int
     end_line: int
     end_column: int
+    copy: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,10 @@ TypeExpr: TypeAlias = NamedType | ListOf | RecordOf | EndpointOf
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`receivers` in the order written; `("*",)` alone means every other role."""
+    """`receivers` in the order written; `("*",)` alone means every other role.
+
+    A role is written as one name, a member of a family with its brackets: `Worker[0]`.
+    """
 
     sender: Name
     receivers: tuple[Name, ...]
@@ -115,7 +121,17 @@ class Do:
     span: Span
 
 
-Interaction: TypeAlias = Message | Choice | Rec | ContinueRec | LoopAt | Do
+@dataclass(frozen=True, slots=True)
+class ForEachRole:
+    """`foreach w in Worker:`"""
+
+    variable: Name
+    family: Name
+    body: tuple[Interaction, ...]
+    span: Span
+
+
+Interaction: TypeAlias = Message | Choice | Rec | ContinueRec | LoopAt | Do | ForEachRole
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +155,14 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class ProtocolDecl:
+    """`sizes` are those of the roles that are families, by name; empty once `families` has run."""
+
     name: Name
     roles: tuple[Name, ...]
     edges: tuple[EdgeDecl, ...]
     body: tuple[Interaction, ...]
     span: Span
+    sizes: tuple[tuple[str, Name], ...] = ()
 
 
 # --- expressions -------------------------------------------------------------------------
@@ -411,6 +430,19 @@ class ReleaseStatement:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class ForEach:
+    """`foreach w in s.Worker:` over the roles of a family, `foreach w in ws:`, without `family`,
+    over the endpoints that `open` gave to one.
+    """
+
+    variable: Name
+    source: Name
+    family: Name | None
+    body: tuple[Statement, ...]
+    span: Span
+
+
 Statement: TypeAlias = (
     SendStatement
     | RecvStatement
@@ -434,6 +466,7 @@ Statement: TypeAlias = (
     | OpenStatement
     | AcquireStatement
     | ReleaseStatement
+    | ForEach
 )
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from lark import Token, Tree
 
 from troth.dsl.ast import Name
-from troth.dsl.parser_report import token_span
+from troth.dsl.parser_report import token_span, tree_span
 
 Node: TypeAlias = Tree[Token]
 
@@ -31,6 +31,28 @@ def name_of(node: Node) -> Name:
 
 def names_of(nodes: Iterable[Node]) -> tuple[Name, ...]:
     return tuple(name_of(node) for node in nodes)
+
+
+def role_of(node: Node) -> Name:
+    """The name that a `role` or `peer` node is: `Worker`, `Worker[0]`, `Worker[*]`."""
+    parts = trees(node)
+    name = name_of(parts[0])
+    if len(parts) == 1:
+        return name
+    return Name(f"{name.text}[{_member(parts[1])}]", tree_span(node))
+
+
+def _member(node: Node) -> str:
+    """What stands in the brackets of a `member` node; numbers in their plain form."""
+    inner = trees(node)
+    text = name_of(inner[0]).text if inner else str(tokens(node)[0])
+    # A number too long to be an index stays as it is written: it names no role.
+    return str(number(text)) if text[0].isdigit() and len(text) < 12 else text
+
+
+def number(text: str) -> int:
+    """The value of an INT token."""
+    return int(text, 0) if text[1:2] in ("x", "X", "o", "O", "b", "B") else int(text)
 
 
 def walk(node: Node) -> Iterator[Node]:

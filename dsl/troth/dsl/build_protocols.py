@@ -7,6 +7,7 @@ from troth.dsl.ast import (
     ContinueRec,
     Do,
     EdgeDecl,
+    ForEachRole,
     Interaction,
     LoopAt,
     Message,
@@ -14,9 +15,9 @@ from troth.dsl.ast import (
     ProtocolDecl,
     Rec,
 )
-from troth.dsl.build_nodes import Node, name_of, names_of, trees
+from troth.dsl.build_nodes import Node, name_of, role_of, tokens, trees
 from troth.dsl.build_types import fields, settings
-from troth.dsl.parser_report import Reporter, tree_span
+from troth.dsl.parser_report import Reporter, token_span, tree_span
 
 
 def protocol(node: Node, reporter: Reporter) -> ProtocolDecl:
@@ -28,11 +29,26 @@ def protocol(node: Node, reporter: Reporter) -> ProtocolDecl:
     _require_steps(body, steps[edges:], reporter)
     return ProtocolDecl(
         name_of(name),
-        names_of(trees(roles)),
+        tuple(name_of(trees(role)[0]) for role in trees(roles)),
         tuple(_edge(step) for step in steps[:edges]),
         _interactions(steps[edges:], reporter),
         tree_span(node),
+        _sizes(trees(roles)),
     )
+
+
+def _sizes(roles: list[Node]) -> tuple[tuple[str, Name], ...]:
+    """The families among the roles of a protocol's first line, with what their brackets say."""
+    sizes: list[tuple[str, Name]] = []
+    for role in roles:
+        name, *size = trees(role)
+        if size:
+            inner = trees(size[0])
+            token = tokens(inner[0])[0] if inner else tokens(size[0])[0]
+            # Of a number that cannot be a size some digits are enough to say so.
+            text = str(token)[:20] if token.type == "INT" else str(token)
+            sizes.append((name_of(name).text, Name(text, token_span(token))))
+    return tuple(sizes)
 
 
 def _require_steps(body: Node, steps: list[Node], reporter: Reporter) -> None:
@@ -49,7 +65,7 @@ def _require_steps(body: Node, steps: list[Node], reporter: Reporter) -> None:
 
 def _edge(node: Node) -> EdgeDecl:
     sender, receiver, chosen = trees(node)
-    return EdgeDecl(name_of(sender), name_of(receiver), settings(chosen), tree_span(node))
+    return EdgeDecl(role_of(sender), role_of(receiver), settings(chosen), tree_span(node))
 
 
 def _interactions(steps: list[Node], reporter: Reporter) -> tuple[Interaction, ...]:
@@ -78,15 +94,18 @@ def _interaction(node: Node, reporter: Reporter) -> Interaction:
         case "continue_rec":
             return ContinueRec(name_of(parts[0]), span)
         case "loop_at":
-            return LoopAt(name_of(parts[0]), _interactions(trees(parts[1]), reporter), span)
+            return LoopAt(role_of(parts[0]), _interactions(trees(parts[1]), reporter), span)
+        case "foreach_role":
+            body = _interactions(trees(parts[2]), reporter)
+            return ForEachRole(name_of(parts[0]), name_of(parts[1]), body, span)
         case _:
-            return Do(name_of(parts[0]), names_of(trees(parts[1])), span)
+            return Do(name_of(parts[0]), tuple(map(role_of, trees(parts[1]))), span)
 
 
 def _message(node: Node, reporter: Reporter) -> Message:
     sender, receivers, label, carried = trees(node)
     return Message(
-        name_of(sender),
+        role_of(sender),
         tuple(_receiver(child) for child in trees(receivers)),
         name_of(label),
         fields(carried, reporter),
@@ -95,14 +114,14 @@ def _message(node: Node, reporter: Reporter) -> Message:
 
 
 def _receiver(node: Node) -> Name:
-    return Name("*", tree_span(node)) if node.data == "everyone" else name_of(node)
+    return Name("*", tree_span(node)) if node.data == "everyone" else role_of(node)
 
 
 def _choice(node: Node, reporter: Reporter) -> Choice:
     parts = trees(node)
     heads, bodies = parts[0::2], parts[1::2]
     return Choice(
-        name_of(trees(heads[0])[0]),
+        role_of(trees(heads[0])[0]),
         tuple(_interactions(trees(body), reporter) for body in bodies),
         tree_span(node),
         tuple(tree_span(head) for head in heads),

@@ -15,6 +15,7 @@ from troth.dsl.ast import (
     ContinueLoop,
     Expression,
     Fail,
+    ForEach,
     ForRange,
     If,
     Let,
@@ -35,7 +36,7 @@ from troth.dsl.ast import (
     YieldStatement,
 )
 from troth.dsl.build_expressions import arguments, call, expression, value
-from troth.dsl.build_nodes import Node, name_of, names_of, trees
+from troth.dsl.build_nodes import Node, name_of, names_of, role_of, trees
 from troth.dsl.build_types import settings
 from troth.dsl.parser_report import Reporter, tree_span
 
@@ -48,17 +49,17 @@ def statements(node: Node, reporter: Reporter) -> tuple[Statement, ...]:
 
 
 def _send(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
-    endpoint, peer, label = names_of(parts[:3])
+    endpoint, peer, label = role_of(parts[0]), role_of(parts[1]), name_of(parts[2])
     return SendStatement(endpoint, peer, label, arguments(parts[3], reporter), tree_span(node))
 
 
 def _recv(node: Node, parts: list[Node], _reporter: Reporter) -> Statement:
-    endpoint, peer, label = names_of(parts[:3])
+    endpoint, peer, label = role_of(parts[0]), role_of(parts[1]), name_of(parts[2])
     return RecvStatement(endpoint, peer, label, names_of(trees(parts[3])), tree_span(node))
 
 
 def _recv_choice(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
-    endpoint, peer = names_of(parts[:2])
+    endpoint, peer = role_of(parts[0]), role_of(parts[1])
     cases = tuple(_case(part, reporter) for part in parts[2:])
     return RecvChoice(endpoint, peer, cases, tree_span(node))
 
@@ -126,6 +127,17 @@ def _loop(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
     return Loop(_optional_name(parts[:-1]), statements(parts[-1], reporter), tree_span(node))
 
 
+def _foreach(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    source, *family = trees(parts[1])
+    return ForEach(
+        name_of(parts[0]),
+        name_of(source),
+        _optional_name(family),
+        statements(parts[2], reporter),
+        tree_span(node),
+    )
+
+
 def _optional_name(parts: list[Node]) -> Name | None:
     return name_of(parts[0]) if parts else None
 
@@ -160,10 +172,11 @@ _BUILDERS: Final[dict[str, _Builder]] = {
     "print": lambda node, parts, report: Print(expression(parts[0], report), tree_span(node)),
     "yield": lambda node, _parts, _: YieldStatement(tree_span(node)),
     "fail": lambda node, parts, report: Fail(expression(parts[0], report), tree_span(node)),
-    "close": lambda node, parts, _: CloseStatement(name_of(parts[0]), tree_span(node)),
+    "close": lambda node, parts, _: CloseStatement(role_of(parts[0]), tree_span(node)),
     "cancel": _cancel,
     "spawn": _spawn,
     "open": _open,
     "acquire": lambda node, parts, _: AcquireStatement(name_of(parts[0]), tree_span(node)),
     "release": lambda node, parts, _: ReleaseStatement(name_of(parts[0]), tree_span(node)),
+    "foreach": _foreach,
 }

@@ -12,7 +12,7 @@ from troth.dsl.ast import (
     Setting,
     TypeExpr,
 )
-from troth.dsl.build_nodes import Node, name_of, tokens, trees
+from troth.dsl.build_nodes import Node, name_of, role_of, tokens, trees
 from troth.dsl.parser_report import Reporter, quoted, token_span, tree_span
 
 
@@ -38,7 +38,7 @@ def type_expression(node: Node, reporter: Reporter) -> TypeExpr:
         case "record_type":
             return RecordOf(fields(node, reporter), span)
         case _:
-            return EndpointOf(name_of(parts[0]), name_of(parts[1]), span)
+            return EndpointOf(name_of(parts[0]), role_of(parts[1]), span)
 
 
 def _require_list(name: Name, reporter: Reporter) -> None:

@@ -42,12 +42,13 @@ def check_open(context: Context, scope: Scope, item: OpenStatement) -> None:
     if protocol is not None:
         _check_edges(context, item, protocol, options)
         if len(item.targets) != len(protocol.roles):
-            roles = ", ".join(protocol.roles)
+            # A family takes one name for all its members.
+            roles = tuple(dict.fromkeys(role.partition("[")[0] for role in protocol.roles))
             context.error(
                 "check.open.count",
-                f"{protocol.name} has {count(len(protocol.roles), 'role')}",
+                f"{protocol.name} takes {count(len(roles), 'name')}",
                 item.protocol.span,
-                expected=f"a name for each of {roles}",
+                expected=f"a name for each of {', '.join(roles)}",
                 found=count(len(item.targets), "name"),
                 fix="give one name for each role, in the order of the roles",
             )
@@ -106,7 +107,7 @@ def check_settings(context: Context, settings: tuple[Setting, ...]) -> OpenOptio
             known = tuple(_READERS)
             fix = did_you_mean(key, known) or "remove it"
             if key[:1].isupper():
-                fix = "remove it: this version does not have role families such as `Worker[N]`"
+                fix = f"remove it: no family of this protocol has the size {key}"
             found.refuse(
                 "unknown",
                 setting.key,

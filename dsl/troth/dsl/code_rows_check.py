@@ -377,4 +377,24 @@ CHECK_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "The program ends while it holds the guard, which would be a fault.",
         "Release it on every path to the end.",
     ),
+    (
+        "check.family.size",
+        "Session without a size",
+        "`open` does not say how many roles a family of its protocol has.",
+        "Add the size to the settings: `with N = 4`.",
+    ),
+    (
+        "check.family.unknown",
+        "Not a family",
+        "`foreach` goes neither through the roles of a family, nor through the endpoints that "
+        "`open` gave to one.",
+        "Write `foreach w in s.Worker:` for the roles, `foreach w in ws:` for the endpoints.",
+    ),
+    (
+        "check.family.leave",
+        "Leaving a foreach",
+        "`break` or `continue` would leave a `foreach`, which is no loop: every member has its "
+        "turn, one after the other.",
+        "Name the loop that is meant.",
+    ),
 )

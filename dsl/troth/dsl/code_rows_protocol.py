@@ -61,6 +61,13 @@ PROTOCOL_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "nor go to an effect.",
         "Send the endpoint as a field of a message, or pass it as a program's parameter.",
     ),
+    (
+        "type.family",
+        "Endpoint of a session of unknown size",
+        "A message or a type names an endpoint of a protocol whose size is only known when it is "
+        "opened.",
+        "Write the size in the protocol's first line, or hand the endpoint on by `spawn`.",
+    ),
     # --- protocol: names ------------------------------------------------------------------
     (
         "protocol.duplicate",
@@ -187,6 +194,33 @@ PROTOCOL_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "A recursive `do` is followed by more, so the protocol would have to remember "
         "how often it went round.",
         "Make the recursive `do` the last statement of its branch, or use `rec` or `loop at`.",
+    ),
+    # --- protocol: families of roles ------------------------------------------------------
+    (
+        "protocol.family.size",
+        "Size that a family cannot have",
+        "The brackets of a family in a protocol's first line hold a number that is too small or "
+        "too large.",
+        "Write a number of roles, or a name for it that `open` gives a value.",
+    ),
+    (
+        "protocol.family.unknown",
+        "Not a family of roles",
+        "A role is used as a family, with brackets or in a `foreach`, and is none.",
+        "Correct the name, or make it a family in the first line: `Worker[N]`.",
+    ),
+    (
+        "protocol.family.index",
+        "Not the number of a member",
+        "The brackets after a family hold neither a number nor the name of a `foreach` around it, "
+        "or `*` where one role is needed.",
+        "Write a number, or put it inside of a `foreach`.",
+    ),
+    (
+        "protocol.family.too_large",
+        "Families repeat too much",
+        "Written out for all members of its families the script is too large.",
+        "Choose smaller families, or repeat less inside of `foreach`.",
     ),
     # --- protocol: edges ------------------------------------------------------------------
     (

@@ -14,6 +14,7 @@ from troth.dsl.check_program import CheckedPrograms, check_programs
 from troth.dsl.check_program_names import check_names
 from troth.dsl.check_program_symbols import MAIN
 from troth.dsl.diag import Diagnostic, Diagnostics, Severity
+from troth.dsl.expand_families import expand_families
 from troth.dsl.lower import Indexes, lower_program
 from troth.dsl.names import did_you_mean, one_of
 from troth.dsl.parser import parse
@@ -135,6 +136,7 @@ def _build(text: str, name: str) -> tuple[Image | None, Diagnostics]:
     diagnostics = Diagnostics(name, text)
     parsed = parse(text, name, diagnostics)
     check_names(parsed.script, diagnostics)
+    parsed = expand_families(parsed, diagnostics)
     protocols = check_protocols(parsed, diagnostics)
     images = {key: checked.image for key, checked in protocols.checked.items()}
     broken = frozenset(parsed.broken) | protocols.broken

@@ -9,7 +9,7 @@ so that no second error is caused by the first. The codes are listed in `codes`.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -51,6 +51,9 @@ class Diagnostics:
     found: list[Diagnostic] = field(default_factory=list)
 
     def add(self, diagnostic: Diagnostic) -> None:
+        """A mistake in what is written once for all members of a family is reported once."""
+        if diagnostic.span.copy and any(_same_place(diagnostic, item) for item in self.found):
+            return
         if diagnostic not in self.found:
             self.found.append(diagnostic)
 
@@ -66,6 +69,10 @@ class Diagnostics:
         """The text a terminal shows; every diagnostic starts with `file:line:column:`."""
         lines = self.text.split("\n")
         return "\n".join(_render(item, self.file, lines) for item in self.ordered())
+
+
+def _same_place(left: Diagnostic, right: Diagnostic) -> bool:
+    return left.code == right.code and replace(left.span, copy=0) == replace(right.span, copy=0)
 
 
 def _render(item: Diagnostic, file: str, lines: list[str]) -> str:

@@ -19,6 +19,7 @@ from troth.dsl.ast import (
     Choice,
     ContinueRec,
     Do,
+    ForEachRole,
     Interaction,
     LoopAt,
     Message,
@@ -153,6 +154,8 @@ class _Expander:
                 return self._loop(item, following, context)
             case Do():
                 return self._do(item, following, context)
+            case ForEachRole():
+                raise AssertionError("families are written out before")
 
     def _block(
         self, items: tuple[Interaction, ...], span: Span, following: int, context: _Context

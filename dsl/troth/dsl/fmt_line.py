@@ -18,7 +18,10 @@ _TIGHT_BEFORE: Final = _CLOSING | {"COMMA", "COLON", "DOT"}
 _TIGHT_AFTER: Final = _OPENING | {"DOT"}
 # Nodes that begin with a bracket which stands directly behind the name before it.
 _ATTACHED: Final = frozenset(
-    {"arguments", "names", "parameters", "subscript", "list_item", "setting_size"}
+    {
+        *("arguments", "names", "role_list", "parameters", "subscript", "list_item"),
+        *("setting_size", "member"),
+    }
 )
 
 

@@ -26,7 +26,7 @@ from troth.dsl.parser_situation import (
 _Hint: TypeAlias = Callable[[Situation], Finding | None]
 _OPENERS: Final = frozenset(
     {"PROTOCOL", "PROGRAM", "MAIN", "CHOICE", "OR", "REC", "LOOP", "IF", "ELIF", "ELSE", "WHILE"}
-    | {"FOR"}
+    | {"FOR", "FOREACH"}
 )
 
 
@@ -145,7 +145,7 @@ def _names_only(s: Situation) -> Finding | None:
 
 
 def _peer_missing(s: Situation) -> Finding | None:
-    if s.head.type not in ("SEND", "RECV") or s.place != 2 or s.accepts != {"DOT"}:
+    if s.head.type not in ("SEND", "RECV") or s.place != 2 or s.accepts != {"DOT", "LSQB"}:
         return None
     word = s.head
     return Finding(

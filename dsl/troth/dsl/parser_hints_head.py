@@ -136,7 +136,7 @@ def _loop_at_in_program(s: Situation) -> Finding | None:
 def _interaction(s: Situation) -> Finding | None:
     """The first word of a line in a protocol begins no step, or reads like a role."""
     if s.declaration != "PROTOCOL" or not (
-        (s.accepts == {"ARROW"} and s.place == 1) or s.at_interaction
+        (s.accepts == {"ARROW", "LSQB"} and s.place == 1) or s.at_interaction
     ):
         return None
     word = str(s.head)

@@ -9,7 +9,7 @@ from lark import Token
 
 from troth.dsl.parser_report import quoted
 from troth.dsl.parser_situation import Finding, Situation
-from troth.dsl.parser_words import FAMILIES, LOSSY, TIMED, UNSUPPORTED
+from troth.dsl.parser_words import LOSSY, TIMED, UNSUPPORTED
 
 _Hint: TypeAlias = Callable[[Situation], Finding | None]
 
@@ -36,15 +36,6 @@ def unsupported_head(s: Situation) -> Finding | None:
     return later(construct, s.head)
 
 
-def _role_family(s: Situation) -> Finding | None:
-    if s.token.type != "LSQB" or "LSQB" in s.accepts:
-        return None
-    at_peer = s.head.type in ("SEND", "RECV") and s.place == 4
-    if at_peer or s.declaration == "PROTOCOL" or s.head.type in ("PROGRAM", "OPEN", "TYPE"):
-        return later(FAMILIES, s.token)
-    return None
-
-
 def _timed(s: Situation) -> Finding | None:
     word = _near(s, "within")
     if word is None:
@@ -66,4 +57,4 @@ def _near(s: Situation, word: str) -> Token | None:
     return s.before if s.before == word and s.token.type not in ("COLON", "ARROW") else None
 
 
-LATER_HINTS: Final[tuple[_Hint, ...]] = (_role_family, _timed, _lossy)
+LATER_HINTS: Final[tuple[_Hint, ...]] = (_timed, _lossy)

@@ -8,17 +8,16 @@ DECLARATION_WORDS: Final = ("protocol", "program", "effect", "type", "guard", "m
 STATEMENT_WORDS: Final = (
     *("send", "recv", "let", "if", "elif", "else", "while", "for", "loop", "break"),
     *("continue", "pass", "print", "yield", "fail", "close", "cancel", "spawn", "open", "call"),
-    *("acquire", "release"),
+    *("acquire", "release", "foreach"),
 )
-INTERACTION_WORDS: Final = ("edge", "choice", "or", "rec", "continue", "loop", "do")
+INTERACTION_WORDS: Final = ("edge", "choice", "or", "rec", "continue", "loop", "do", "foreach")
 ONLY_PROTOCOLS: Final = frozenset({"edge", "choice", "or", "rec", "do"})
-ONLY_PROGRAMS: Final = frozenset(STATEMENT_WORDS) - {"continue", "loop"}
+ONLY_PROGRAMS: Final = frozenset(STATEMENT_WORDS) - {"continue", "loop", "foreach"}
 
 # Constructs of the language that this version does not have, by the word that begins their line.
 # Whoever writes one in the wrong place has to hear that it is not there, not where it belongs.
 TIMED: Final = "a timed choice (`within` and `timeout`)"
 LOSSY: Final = "`lossy` messages"
-FAMILIES: Final = "role families such as `Worker[N]`"
 _SPECULATION: Final = "`speculate` with `commit` and `rollback`"
 _CRASH: Final = "`on crash`"
 UNSUPPORTED: Final = {
@@ -26,7 +25,6 @@ UNSUPPORTED: Final = {
     "commit": _SPECULATION,
     "rollback": _SPECULATION,
     "bundle": "a `bundle` of sessions",
-    "foreach": "`foreach` over a role family",
     "within": TIMED,
     "timeout": TIMED,
     "on": _CRASH,

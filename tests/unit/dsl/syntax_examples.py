@@ -64,9 +64,6 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example("parse.declaration.statement", 1, 1, "under `main:`", "acquire lock\n"),
     Example("parse.declaration.statement", 1, 1, "under `protocol", "A -> B: m()\n"),
     Example("parse.unsupported", 1, 1, "leave it out", "bundle D(H, C):\n    video: V(H, C)\n"),
-    Example(
-        "parse.unsupported", 1, 18, "leave it out", "protocol P(Worker[N], B):\n    B -> B: m()\n"
-    ),
     Example("parse.effect.result", 1, 11, "-> unit", "effect f()\n"),
     Example("parse.program.result", 1, 13, "remove", "program f() -> int:\n    pass\n"),
     Example("parse.main", 1, 5, "`main:`", "main():\n    pass\n"),
@@ -85,13 +82,6 @@ EXAMPLES: Final[tuple[Example, ...]] = (
         in_protocol("choice at A within 5s:\n    A -> B: m()\ntimeout:\n    A -> B: n()"),
     ),
     Example("parse.unsupported", 2, 5, "leave it out", in_protocol("on crash A:\n    B -> B: m()")),
-    Example(
-        "parse.unsupported",
-        2,
-        5,
-        "leave it out",
-        in_protocol("foreach w in Worker:\n    A -> B: m()"),
-    ),
     Example("parse.parentheses", 2, 14, "`m(…)`", in_protocol("A -> B: m")),
     Example("parse.type.missing", 2, 20, "`price: int`", in_protocol("A -> B: m(price)")),
     Example("parse.colon.missing", 2, 12, "A -> B: label", in_protocol("A -> B m()")),
@@ -113,7 +103,6 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     # --- statements ----------------------------------------------------------------------
     Example("parse.unsupported", 2, 5, "leave it out", in_main("speculate:\n    pass")),
     Example("parse.unsupported", 2, 5, "leave it out", in_main("commit")),
-    Example("parse.unsupported", 2, 18, "leave it out", in_main("send s.Worker[1] m()")),
     Example("parse.statement.unknown", 2, 5, "`print`", in_main("prnt x")),
     Example("parse.statement.unknown", 2, 5, "returns nothing", in_main("return 1")),
     Example("parse.statement.unknown", 2, 5, "spawn f", in_main("f(x)")),
@@ -179,29 +168,19 @@ EXAMPLES: Final[tuple[Example, ...]] = (
             (5, in_protocol("within 5s:\n    A -> B: m()")),
             (5, in_protocol("timeout:\n    A -> B: m()")),
             (5, in_protocol("bundle D(A, B):\n    v: V(A, B)")),
-            (11, in_protocol("A -> B[1]: m()")),
-            (6, in_protocol("A[*] -> B: m()")),
-            (16, in_protocol("choice at A[1]:\n    A -> B: m()")),
-            (14, in_protocol("do P(A, B[1])")),
             (5, in_main("rollback")),
             (5, in_main("speculate as s:\n    pass")),
             (5, in_main("on crash B:\n    pass")),
-            (5, in_main("foreach w in ws:\n    pass")),
             (5, in_main("within 5s:\n    pass")),
             (5, in_main("bundle D(A, B)")),
             (14, in_main("recv s.B within 5s:\n    m():\n        pass")),
-            (13, in_main("recv s.B[1] m()")),
-            (19, in_main("open P as a, b[1]")),
         )
     ),
     *(
         Example("parse.unsupported", 1, 1, "leave it out", text)
         for text in (
             "speculate:\n    pass\n",
-            "foreach w in ws:\n    pass\n",
             "on crash B:\n    pass\n",
         )
     ),
-    Example("parse.unsupported", 1, 13, "leave it out", "type X = P.B[1]\n"),
-    Example("parse.unsupported", 1, 17, "leave it out", "program p(s: P.B[1]):\n    pass\n"),
 )

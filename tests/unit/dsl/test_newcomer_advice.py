@@ -57,9 +57,9 @@ def test_lossy_is_named_among_settings(setting: str) -> None:
     assert "this version does not have `lossy`" in _told(text, "protocol.edge.lossy").message
 
 
-def test_the_size_of_a_role_family_is_named() -> None:
+def test_the_size_of_a_family_that_is_not_there_is_named() -> None:
     item = _told(PROTOCOL + _main("open P as a, b with N = 4"), "check.setting.unknown")
-    assert "role families" in (item.fix or "")
+    assert "no family" in (item.fix or "")
 
 
 # --- types ---------------------------------------------------------------------------------
