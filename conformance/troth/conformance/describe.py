@@ -78,12 +78,12 @@ def _send(items: Items, names: Names) -> str:
     _, session, sender, receiver, _, label, _, sequence, _, payload, *_ = items
     return (
         f"{names.session(session)}: {names.role(session, sender)} -> "
-        f"{names.role(session, receiver)} {names.label(session, label)}{_content(payload)} "
+        f"{names.role(session, receiver)} {names.label(session, label)}{payload_words(payload)} "
         f"#{sequence}"
     )
 
 
-def _content(payload: bytes | None) -> str:
+def payload_words(payload: bytes | None) -> str:
     """The values of a payload in brackets, as far as they can and should be shown here."""
     if payload is None:
         return "(withheld)"
@@ -164,12 +164,14 @@ def _spawn(items: Items, names: Names) -> str:
 
 
 def _invoke(items: Items, names: Names) -> str:
-    return f"coroutine {items[1]}: {names.effect(items[2])}{_content(items[4])}"
+    return f"coroutine {items[1]}: {names.effect(items[2])}{payload_words(items[4])}"
 
 
 def _complete(items: Items, _: Names) -> str:
     effect, failed, result = items[1:4]
-    outcome = f"failed: {result.decode(errors='replace')}" if failed else f"gave {_content(result)}"
+    outcome = (
+        f"failed: {result.decode(errors='replace')}" if failed else f"gave {payload_words(result)}"
+    )
     return f"effect {effect.hex()[:8]} {outcome}"
 
 

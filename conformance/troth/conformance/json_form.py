@@ -7,12 +7,13 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Final
 
+from troth.conformance.proof_verdict import ProofVerdict
 from troth.conformance.verdict import Finding, Verdict
 
 JSON_VERSION: Final = 1
 
 
-def to_json(verdict: Verdict) -> str:
+def to_json(verdict: Verdict | ProofVerdict) -> str:
     """One line of ASCII; `json_version` grows when a field changes its meaning."""
     return json.dumps({"json_version": JSON_VERSION, **_object(verdict)})
 
@@ -27,6 +28,8 @@ def _object(value: object) -> dict[str, object]:
             "advice": value.advice,
             "docs": value.docs,
         }
+    if isinstance(value, ProofVerdict):
+        plain |= {"advice": value.advice, "docs": value.docs}
     return plain
 
 

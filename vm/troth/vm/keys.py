@@ -4,7 +4,8 @@ A *verifier key* is `NAME+KEYID+BASE64(0x01 ‖ public key)`, a *private key* is
 `PRIVATE+KEY+NAME+KEYID+BASE64(0x01 ‖ seed)`, where KEYID is the first four bytes of
 SHA-256(NAME ‖ "\\n" ‖ 0x01 ‖ public key) in lower-case hex (https://c2sp.org/signed-note).
 A trust file is text with one verifier key a line; blank lines and lines that begin with `#`
-are skipped.
+are skipped. A file of witnesses is the same with keys of cosigners, which have the signature
+type 0x04 in the place of 0x01 (https://c2sp.org/tlog-cosignature).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import binascii
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Final
 
 from nacl.bindings import crypto_sign_seed_keypair
@@ -28,7 +29,14 @@ SEED_BYTES: Final = 32
 TRUST_BYTES_MAX: Final = 1 << 20
 KEY_TEXT_BYTES_MAX: Final = 1024
 
-_ED25519: Final = b"\x01"
+
+class SignatureType(IntEnum):
+    """What a signed note's key signs; the byte that the key's id and its text have."""
+
+    ED25519 = 1
+    COSIGNATURE = 4
+
+
 _PRIVATE_PREFIX: Final = "PRIVATE+KEY+"
 _HEX_DIGITS: Final = frozenset("0123456789abcdef")
 
@@ -39,11 +47,17 @@ class VerifierKey:
 
     name: str
     public_key: bytes
+    type: SignatureType = SignatureType.ED25519
+
+    @property
+    def id(self) -> bytes:
+        """The four bytes by which signed notes name the key."""
+        return key_id(self.name, self.public_key, self.type)
 
     @property
     def text(self) -> str:
         """The C2SP verifier key, without a line end."""
-        return _text(self.name, self.public_key, self.public_key)
+        return _text(self.name, self.public_key, self.public_key, self.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +112,18 @@ def valid_name(name: str) -> bool:
     return is_plain(name) and len(name.encode()) <= NAME_BYTES_MAX
 
 
-def key_id(name: str, public_key: bytes) -> bytes:
+def key_id(
+    name: str, public_key: bytes, signature_type: SignatureType = SignatureType.ED25519
+) -> bytes:
     """The four bytes by which signed notes name a key."""
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + public_key).digest()[:4]
+    kind = signature_type.to_bytes(1, "big")
+    return hashlib.sha256(name.encode() + b"\n" + kind + public_key).digest()[:4]
 
 
-def parse_verifier(text: str, place: Place) -> VerifierKey:
-    """Reads a verifier key.
+def parse_verifier(
+    text: str, place: Place, signature_type: SignatureType = SignatureType.ED25519
+) -> VerifierKey:
+    """Reads a verifier key for signatures of that type.
 
     Raises:
         Malformed: codes `key.malformed`, `key.private`, `key.id`, `key.weak`.
@@ -117,7 +136,7 @@ def parse_verifier(text: str, place: Place) -> VerifierKey:
             expected="a public key, as in NAME.pub",
             advice="Take the private key out of this file and make a new one if others saw it",
         )
-    name, identifier, public_key = _parse(text, place)
+    name, identifier, public_key = _parse(text, place, signature_type)
     if not acceptable_key(public_key):
         raise Malformed(
             "key.weak",
@@ -127,8 +146,9 @@ def parse_verifier(text: str, place: Place) -> VerifierKey:
             actual=public_key.hex(),
             advice="Ask its owner for the key again",
         )
-    _check_id(name, public_key, identifier, place)
-    return VerifierKey(name, public_key)
+    key = VerifierKey(name, public_key, signature_type)
+    _check_id(key, identifier, place)
+    return key
 
 
 def parse_private(text: str, place: Place) -> KeyPair:
@@ -139,15 +159,21 @@ def parse_private(text: str, place: Place) -> KeyPair:
     """
     if not text.startswith(_PRIVATE_PREFIX):
         raise _malformed(place, f"text that begins with {_PRIVATE_PREFIX}", "something else")
-    name, identifier, seed = _parse(text.removeprefix(_PRIVATE_PREFIX), place)
+    own = text.removeprefix(_PRIVATE_PREFIX)
+    name, identifier, seed = _parse(own, place, SignatureType.ED25519)
     pair = generate(name, seed)
-    _check_id(name, pair.public_key, identifier, place)
+    _check_id(pair.verifier, identifier, place)
     return pair
 
 
-def _text(name: str, public_key: bytes, data: bytes) -> str:
-    encoded = base64.b64encode(_ED25519 + data).decode()
-    return f"{name}+{key_id(name, public_key).hex()}+{encoded}"
+def _text(
+    name: str,
+    public_key: bytes,
+    data: bytes,
+    signature_type: SignatureType = SignatureType.ED25519,
+) -> str:
+    encoded = base64.b64encode(signature_type.to_bytes(1, "big") + data).decode()
+    return f"{name}+{key_id(name, public_key, signature_type).hex()}+{encoded}"
 
 
 def _malformed(place: Place, expected: str, actual: str) -> Malformed:
@@ -161,7 +187,7 @@ def _malformed(place: Place, expected: str, actual: str) -> Malformed:
     )
 
 
-def _parse(text: str, place: Place) -> tuple[str, str, bytes]:
+def _parse(text: str, place: Place, signature_type: SignatureType) -> tuple[str, str, bytes]:
     if len(text) > KEY_TEXT_BYTES_MAX:
         raise _malformed(place, f"at most {KEY_TEXT_BYTES_MAX} characters", f"{len(text)}")
     parts = text.split("+", 2)
@@ -178,18 +204,25 @@ def _parse(text: str, place: Place) -> tuple[str, str, bytes]:
         raise _malformed(place, "base64 after the key id", "other characters") from None
     if base64.b64encode(data).decode() != encoded:
         raise _malformed(place, "canonical base64", "another spelling of it")
-    if len(data) != 1 + SEED_BYTES or data[:1] != _ED25519:
+    if len(data) != 1 + SEED_BYTES or data[0] != signature_type:
         found = f"{len(data)} bytes, the first {data[0] if data else 'missing'}"
-        raise _malformed(place, "33 bytes, the first 1 (Ed25519)", found)
+        wanted = f"33 bytes, the first {signature_type} ({_TYPE_WORDS[signature_type]})"
+        raise _malformed(place, wanted, found)
     return name, identifier, data[1:]
 
 
-def _check_id(name: str, public_key: bytes, identifier: str, place: Place) -> None:
-    expected = key_id(name, public_key).hex()
+_TYPE_WORDS: Final = {
+    SignatureType.ED25519: "Ed25519",
+    SignatureType.COSIGNATURE: "cosignatures of a witness",
+}
+
+
+def _check_id(key: VerifierKey, identifier: str, place: Place) -> None:
+    expected = key.id.hex()
     if identifier != expected:
         raise Malformed(
             "key.id",
-            f"the key id does not belong to the name {name} and its key",
+            f"the key id does not belong to the name {key.name} and its key",
             place=place,
             expected=expected,
             actual=identifier,
@@ -239,6 +272,21 @@ def parse_trust(data: bytes | str, file: str) -> TrustFile:
         Malformed: as `parse_verifier`, with the line, and `key.text` when it is not UTF-8.
         LimitExceeded: code `key.trust_bytes`.
     """
+    return TrustFile(_parse_file(data, file, SignatureType.ED25519))
+
+
+def parse_witnesses(data: bytes | str, file: str) -> tuple[VerifierKey, ...]:
+    """Reads a file of witnesses' keys, which has the form of a trust file.
+
+    Raises:
+        Unusable, Malformed, LimitExceeded: as `parse_trust`.
+    """
+    return _parse_file(data, file, SignatureType.COSIGNATURE)
+
+
+def _parse_file(
+    data: bytes | str, file: str, signature_type: SignatureType
+) -> tuple[VerifierKey, ...]:
     if isinstance(data, str):
         data = data.encode(errors="surrogatepass")
     if not isinstance(data, bytes | bytearray | memoryview):
@@ -270,11 +318,11 @@ def parse_trust(data: bytes | str, file: str) -> TrustFile:
             expected="UTF-8",
             advice="A trust file is made with `cat *.pub > trust`",
         ) from None
-    return TrustFile(tuple(dict.fromkeys(_parse_lines(text, file))))
+    return tuple(dict.fromkeys(_parse_lines(text, file, signature_type)))
 
 
-def _parse_lines(text: str, file: str) -> Iterable[VerifierKey]:
+def _parse_lines(text: str, file: str, signature_type: SignatureType) -> Iterable[VerifierKey]:
     for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip(" \t\r")
         if stripped and not stripped.startswith("#"):
-            yield parse_verifier(stripped, Place(file=file, line=number))
+            yield parse_verifier(stripped, Place(file=file, line=number), signature_type)

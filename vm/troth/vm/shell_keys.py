@@ -18,9 +18,11 @@ from troth.vm.keys import (
     TRUST_BYTES_MAX,
     KeyPair,
     TrustFile,
+    VerifierKey,
     generate,
     parse_private,
     parse_trust,
+    parse_witnesses,
 )
 
 PRIVATE_SUFFIX: Final = ".key"
@@ -122,12 +124,25 @@ def load_trust(path: Path) -> TrustFile:
         Unusable: code `key.io`.
         Malformed, LimitExceeded: as `keys.parse_trust`.
     """
+    return parse_trust(_read_keys(path), str(path))
+
+
+def load_witnesses(path: Path) -> tuple[VerifierKey, ...]:
+    """Reads a file of witnesses' keys.
+
+    Raises:
+        Unusable: code `key.io`.
+        Malformed, LimitExceeded: as `keys.parse_witnesses`.
+    """
+    return parse_witnesses(_read_keys(path), str(path))
+
+
+def _read_keys(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(TRUST_BYTES_MAX + 1)
+            return file.read(TRUST_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
         raise _io_error(path, "read", error) from error
-    return parse_trust(data, str(path))
 
 
 class DirectoryKeys:
