@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from troth.conformance.codes import CODES, LEVEL_NAMES, Code
+from troth.conformance.proof_codes import PROOF_CODES, ProofCode
 
 _HEAD: Final = """\
 # Verdicts
@@ -40,6 +41,15 @@ Only another party's record can show that.
 """
 
 
+_PROOFS: Final = """\
+## Proofs
+
+`troth check-proof PROOF` ends with the same exit codes.
+It is 0 when the proof holds and its signer is in the trust file.
+When it is not 0, one of these codes says why.
+"""
+
+
 def render() -> str:
     """The whole page, in Markdown."""
     sections = [_HEAD]
@@ -48,6 +58,8 @@ def render() -> str:
         if entries:
             sections.append(f"### Level {level}: {name}\n")
             sections += [_entry(entry) for entry in entries]
+    sections.append(_PROOFS)
+    sections += [_proof(entry) for entry in PROOF_CODES]
     return "\n".join(sections).rstrip("\n") + "\n"
 
 
@@ -55,6 +67,15 @@ def _entry(entry: Code) -> str:
     return (
         f'<a id="{entry.anchor}"></a>\n'
         f"**`{entry.code}`** ({entry.category.value}, exit {entry.exit_code})\n"
+        f"{entry.cause}\n"
+        f"{entry.advice}.\n"
+    )
+
+
+def _proof(entry: ProofCode) -> str:
+    return (
+        f'<a id="{entry.anchor}"></a>\n'
+        f"**`{entry.code}`** (exit {entry.exit_code})\n"
         f"{entry.cause}\n"
         f"{entry.advice}.\n"
     )

@@ -257,6 +257,14 @@ def _check_published(proof: PublishedEvent, known: Known, found: _Found) -> None
             expected=f"a log of key {event.public_key.hex()}",
             actual=checkpoint.origin,
         )
+    own = key_of_origin(checkpoint.origin)
+    if own is not None and own.name != event.name:
+        raise refused(
+            "proof.origin",
+            "the run calls the key by another name than its publication log",
+            expected=own.name,
+            actual=event.name,
+        )
     if not verify_inclusion(
         event.head.statement, proof.entry, checkpoint.size, proof.path, checkpoint.root
     ):
