@@ -187,6 +187,7 @@ def whole_run(*, payload: str = "inline") -> list[Event]:
         ev.Invoked(MAIN, effect, 0, b"\x90"),
         ev.TimeSet(5, 3),
         ev.Completed(effect, False, b"\x91\xc0", 3),
+        ev.Resumed(1, 3, 1_000),
         opened(descriptor(1)),
         ev.Transferred(session, "Server", MAIN, CHILD),
         late,

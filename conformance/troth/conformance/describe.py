@@ -210,4 +210,5 @@ _WORDS: Final[dict[Kind, Callable[[Items, Names], str]]] = {
     Kind.RELEASE: _guard,
     Kind.END: lambda items, _: f"{items[1]} rounds, {items[2]} records, {items[3]}",
     Kind.SEAL: _seal,
+    Kind.INCARNATION: lambda items, _: f"{items[1]}, resumed after round {items[2]}",
 }

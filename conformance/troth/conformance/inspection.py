@@ -204,6 +204,8 @@ def _rest(inspection: Inspection) -> list[str]:
     lines += [f"  {escape(text)}" for text in inspection.prints]
     lines.append(f"faults: {kinds[Kind.FAULT]}")
     lines += [f"  {escape(text, characters_max=400)}" for text in inspection.faults]
+    if world.incarnations:
+        lines.append(f"resumed after a stop: {world.incarnations}")
     if world.outcome is None:
         lines.append("no end record")
     else:

@@ -311,6 +311,7 @@ def _counts(pipeline: Pipeline) -> Counts:
         prints=tally.prints,
         seals=tally.seals,
         rounds=world.round,
+        incarnations=world.incarnations,
     )
 
 

@@ -137,6 +137,8 @@ def _facts(verdict: Verdict) -> list[str]:
     )
     lines.append(_sealing(verdict))
     lines += _protection(verdict)
+    if counts.incarnations:
+        lines.append(f"the run was resumed {_count(counts.incarnations, 'time')} after a stop")
     if verdict.outcome_recorded is not None:
         lines.append(f"the run's outcome, as recorded: {_text(verdict.outcome_recorded)}")
     if verdict.fragment is not None:

@@ -160,6 +160,9 @@ class Run:
         self.signer.coroutine = None
         if kind == Kind.SEAL and items[5] == rounds:
             self.comparison.next_record()
+        elif kind == Kind.INCARNATION and items[2] == rounds:
+            # The host went on here after it had stopped; the program cannot tell.
+            self.comparison.next_record()
         elif kind == Kind.CANCEL and items[4] == rounds:
             self._cancel(record)
         elif kind == Kind.END and items[1] == rounds:

@@ -13,6 +13,7 @@ from typing import Final, TextIO
 
 EXIT_USAGE: Final = 1
 EXIT_INTERRUPTED: Final = 130
+EXIT_TERMINATED: Final = 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,8 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _guarded(arguments)
     except KeyboardInterrupt as interruption:
-        _say("interrupted", interruption)
-        return EXIT_INTERRUPTED
+        return _interrupted(interruption)
     except BrokenPipeError:
         # The reader went away: not an error, but Python must not complain when it exits.
         _silence(sys.stdout)
@@ -33,6 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _silence(sys.stdout)
         _say(_describe(error), error)
         return EXIT_USAGE
+
+
+def _interrupted(interruption: KeyboardInterrupt) -> int:
+    """By Ctrl-C, or by SIGTERM where a command makes that an interruption, too."""
+    if type(interruption) is KeyboardInterrupt:
+        _say("interrupted", interruption)
+        return EXIT_INTERRUPTED
+    _say("terminated", interruption)
+    return EXIT_TERMINATED
 
 
 def _guarded(arguments: Sequence[str] | None) -> int:

@@ -75,6 +75,7 @@ class Structure:
             Kind.RELEASE: self.guard,
             Kind.END: self.end,
             Kind.SEAL: self.seal,
+            Kind.INCARNATION: self.incarnation,
         }
 
     # --- sessions ---
@@ -264,6 +265,14 @@ class Structure:
             raise backwards("time", self.world.now_ns, now_ns)
         self.world.now_ns = now_ns
         self._input(round_number)
+
+    def incarnation(self, items: Items) -> None:
+        world = self.world
+        number, expected = items[1], world.incarnations + 1
+        if number != expected:
+            raise out_of_order("a resumption", f"number {expected}", f"number {number}")
+        world.incarnations = number
+        self._input(items[2])
 
     def _input(self, round_number: int) -> None:
         if round_number < self._input_round:

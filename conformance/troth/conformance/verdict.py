@@ -131,6 +131,8 @@ class Counts:
     prints: int = 0
     seals: int = 0
     rounds: int = 0
+    incarnations: int = 0
+    """How often the run was resumed."""
 
 
 @dataclass(frozen=True, slots=True)

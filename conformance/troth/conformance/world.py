@@ -306,6 +306,7 @@ class World:
         self.coroutines_spawned = 0
         self.round = 0
         self.now_ns = 0
+        self.incarnations = 0
         self.outcome: str | None = None
         self.final_seals = 0
         self.edges_off: dict[str, None] = {}

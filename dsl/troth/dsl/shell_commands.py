@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from troth.dsl import shell_load, shell_run_command
+from troth.dsl import shell_load, shell_resume_command, shell_run_command
 from troth.dsl.compile import LocalView, ProtocolView
 from troth.dsl.fmt import format_source
 from troth.dsl.names import did_you_mean
@@ -25,6 +25,7 @@ def add_parsers(subparsers: Subparsers) -> None:
     _add_format(subparsers)
     _add_project(subparsers)
     shell_run_command.add_parser(subparsers)
+    shell_resume_command.add_parser(subparsers)
 
 
 def _add_check(subparsers: Subparsers) -> None:

@@ -17,6 +17,7 @@ from troth.vm.shell_effects import load_effects_module
 from troth.vm.shell_options import RunOptions, seed_from_number
 from troth.vm.shell_protect import refuse_same_file
 from troth.vm.shell_run import RunResult, run
+from troth.vm.shell_signals import terminable
 
 Subparsers = Any  # argparse does not export the type of add_subparsers()
 
@@ -30,6 +31,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--record", type=Path, metavar="F", help="write the artifact to F")
     parser.add_argument(
         "--keys", type=Path, metavar="DIR", help="use DIR/ROLE.key; missing ones are made"
+    )
+    parser.add_argument(
+        "--durable", action="store_true", help="wait for the disk after each round of the record"
     )
     parser.add_argument("--seed", type=_number, metavar="N", help="make the run repeatable")
     parser.add_argument(
@@ -71,14 +75,15 @@ def run_command(arguments: argparse.Namespace) -> int:
             expected="a declaration `main:` that opens sessions and spawns programs",
             advice="Add a main, or check the file with `troth check`",
         )
-    result = _run(image, arguments, seed)
+    with terminable():
+        result = _run(image, arguments, seed)
     if not result.ok:
         print(result.report.describe(), file=sys.stderr)
     return 0 if result.ok else 1
 
 
 def _run(image: Image, arguments: argparse.Namespace, seed: bytes | None) -> RunResult:
-    write_line = _line_writer(sys.stdout)
+    write_line = line_writer(sys.stdout)
     # What the host's functions print is not the script's output.
     with contextlib.redirect_stdout(sys.stderr):
         effects: Mapping[str, object] = {}
@@ -89,6 +94,7 @@ def _run(image: Image, arguments: argparse.Namespace, seed: bytes | None) -> Run
             effects_from=str(arguments.effects or "this run, which has no --effects"),
             keys=arguments.keys,
             record=arguments.record,
+            durable=arguments.durable,
             seed=seed,
             replay=None if arguments.replay is None else ReplayMode(arguments.replay),
             seal=None if arguments.seal is None else Seal(arguments.seal),
@@ -101,7 +107,9 @@ def _run(image: Image, arguments: argparse.Namespace, seed: bytes | None) -> Run
             raise
 
 
-def _line_writer(stream: TextIO) -> Callable[[str], None]:
+def line_writer(stream: TextIO) -> Callable[[str], None]:
+    """Writes each line out at once: the record may already say that it is."""
+
     def write_line(text: str) -> None:
         stream.write(text + "\n")
         stream.flush()

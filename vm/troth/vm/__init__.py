@@ -26,6 +26,8 @@ from troth.vm.loader import load as load
 from troth.vm.machine import Machine as Machine
 from troth.vm.shell_options import RunOptions as RunOptions
 from troth.vm.shell_options import seed_from_number as seed_from_number
+from troth.vm.shell_resume import ResumeResult as ResumeResult
+from troth.vm.shell_resume import resume as resume
 from troth.vm.shell_run import RunResult as RunResult
 from troth.vm.shell_run import run as run
 
@@ -41,6 +43,7 @@ __all__ = [
     "Malformed",
     "Place",
     "ReplayMode",
+    "ResumeResult",
     "RunOptions",
     "RunResult",
     "Seal",
@@ -51,6 +54,7 @@ __all__ = [
     "encode_image",
     "load",
     "parse_trust",
+    "resume",
     "run",
     "seed_from_number",
 ]

@@ -233,6 +233,17 @@ class TimeSet(NamedTuple):
     round_number: int
 
 
+class Resumed(NamedTuple):
+    """The host went on with a recorded run after `round_number`, for the `incarnation`th time.
+
+    The machine knows nothing of it: whoever keeps the record tells the evidence.
+    """
+
+    incarnation: int
+    round_number: int
+    anchor_unix_ns: int
+
+
 Event: TypeAlias = (
     Opened
     | Sent
@@ -254,4 +265,5 @@ Event: TypeAlias = (
     | TimeSet
     | Acquired
     | Released
+    | Resumed
 )

@@ -259,6 +259,7 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _flag("final"),
         _SIGNATURE,
     ),
+    Kind.INCARNATION: (_count("number", 1), _ROUND, _count("unix time anchor ns")),
 }
 """The fields after the kind."""
 

@@ -76,6 +76,7 @@ class EventDecoder:
             Kind.TIME: self._time,
             Kind.ACQUIRE: self._acquire,
             Kind.RELEASE: self._release,
+            Kind.INCARNATION: self._incarnation,
         }
 
     def decode(self, record: RawRecord) -> Event | None:
@@ -296,3 +297,6 @@ class EventDecoder:
 
     def _time(self, items: Items) -> Event:
         return ev.TimeSet(*items)
+
+    def _incarnation(self, items: Items) -> Event:
+        return ev.Resumed(*items)

@@ -143,6 +143,7 @@ class EventRecords(ABC):
             ev.TimeSet: self._time_set,
             ev.Acquired: self._acquired,
             ev.Released: self._released,
+            ev.Resumed: self._resumed,
         }
 
     def _opened(self, event: ev.Opened) -> None:
@@ -322,3 +323,6 @@ class EventRecords(ABC):
 
     def _time_set(self, event: ev.TimeSet) -> None:
         self._machine_owned((Kind.TIME, *event))
+
+    def _resumed(self, event: ev.Resumed) -> None:
+        self._machine_owned((Kind.INCARNATION, *event))

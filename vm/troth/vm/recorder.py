@@ -17,7 +17,7 @@ import msgpack
 from troth.vm import statements
 from troth.vm.covered import statement_of
 from troth.vm.errors import InternalError, LimitExceeded, Place
-from troth.vm.events import Event
+from troth.vm.events import Event, Resumed
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.limits import RECORD_BYTES_MAX
 from troth.vm.merkle import EMPTY_ROOT, Frontier
@@ -105,6 +105,15 @@ class Recorder(EventRecords):
         self._pieces.clear()
         self._pending_bytes = 0
         return taken
+
+    def resumed(self, incarnation: int, round_number: int, anchor_unix_ns: int) -> None:
+        """Records that the run goes on after it had stopped."""
+        self.extend([Resumed(incarnation, round_number, anchor_unix_ns)], round_number)
+
+    def session_id(self, number: int) -> bytes:
+        """The id of the live session that the record names by this number; b"" for none."""
+        names = self._sessions
+        return next((known for known in names if names[known].number == number), b"")
 
     def finish(self, rounds: int, outcome: str) -> None:
         """Writes the END record and every principal's last seal. Nothing may follow."""

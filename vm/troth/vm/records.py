@@ -60,6 +60,7 @@ class Kind(IntEnum):
     | END | rounds, records before this one, outcome |
     | SEAL | principal, log size, root, previous root, round, sessions open, then |
     | | sessions ended, final, signature |
+    | INCARNATION | number, round, unix time anchor ns |
 
     A SEND has either salt and payload (inline) or the commitment (digest), never both.
     The file ends with END and one SEAL per principal, in their order.
@@ -91,6 +92,7 @@ class Kind(IntEnum):
     SEAL = 23
     ACQUIRE = 24
     RELEASE = 25
+    INCARNATION = 26
 
 
 SIGNER_OWNED: Final = frozenset(

@@ -143,6 +143,8 @@ class Scheduler:
         turn.events.append(Cancelled(session.id, "", reason, self.rounds, b"", b""))
         step_end.end_session(turn, session, LifeEvent.CANCEL, reason)
         self._commit(turn)
+        # Not when somebody polls: where the seals of a record are must not depend on that.
+        self.record()
 
     def held(self) -> Iterator[Cell]:
         for coroutine in self.coroutines.values():

@@ -94,6 +94,15 @@ def load_key(path: Path) -> KeyPair:
     return parse_private(_one_line(data, path), Place(file=str(path), line=1))
 
 
+def load_role_key(directory: Path, role: str) -> KeyPair:
+    """The key in `ROLE.key`; none is made.
+
+    Raises:
+        Unusable, Malformed: code `key.name`, and as `load_key`.
+    """
+    return load_key(_paths(directory, _file_name(role))[0])
+
+
 def load_or_create(directory: Path, role: str) -> KeyPair:
     """The key in `ROLE.key`; made, with `ROLE.pub`, when there is none.
 

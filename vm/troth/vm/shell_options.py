@@ -30,6 +30,7 @@ class RunOptions:
         effects_from: what messages call the place where the functions come from.
         keys: a directory of `ROLE.key` files, missing ones are made; None for ephemeral keys.
         record: where to write the artifact; None records nothing.
+        durable: wait for the disk after each round, so that a power failure loses nothing.
         seed: 32 bytes; None draws a random one, so that honest runs never share a session id.
         replay: replaces every replay mode that the script asks for; its word will do.
         seal: replaces every seal that the script asks for; its word will do.
@@ -39,6 +40,7 @@ class RunOptions:
     effects_from: str = "the given functions"
     keys: str | os.PathLike[str] | None = None
     record: str | os.PathLike[str] | None = None
+    durable: bool = False
     seed: bytes | None = None
     replay: ReplayMode | None = None
     seal: Seal | None = None
@@ -52,6 +54,8 @@ class RunOptions:
             path: object = getattr(self, name)
             if path is not None and not isinstance(path, str | os.PathLike):
                 raise _unusable(name, "a path, as a str or a Path", path)
+        if type(self.durable) is not bool:
+            raise _unusable("durable", "True or False", self.durable)
         if self.seed is not None and (type(self.seed) is not bytes or len(self.seed) != SEED_BYTES):
             raise _unusable("seed", f"{SEED_BYTES} bytes, as seed_from_number gives", self.seed)
         # A frozen dataclass can only set its own fields like this.

@@ -1,7 +1,10 @@
 """Runs an image on this machine: the loop around the sans-IO core.
 
 Each round: run, write its records, then release what it asked for (printed lines, effects).
-The order is what makes a recorded run trustworthy: nothing leaves before it is written.
+The order is what makes a recorded run trustworthy: nothing leaves before it is written, and
+nothing is written before what the last round released has left. So a run that was killed can be
+resumed (`shell_resume`): whatever had left the process is in the file, and what the file holds
+behind a round proves that the round's lines are out.
 
 Time is virtual. All roles of a script are at home, so when nothing can run and no effect is
 outstanding the clock jumps to the next deadline instead of waiting for it.
@@ -11,13 +14,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from troth.vm.errors import Unusable
-from troth.vm.events import Event, Printed
+from troth.vm.errors import TrothError, Unusable
+from troth.vm.events import Completed, Event, Printed
 from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
 from troth.vm.image_codec import encode_image
@@ -33,6 +36,7 @@ from troth.vm.shell_keys import directory_signer, ephemeral_signer
 from troth.vm.shell_options import RunOptions
 
 FLUSH_BYTES: Final = 1 << 16
+_OUTSIDE: Final = frozenset({Printed, Completed})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +66,43 @@ def run(
         Unusable: the image, keys, effects or the artifact file cannot be used.
         LimitExceeded: the run took more rounds than its limits allow.
     """
-    return _Run(image, options or RunOptions(), write_line, on_events).to_the_end()
+    chosen = options or RunOptions()
+    one = Run(image, chosen, write_line, on_events)
+    one.machine.start()
+    # Not before the run can begin: an earlier artifact of this name is gone from here on.
+    if chosen.record is not None:
+        one.writer = ArtifactWriter(Path(chosen.record), durable=chosen.durable)
+    return one.to_the_end()
 
 
-class _Run:
+class Writer(Protocol):
+    """Where the bytes of the record go."""
+
+    def write(self, data: bytes) -> None:
+        """When it returns, what the bytes say may be released."""
+
+    def close(self) -> None: ...
+
+
+class Run:
+    """One run on this machine, from its beginning or from where a record stopped.
+
+    Attributes:
+        writer: takes the record; None when nobody keeps it.
+        events: how many there were.
+        ended: the record has its end already.
+    """
+
     def __init__(
         self,
         image: Image,
         options: RunOptions,
         write_line: Callable[[str], None],
         on_events: Callable[[list[Event]], None] | None,
+        *,
+        anchor_unix_ns: int | None = None,
     ) -> None:
+        """`anchor_unix_ns` is when the run began; None for now."""
         if not isinstance(image, Image):
             raise Unusable(
                 "run.image",
@@ -93,8 +123,8 @@ class _Run:
         self.signer: HostSigner = (
             ephemeral_signer() if options.keys is None else directory_signer(Path(options.keys))
         )
-        self.recorder = self._make_recorder(loaded.id)
-        self.writer: ArtifactWriter | None = None
+        self.recorder = self._make_recorder(loaded.id, anchor_unix_ns)
+        self.writer: Writer | None = None
         self.machine = Machine(
             loaded,
             seed=self.seed,
@@ -105,11 +135,11 @@ class _Run:
             overrides=Overrides(replay=options.replay, seal=options.seal),
             evidence=self.recorder,
         )
-        self.rounds = 0
         self.events = 0
         self.now_ns = 0
+        self.ended = False
 
-    def _make_recorder(self, image_id: bytes) -> Recorder | None:
+    def _make_recorder(self, image_id: bytes, anchor_unix_ns: int | None) -> Recorder | None:
         """The recorder keeps the principals' logs, so a run sealed by round needs one anyway."""
         options = self.options
         if options.record is None and not _seals_by_round(self.image, options):
@@ -124,38 +154,52 @@ class _Run:
             replay=options.replay,
             seal=options.seal,
             entry=self.image.entry or 0,
-            anchor_unix_ns=time.time_ns(),
+            anchor_unix_ns=time.time_ns() if anchor_unix_ns is None else anchor_unix_ns,
         )
         return Recorder(header, encode_image(self.image), self.signer, self.signer)
 
-    def to_the_end(self) -> RunResult:
-        self.machine.start()
-        # Not before the run can begin: an earlier artifact of this name is gone from here on.
-        if self.options.record is not None:
-            self.writer = ArtifactWriter(Path(self.options.record))
+    def to_the_end(self, catch_up: Callable[[], None] | None = None) -> RunResult:
+        """Goes on until nothing can run; `catch_up` is done first. The writer is closed then."""
         try:
-            while self._step():
+            if catch_up is not None:
+                catch_up()
+            while not self.ended and self._step():
                 pass
             report = self.machine.report()
-            if self.recorder is not None:
-                self.recorder.finish(self.rounds, "ok" if report.ok else "failed")
-                self._flush(force=True)
+            if self.recorder is not None and not self.ended:
+                self.recorder.finish(self.machine.rounds, "ok" if report.ok else "failed")
+                self.flush(force=True)
+            self._close()
         except BaseException as error:
-            # Whoever stopped the run needs to know what became of the record.
-            if self.writer is not None:
-                error.add_note(
-                    f"the record {self.options.record} is incomplete: `troth verify` ends with 4"
-                )
+            self._stopped(error)
             raise
-        finally:
-            if self.writer is not None:
-                self.writer.close()
-        return RunResult(report.ok, self.rounds, self.events, self.seed, report)
+        return RunResult(report.ok, self.machine.rounds, self.events, self.seed, report)
+
+    def _close(self) -> None:
+        writer, self.writer = self.writer, None
+        if writer is not None:
+            writer.close()
+
+    def _stopped(self, error: BaseException) -> None:
+        """Whoever stopped the run needs to know what became of the record."""
+        if self.writer is None:
+            return
+        try:
+            # Bytes that could not be written are not tried again: nothing follows them.
+            self.flush(force=True)
+            self._close()
+        except TrothError as late:
+            error.add_note(str(late))
+        if isinstance(error, TrothError) and error.code.startswith("resume."):
+            return
+        more = "" if self.options.keys is None else "; `troth resume` goes on with it"
+        error.add_note(
+            f"the record {self.options.record} is incomplete: `troth verify` ends with 4{more}"
+        )
 
     def _step(self) -> bool:
         """One round, or what must happen before the next; False when nothing can."""
         if self.machine.run_round(self.now_ns):
-            self.rounds += 1
             self._commit()
             return True
         state = self.machine.state
@@ -171,9 +215,15 @@ class _Run:
         events = self.machine.poll_events()
         requests = self.machine.poll_effects()
         if self.recorder is not None:
-            self._flush(force=bool(requests) or any(type(e) is Printed for e in events))
+            # What came from outside is written at once, too: nobody could make it again.
+            outside = any(type(event) in _OUTSIDE for event in events)
+            self.flush(force=bool(requests) or outside or self.on_events is not None)
         self.events += len(events)
-        if self.on_events is not None:
+        self.release(events, requests)
+
+    def release(self, events: list[Event], requests: Iterable[EffectRequest]) -> None:
+        """Lets out what is in the record: printed lines, and effects that are asked for."""
+        if self.on_events is not None and events:
             self.on_events(events)
         for event in events:
             if type(event) is Printed:
@@ -181,11 +231,13 @@ class _Run:
         for request in requests:
             self._perform(request)
 
-    def _flush(self, *, force: bool) -> None:
-        assert self.recorder is not None
-        if force or self.recorder.pending_bytes >= FLUSH_BYTES:
-            data = self.recorder.take_bytes()
-            if self.writer is not None:
+    def flush(self, *, force: bool) -> None:
+        """Writes what has been recorded, unless it is little and nobody needs it yet."""
+        recorder = self.recorder
+        assert recorder is not None
+        if force or self.options.durable or recorder.pending_bytes >= FLUSH_BYTES:
+            data = recorder.take_bytes()
+            if self.writer is not None and data:
                 self.writer.write(data)
 
     def _perform(self, request: EffectRequest) -> None:

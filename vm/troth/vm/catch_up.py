@@ -1,0 +1,169 @@
+"""Brings a new machine to where a recorded run stopped.
+
+A run is a function of its image, its settings, its keys and what came through the doors. So the
+recorded part is run again with the recorded inputs, and the recorder has to make the very same
+bytes: the file is compared, not believed. Nothing is released and no effect is called meanwhile.
+
+Where the file stops in the middle of a round the machine finishes that round, and the rest of
+its bytes are written. Inputs of a round of which nothing else is in the file do not bind: they
+are dropped, and their effects are asked for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from troth.vm.codec import decode_payload
+from troth.vm.errors import Place, TrothError, Unusable
+from troth.vm.events import Event
+from troth.vm.history import BEFORE_ROUND, ROUND_OF, Inputs
+from troth.vm.image import Image
+from troth.vm.limits import RECORD_BYTES_MAX
+from troth.vm.machine import EffectRequest, Machine
+from troth.vm.reader import RawRecord
+from troth.vm.recorder import Recorder
+from troth.vm.records import Kind
+from troth.vm.types import Field
+
+
+class Recorded(Protocol):
+    """The file of the run that is brought up to date."""
+
+    @property
+    def behind(self) -> bool:
+        """Whether there are records that bind and have not been reproduced."""
+
+    @property
+    def followed(self) -> bool:
+        """Whether the file had something after what has been reproduced."""
+
+    def write(self, data: bytes) -> None:
+        """Compares with what is in the file, and writes what is beyond it.
+
+        Raises:
+            Unusable: codes `resume.differs`, `artifact.io`.
+        """
+
+
+class CatchUp:
+    """Runs the recorded part again.
+
+    Attributes:
+        now_ns: the last time the machine was told.
+        events: how many events there were.
+        unproven: the events of the last round, if nothing proves that what they released was
+            really released before the stop.
+        outstanding: effects that were asked for and not answered, by id, in order.
+        ended: the recorded part has reached the end of the run.
+    """
+
+    def __init__(self, machine: Machine, recorder: Recorder, image: Image, inputs: Inputs) -> None:
+        """The machine has started and nothing else; the recorder is its evidence."""
+        self.now_ns = 0
+        self.events = 0
+        self.unproven: list[Event] = []
+        self.outstanding: dict[bytes, EffectRequest] = {}
+        self.ended = False
+        self._machine = machine
+        self._recorder = recorder
+        self._image = image
+        self._inputs = inputs
+        self._take: Final[dict[int, Callable[[RawRecord], None]]] = {
+            Kind.TIME: self._time,
+            Kind.COMPLETE: self._complete,
+            Kind.CANCEL: self._cancel,
+            Kind.INCARNATION: self._incarnation,
+            Kind.END: self._end,
+        }
+
+    def follow(self, file: Recorded) -> None:
+        """
+        Raises:
+            Unusable: codes `resume.differs`, `resume.input`, `artifact.io`.
+            LimitExceeded: the run took more rounds than its limits allow.
+        """
+        # The first coroutine stands before any round.
+        self._commit(file)
+        while file.behind and not self.ended:
+            record = self._inputs.peek()
+            if record is not None and self._is_due(record):
+                self._feed(self._inputs.take())
+            else:
+                self._round(record)
+            self._commit(file)
+
+    def _is_due(self, record: RawRecord) -> bool:
+        """Whether it comes now, between two rounds, and not before or within the next."""
+        kind = record.items[0]
+        return kind not in BEFORE_ROUND and record.items[ROUND_OF[kind]] == self._machine.rounds
+
+    def _round(self, record: RawRecord | None) -> None:
+        number = self._machine.rounds + 1
+        while record is not None and record.items[0] in BEFORE_ROUND:
+            if record.items[ROUND_OF[record.items[0]]] != number:
+                break
+            self._feed(self._inputs.take())
+            record = self._inputs.peek()
+        if not self._machine.run_round(self.now_ns):
+            raise Unusable(
+                "resume.differs",
+                "the record goes on where the program does nothing more",
+                place=Place(record=None if record is None else record.index),
+                expected=f"nothing of the kind in round {number}",
+                advice=DIFFERS_ADVICE,
+            )
+
+    def _commit(self, file: Recorded) -> None:
+        events = self._machine.poll_events()
+        for request in self._machine.poll_effects():
+            self.outstanding[request.effect_id] = request
+        self.events += len(events)
+        file.write(self._recorder.take_bytes())
+        self.unproven = [] if file.followed else events
+
+    # --- what the host did -------------------------------------------------------------------
+
+    def _feed(self, record: RawRecord) -> None:
+        try:
+            self._take[record.items[0]](record)
+        except TrothError as error:
+            raise Unusable(
+                "resume.input",
+                f"what the record says of the host cannot be: {error.message}",
+                place=Place(offset=record.offset, record=record.index),
+                expected=error.expected,
+                actual=error.actual,
+                advice=DIFFERS_ADVICE,
+            ) from error
+
+    def _time(self, record: RawRecord) -> None:
+        self.now_ns = max(self.now_ns, record.items[1])
+
+    def _complete(self, record: RawRecord) -> None:
+        _, effect_id, failed, result, _ = record.items
+        request = self.outstanding.get(effect_id)
+        if failed or request is None:
+            # The machine refuses an effect that nobody waits for.
+            self._machine.complete_failed(effect_id, result.decode(errors="replace"))
+        else:
+            field = Field("result", self._image.effects[request.effect].result)
+            (value,) = decode_payload(result, (field,), bytes_max=RECORD_BYTES_MAX)
+            self._machine.complete(effect_id, value)
+        self.outstanding.pop(effect_id, None)
+
+    def _cancel(self, record: RawRecord) -> None:
+        self._machine.cancel_session(self._recorder.session_id(record.items[1]), record.items[3])
+
+    def _incarnation(self, record: RawRecord) -> None:
+        self._recorder.resumed(*record.items[1:])
+
+    def _end(self, record: RawRecord) -> None:
+        self._recorder.finish(self._machine.rounds, record.items[3])
+        self.ended = True
+
+
+DIFFERS_ADVICE: Final = (
+    "Resume with the keys of the run and the Troth that made it; "
+    "`troth verify` says whether the record was changed"
+)

@@ -1,0 +1,173 @@
+"""What a record says of a run that is to be gone on with: how it was made, and its inputs.
+
+`survey` reads the whole file once, in bounded memory, and says what is needed before anything
+runs. `Inputs` reads it a second time, a little ahead of the machine that runs the recorded part
+again, and gives what came from outside. Nothing here is verified: running the image again and
+comparing every byte does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO, Final, NamedTuple
+
+from troth.vm.errors import Malformed
+from troth.vm.reader import ArtifactReader, RawRecord
+from troth.vm.record_codec import Items
+from troth.vm.records import Kind
+
+_ZEROS_READ: Final = 1 << 16
+
+ROUND_OF: Final = {
+    Kind.TIME: 2,
+    Kind.COMPLETE: 4,
+    Kind.CANCEL: 4,
+    Kind.INCARNATION: 2,
+    Kind.END: 1,
+}
+"""Records that say what the host did, and which item is the round.
+
+TIME and COMPLETE count into the round they name, the others come after it.
+"""
+
+BEFORE_ROUND: Final = frozenset({Kind.TIME, Kind.COMPLETE})
+
+
+class Survey(NamedTuple):
+    """What is in a record.
+
+    Attributes:
+        header: the HEADER's items; None when the file stops before its end.
+        image: the image's bytes; None when they are not in the file.
+        principals: the public key behind each role for which a session was opened.
+        records: how many whole records there are.
+        whole: where the last whole record ends, in bytes.
+        loose_from: where the inputs begin after which there is nothing else, or `whole`.
+        incarnations: how often the run was resumed.
+        ended: the file has its end and all final seals.
+    """
+
+    header: Items | None
+    image: bytes | None
+    principals: dict[str, bytes]
+    records: int
+    whole: int
+    loose_from: int
+    incarnations: int
+    ended: bool
+
+
+def survey(stream: BinaryIO) -> Survey:
+    """Reads a record to its end. A torn tail, or one of zeros, does not count.
+
+    A file system that lost power may leave zeros where bytes were not written yet.
+
+    Raises:
+        Malformed, LimitExceeded, Unusable: as `ArtifactReader`.
+    """
+    reader = ArtifactReader(stream)
+    surveyor = _Surveyor(reader)
+    try:
+        for record in reader:
+            surveyor.take(record)
+    except Malformed:
+        if not surveyor.whole or not _only_zeros(stream, surveyor.whole):
+            raise
+    return surveyor.result()
+
+
+def _only_zeros(stream: BinaryIO, start: int) -> bool:
+    stream.seek(start)
+    while data := stream.read(_ZEROS_READ):
+        if data.count(0) != len(data):
+            return False
+    return True
+
+
+class _Surveyor:
+    def __init__(self, reader: ArtifactReader) -> None:
+        self.records = 0
+        self.whole = 0
+        self._reader = reader
+        self._header: Items | None = None
+        self._image: bytes | None = None
+        self._keys: list[bytes] = []
+        self._roles: list[tuple[str, ...]] = []
+        self._principals: dict[str, bytes] = {}
+        self._loose_from = 0
+        self._incarnations = 0
+        self._seals_after_end: int | None = None
+
+    def take(self, record: RawRecord) -> None:
+        items = record.items
+        kind = items[0]
+        self.records = record.index + 1
+        self.whole = self._reader.offset
+        if kind not in BEFORE_ROUND:
+            self._loose_from = self.whole
+        if kind == Kind.HEADER:
+            self._header = items
+        elif kind == Kind.IMAGE:
+            self._image = items[1]
+        elif kind == Kind.PRINCIPAL:
+            self._keys.append(items[2])
+        elif kind == Kind.PROTOCOL:
+            self._roles.append(items[3])
+        elif kind == Kind.OPEN:
+            self._opened(items[2], items[3])
+        elif kind == Kind.INCARNATION:
+            self._incarnations += 1
+        elif kind == Kind.END:
+            self._seals_after_end = 0
+        elif kind == Kind.SEAL and self._seals_after_end is not None:
+            self._seals_after_end += 1
+
+    def _opened(self, protocol: int, principals: tuple[int, ...]) -> None:
+        """An index that leads nowhere is left for the comparison to find."""
+        if protocol < len(self._roles):
+            for role, principal in zip(self._roles[protocol], principals, strict=False):
+                if principal < len(self._keys):
+                    self._principals.setdefault(role, self._keys[principal])
+
+    def result(self) -> Survey:
+        seals = self._seals_after_end
+        return Survey(
+            self._header,
+            self._image,
+            self._principals,
+            self.records,
+            self.whole,
+            self._loose_from,
+            self._incarnations,
+            ended=seals is not None and seals >= len(self._keys),
+        )
+
+
+class Inputs:
+    """What the host did, in order, up to the byte `whole` of the file."""
+
+    def __init__(self, stream: BinaryIO, whole: int) -> None:
+        self._records = _host_records(stream, whole)
+        self._next: RawRecord | None = next(self._records, None)
+
+    def peek(self) -> RawRecord | None:
+        """The next; None when there is none."""
+        return self._next
+
+    def take(self) -> RawRecord:
+        """The next, which there is."""
+        record = self._next
+        assert record is not None, "who takes an input has looked at it"
+        self._next = next(self._records, None)
+        return record
+
+
+def _host_records(stream: BinaryIO, whole: int) -> Iterator[RawRecord]:
+    reader = ArtifactReader(stream)
+    for record in reader:
+        kind = record.items[0]
+        # A role's own CANCEL is what a program did; only the host's has a round.
+        if kind in ROUND_OF and record.items[ROUND_OF[kind]] is not None:
+            yield record
+        if reader.offset >= whole:
+            return
