@@ -117,7 +117,7 @@ def record_run(
         evidence=recorder,
     )
     machine.start()
-    ended = _drive(machine, host, steps_max or STEPS_MAX)
+    ended = drive(machine, host, steps_max or STEPS_MAX)
     machine.poll_events()
     if ended:
         recorder.finish(machine.rounds, "ok" if machine.outcome() is Outcome.OK else "failed")
@@ -125,7 +125,7 @@ def record_run(
     return Sample(recorder.take_bytes(), {role: key_pair(role) for role in roles})
 
 
-def _drive(machine: Machine, host: Host, steps_max: int) -> bool:
+def drive(machine: Machine, host: Host, steps_max: int) -> bool:
     """Whether the run has ended after so many attempts to run a round."""
     waiting: list[tuple[int, bytes, str, tuple[RegisterValue, ...]]] = []
     cancels = list(host.cancel_after)
@@ -142,7 +142,7 @@ def _drive(machine: Machine, host: Host, steps_max: int) -> bool:
             if oldest is not None:
                 machine.cancel_session(oldest, "the host is tired")
         while waiting and (waiting[0][0] <= step or not ran):
-            _answer(machine, host, *waiting.pop(0)[1:])
+            answer(machine, host, *waiting.pop(0)[1:])
         if not ran and machine.state is not MachineState.READY:
             deadline_ns = machine.deadline_ns()
             if deadline_ns is None:
@@ -151,7 +151,7 @@ def _drive(machine: Machine, host: Host, steps_max: int) -> bool:
     return False
 
 
-def _answer(
+def answer(
     machine: Machine, host: Host, effect_id: bytes, name: str, arguments: tuple[RegisterValue, ...]
 ) -> None:
     try:

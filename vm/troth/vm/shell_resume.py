@@ -153,6 +153,7 @@ class ResumedArtifact:
         try:
             self._size = os.fstat(file).st_size
             self.survey = survey(self.stream())
+            self._whole = self.survey.whole
         except BaseException as error:
             self.close()
             if isinstance(error, OSError):
@@ -178,7 +179,7 @@ class ResumedArtifact:
         Raises:
             Unusable: codes `resume.differs`, `artifact.io`.
         """
-        known = max(0, min(len(data), self.survey.whole - self._position))
+        known = max(0, min(len(data), self._whole - self._position))
         if known and (recorded := self._read(known)) != data[:known]:
             raise self._differs(data, recorded)
         self._position += known
@@ -194,7 +195,7 @@ class ResumedArtifact:
                 os.ftruncate(self._file, self._position)
             except OSError as error:
                 raise unusable(self._path, "cut", error) from error
-            self._size = 0
+        self._size = self._whole = 0
 
     def _read(self, size: int) -> bytes:
         try:
