@@ -136,7 +136,8 @@ def resume_in_memory(sample: Sample, size: int, *, seal_every: int) -> Resumed:
     """Catches up with the first `size` bytes of a record, which hold its header and image."""
     file = MemoryFile(sample.data[:size])
     items, data = file.survey.header, file.survey.image
-    assert items is not None and data is not None
+    assert items is not None
+    assert data is not None
     header = HeaderFacts(*items[2:])
     image = decode_image(data)
     keys = HostSigner(sample.keys)

@@ -41,8 +41,8 @@ def resume_command(arguments: argparse.Namespace) -> int:
         print(f"troth: {name}: the run has ended, there is nothing to resume", file=sys.stderr)
         return 0
     print(
-        f"troth: {name}: resumed after round {result.rounds_recorded}, incarnation {result.incarnation}, "
-        f"ended after round {result.rounds}",
+        f"troth: {name}: resumed after round {result.rounds_recorded}, incarnation "
+        f"{result.incarnation}, ended after round {result.rounds}",
         file=sys.stderr,
     )
     if not result.ok and result.report is not None:
