@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import bench_main_job, bench_memory, bench_replay, bench_round_seal
+from benchmarks import bench_batch, bench_main_job, bench_memory, bench_replay, bench_round_seal
 from benchmarks.measure import describe_machine, one_core
 
 
@@ -17,8 +17,9 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="a million events, too")
     arguments = parser.parse_args()
     smoke = arguments.smoke
-    one_core()
     print(describe_machine())
+    print(bench_batch.measure(files=40 if smoke else 1000, pairs=1 if smoke else 5))
+    one_core()
     for ratio in bench_main_job.measure(rounds=200 if smoke else 1000, pairs=3 if smoke else 15):
         print(ratio.line())
     for ratio in bench_round_seal.measure(32 if smoke else 256, pairs=3 if smoke else 7):

@@ -21,9 +21,9 @@ def to_prose(verdict: Verdict) -> str:
     ]
     lines.append(f"  {_short(_text(verdict.reason))}")
     if verdict.findings:
-        lines += ["", *_finding(verdict.findings[0], "first finding")]
+        lines += ["", *finding_lines(verdict.findings[0], "first finding")]
         for number, finding in enumerate(verdict.findings[1:], start=2):
-            lines += ["", *_finding(finding, f"finding {number}")]
+            lines += ["", *finding_lines(finding, f"finding {number}")]
         if verdict.findings_cut:
             lines += ["", "More findings than these were not collected."]
     lines += ["", "levels"]
@@ -40,7 +40,8 @@ _LIMITS_OF_A_VERDICT: Final = (
 )
 
 
-def _finding(finding: Finding, title: str) -> list[str]:
+def finding_lines(finding: Finding, title: str) -> list[str]:
+    """One finding as several lines, all of it escaped."""
     lines = [f"{title}: {finding.code} ({finding.category.value}, level {finding.level})"]
     lines.append(f"  {_short(_text(finding.message))}")
     lines += _row("where", _short(_where(finding)))

@@ -6,11 +6,22 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from troth.conformance.batch import (
+    MEMORY_MIB_MAX,
+    SECONDS_MAX,
+    BatchOptions,
+    Bounds,
+    judged,
+    not_judged,
+)
+from troth.conformance.codes import EXIT_USAGE
 from troth.conformance.json_form import to_json
 from troth.conformance.render import to_prose
 from troth.conformance.replay_meter import DEFAULT_BUDGET, WORK_MAX, Budget
+from troth.conformance.shell_ci_reports import CiReports
 from troth.conformance.shell_files import load_image_pin, load_pins, verify
 from troth.conformance.shell_terminal import progress, write, write_verdict
+from troth.vm.errors import Unusable
 from troth.vm.escape import escape
 from troth.vm.shell_keys import load_trust
 
@@ -21,7 +32,13 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "verify", help="check an artifact from the file and the public keys alone"
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a .replay artifact")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE-OR-DIR",
+        help="a .replay artifact, or folders whose artifacts are judged each by itself",
+    )
     parser.add_argument("--trust", type=Path, metavar="FILE", help="the keys you trust, one a line")
     parser.add_argument(
         "--protocol",
@@ -40,35 +57,105 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     level_5.add_argument(
         "--budget",
-        type=_instructions,
+        type=_positive,
         metavar="N",
         help=f"instructions that level 5 may execute (default: {WORK_MAX:,})",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object; of a batch, one a line"
+    )
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit report to FILE")
+    parser.add_argument("--sarif", type=Path, metavar="FILE", help="write a SARIF report to FILE")
+    _add_batch(parser)
     parser.set_defaults(run=run)
 
 
+def _add_batch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--batch", action="store_true", help="judge every file by itself")
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="processes of a batch (default: one for each core)",
+    )
+    parser.add_argument(
+        "--state", type=Path, metavar="FILE", help="remember what a batch has judged in FILE"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=_positive,
+        metavar="SECONDS",
+        default=SECONDS_MAX,
+        help=f"time that a batch gives each file (default: {SECONDS_MAX:,})",
+    )
+    parser.add_argument(
+        "--memory",
+        type=_positive,
+        metavar="MIB",
+        default=MEMORY_MIB_MAX,
+        help=f"memory that a batch gives each file (default: {MEMORY_MIB_MAX:,})",
+    )
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Prints the verdict and returns its exit code.
+    """Prints the verdict, or those of a batch, and returns the exit code.
 
     Raises:
         TrothError: a file cannot be read or used.
     """
-    trust = None if arguments.trust is None else load_trust(arguments.trust)
-    pins = None if arguments.protocol is None else load_pins(arguments.protocol)
-    progress(f"verifying {escape(str(arguments.file))}")
-    verdict = verify(
-        arguments.file,
-        trust=trust,
-        protocols=pins,
+    files: list[Path] = arguments.files
+    batch = arguments.batch or any(path.is_dir() for path in files)
+    if not batch and len(files) > 1:
+        raise Unusable(
+            "verify.files",
+            "several files are not judged together yet",
+            expected="one file, or folders",
+            actual=f"{len(files)} files",
+            advice="Give --batch to judge each of them by itself",
+        )
+    options = BatchOptions(
+        trust=None if arguments.trust is None else load_trust(arguments.trust),
+        pins=None if arguments.protocol is None else load_pins(arguments.protocol),
         image=None if arguments.image is None else load_image_pin(arguments.image),
-        replay=_budget(arguments),
-        fragment=True,
+        budget=_budget(arguments),
     )
-    if arguments.json:
+    with CiReports(arguments.junit, arguments.sarif) as reports:
+        if batch:
+            # Loaded only now: one file needs no processes.
+            from troth.conformance import shell_batch  # noqa: PLC0415
+
+            plan = shell_batch.BatchPlan(
+                jobs=arguments.jobs or shell_batch.cores(),
+                bounds=Bounds(arguments.timeout, arguments.memory),
+                state=arguments.state,
+                json=arguments.json,
+            )
+            return shell_batch.run_batch(shell_batch.find_artifacts(files), options, plan, reports)
+        return _run_one(files[0], options, reports, json=arguments.json)
+
+
+def _run_one(file: Path, options: BatchOptions, reports: CiReports, *, json: bool) -> int:
+    progress(f"verifying {escape(str(file))}")
+    try:
+        verdict = verify(
+            file,
+            trust=options.trust,
+            protocols=options.pins,
+            image=options.image,
+            replay=options.budget,
+            fragment=True,
+        )
+    except Unusable as error:
+        # Who reads a report has to learn of it, too.
+        reports.add(not_judged(str(file), error.code, error.message))
+        reports.finish(EXIT_USAGE)
+        raise
+    if json:
         write(to_json(verdict))
     else:
         write_verdict(to_prose(verdict), verdict.exit_code)
+    reports.add(judged(verdict))
+    reports.finish(verdict.exit_code)
     return verdict.exit_code
 
 
@@ -78,7 +165,7 @@ def _budget(arguments: argparse.Namespace) -> Budget | None:
     return DEFAULT_BUDGET if arguments.budget is None else Budget(work=arguments.budget)
 
 
-def _instructions(text: str) -> int:
+def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise ValueError(text)
