@@ -11,6 +11,7 @@ from typing import Final, NoReturn, Protocol
 from troth.conformance.shell_canon import add_parser as add_canon
 from troth.conformance.shell_inspect import add_parser as add_inspect
 from troth.conformance.shell_proofs import add_parsers as add_proofs
+from troth.conformance.shell_redact import add_parser as add_redact
 from troth.conformance.shell_verify import add_parser as add_verify
 from troth.dsl import shell_commands, shell_compile
 from troth.dsl.shell_report import print_error
@@ -55,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_canon(subparsers)
     add_inspect(subparsers)
     add_proofs(subparsers)
+    add_redact(subparsers)
     shell_keygen.add_parser(subparsers)
     return parser
 
