@@ -105,6 +105,19 @@ class AccessDenied(SessionFailure):
         )
 
 
+class Unreachable(SessionFailure):
+    """There is no connection to the switch."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            "esl.unreachable",
+            f"there is no connection to {host}:{port}",
+            expected="an event socket that listens",
+            actual=reason,
+            advice="See that the switch runs, and that event_socket.conf.xml has this address",
+        )
+
+
 class NoAnswer(SessionFailure):
     """The switch kept silent for longer than the limit allows."""
 

@@ -1,0 +1,556 @@
+"""Calls over real sockets: group D, the ends of a session, handlers and hooks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+
+import pytest
+
+import event_socket_recordings as recordings
+from event_socket_calls import NOTICE, OK, event
+from event_socket_loop import Reports, idle, run, start
+from troth.streaming.eventsocket import (
+    Call,
+    CallHungUp,
+    CommandRefused,
+    ConnectionEnded,
+    Ending,
+    Event,
+    HandlerEnd,
+    Limits,
+    Progress,
+    WhenDone,
+)
+from troth.streaming.eventsocket.testing import (
+    App,
+    EndOrder,
+    Fault,
+    Part,
+    Script,
+    SetUp,
+    call,
+    parts,
+    play,
+)
+from troth.vm.errors import LimitExceeded
+
+
+def bare(*pieces: bytes) -> list[Part]:
+    """Three replies for the set-up, then pieces as one burst."""
+    return [Part(OK, 0, 1), Part(OK, 0, 2), Part(OK, 0, 3), Part(b"".join(pieces), 0, 3)]
+
+
+# --- group D ----------------------------------------------------------------------------------
+
+
+def test_d1_the_session_closes_after_its_hooks_have_ended() -> None:
+    seen: list[str] = []
+
+    async def slow(_: Call, __: Event) -> None:
+        await asyncio.sleep(0.2)
+        seen.append("hook")
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(idle, reports, hooks={"CHANNEL_HANGUP": slow}) as server:
+            pieces = bare(
+                event("CHANNEL_HANGUP", None), event("CHANNEL_HANGUP_COMPLETE", None), NOTICE
+            )
+            sent = await asyncio.wait_for(play(server.port, pieces, stay=True), 3)
+            seen.append("closed")
+            assert sent.endswith(b"exit\n\n")
+        assert reports.one().outcome.ending is Ending.LATCHED
+
+    run(scenario)
+    assert seen == ["hook", "closed"]
+
+
+@pytest.mark.parametrize("notice_first", [False, True])
+def test_d2_and_d3_both_facts_close_it_in_either_order(notice_first: bool) -> None:
+    async def scenario() -> None:
+        reports = Reports()
+        facts = [event("CHANNEL_HANGUP_COMPLETE", None), NOTICE]
+        async with await start(idle, reports) as server:
+            await asyncio.wait_for(
+                play(server.port, bare(*(reversed(facts) if notice_first else facts)), stay=True), 3
+            )
+        assert reports.one().outcome.ending is Ending.LATCHED
+
+    run(scenario)
+
+
+def test_d4_a_dropped_connection_ends_the_application_and_not_the_server() -> None:
+    errors: list[ConnectionEnded] = []
+
+    async def handler(call: Call) -> None:
+        try:
+            await call.playback("x")
+        except ConnectionEnded as error:
+            errors.append(error)
+            raise
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(handler, reports) as server:
+            for _ in range(2):
+                await play(server.port, [*bare(b""), Part(OK, 0, 4)])
+            await server.drained()
+        assert [report.outcome.ending for report in reports] == [Ending.CUT] * 2
+        assert {report.handler for report in reports} == {HandlerEnd.ENDED_WITH_CALL}
+
+    run(scenario)
+    assert [error.progress for error in errors] == [Progress.ACCEPTED] * 2
+
+
+def test_d5_leaving_inside_of_the_handler() -> None:
+    async def handler(call: Call) -> None:
+        await call.leave()
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(handler, reports) as server:
+            transcript = await (await call(server.port)).finished()
+        assert transcript.lines()[-1] == "exit"
+        assert reports.one().outcome.ending is Ending.LEFT
+
+    run(scenario)
+
+
+def test_d6_leaving_inside_of_a_hook() -> None:
+    async def hook(call: Call, _: Event) -> None:
+        await call.leave()
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(idle, reports, hooks={"CHANNEL_HANGUP": hook}) as server:
+            sent = await play(server.port, bare(event("CHANNEL_HANGUP", None)), stay=True)
+        assert sent.endswith(b"exit\n\n")
+        assert reports.one().outcome.ending is Ending.LEFT
+
+    run(scenario)
+
+
+# --- every end --------------------------------------------------------------------------------
+
+BOUNDED = Limits(set_up_s=0.3, reply_s=0.3, latch_s=0.3, hooks_s=1, exit_s=0.3)
+PLAYING = {"playback": App(seconds=0.1)}
+BOTH = ("CHANNEL_HANGUP_COMPLETE", "text/disconnect-notice")
+
+
+async def playing(call: Call) -> None:
+    while True:
+        await call.playback("x")
+
+
+@pytest.mark.parametrize(
+    ("script", "ending", "missing"),
+    [
+        (Script(hang_up_in="playback", applications=PLAYING), Ending.LATCHED, ()),
+        (Script(hang_up_in="playback", end=EndOrder.NOTICE_FIRST), Ending.LATCHED, ()),
+        (Script(hang_up_in="playback", end=EndOrder.NOTICE_FIRST, end_gap_s=0.1),
+         Ending.LATCHED, ()),
+        (Script(hang_up_in="playback", end=EndOrder.NOTICE_TWICE, end_gap_s=0.05),
+         Ending.LATCHED, ()),
+        (Script(hang_up_in="playback", end=EndOrder.OTHER_LEG_FIRST, end_gap_s=0.05),
+         Ending.LATCHED, ()),
+        (Script(hang_up_in="playback", end=EndOrder.NO_COMPLETE), Ending.TIME_LIMIT, BOTH[:1]),
+        (Script(hang_up_in="playback", end=EndOrder.NO_COMPLETE, synchronous=True),
+         Ending.TIME_LIMIT, BOTH[:1]),
+        (Script(hang_up_in="playback", end=EndOrder.NO_NOTICE), Ending.TIME_LIMIT, BOTH[1:]),
+        (Script(hang_up_in="playback", end=EndOrder.BURST_LOST), Ending.CLOSED_EARLY, BOTH[:1]),
+        (Script(hang_up_in="playback", full=False), Ending.LATCHED, ()),
+        (Script(fault=Fault.RESET, fault_after_s=0.1), Ending.RESET, BOTH),
+        (Script(fault=Fault.KILL, fault_after_s=0.1), Ending.CUT, BOTH),
+        (Script(fault=Fault.HALF_CLOSE, fault_after_s=0.1), Ending.CUT, BOTH),
+        (Script(fault=Fault.SHUTDOWN, fault_after_s=0.1), Ending.SHUTDOWN, BOTH[:1]),
+        (Script(fault=Fault.SILENCE, fault_after_s=0.1), Ending.SILENCE, BOTH),
+        (Script(fault=Fault.GARBAGE, fault_after_s=0.1), Ending.MALFORMED, BOTH),
+        (Script(set_up=SetUp.HUNG_UP), Ending.NO_CALL, ("the reply to connect",)),
+        (Script(set_up=SetUp.SILENT), Ending.SILENCE, ("the reply to connect",)),
+        (Script(set_up=SetUp.REJECTED), Ending.REJECTED, ("the reply to connect",)),
+    ],
+)  # fmt: skip
+def test_each_end_is_typed_bounded_and_leaves_nobody_waiting(
+    script: Script, ending: Ending, missing: tuple[str, ...]
+) -> None:
+    hooks: list[str | None] = []
+
+    async def slow(_: Call, event: Event) -> None:
+        await asyncio.sleep(0.05)
+        hooks.append(event.name)
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(
+            playing, reports, limits=BOUNDED, hooks={"CHANNEL_HANGUP": slow}
+        ) as server:
+            in_progress = await call(server.port, script, chunk_bytes=200, seed=7)
+            await asyncio.wait_for(in_progress.finished(), 5)
+            await asyncio.wait_for(server.drained(), 5)
+        report = reports.one()
+        assert (report.outcome.ending, report.outcome.missing) == (ending, missing)
+        started = script.set_up is SetUp.UP
+        assert report.handler is (HandlerEnd.ENDED_WITH_CALL if started else HandlerEnd.NOT_STARTED)
+        assert (report.set_up_ns is not None) is started
+        assert report.counts.hooks_cancelled == 0
+
+    run(scenario)
+    assert hooks == (["CHANNEL_HANGUP"] if script.hang_up_in else [])
+
+
+def test_our_own_hang_up_ends_with_the_latch() -> None:
+    async def handler(call: Call) -> None:
+        await call.answer()
+        await call.hangup("USER_BUSY")
+        with pytest.raises(CallHungUp):
+            await call.playback("x")
+        assert (call.hung_up, call.hangup_cause) == (True, "USER_BUSY")
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(handler, reports) as server:
+            transcript = await (await call(server.port)).finished()
+            await server.drained()
+        assert transcript.applications() == [("answer", "")]
+        assert reports.one().outcome.ending is Ending.LATCHED
+        assert reports.one().handler is HandlerEnd.RETURNED
+
+    run(scenario)
+
+
+def test_a_server_that_stops_leaves_its_calls() -> None:
+    async def scenario() -> None:
+        reports = Reports()
+        server = await start(idle, reports)
+        in_progress = await call(server.port)
+        while not server.metrics.sessions_started:
+            await asyncio.sleep(0)
+        await server.close()
+        assert (await in_progress.finished()).lines()[-1] == "exit"
+        assert reports.one().outcome.ending is Ending.STOPPED
+
+    run(scenario)
+
+
+# --- handlers and hooks -----------------------------------------------------------------------
+
+
+def test_the_session_goes_on_after_its_handler() -> None:
+    names: list[str | None] = []
+
+    async def handler(call: Call) -> None:
+        call.on_event(lambda event: names.append(event.name))
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(handler, reports) as server:
+            transcript = await (await call(server.port, Script(hang_up_after_s=0.1))).finished()
+            await server.drained()
+        assert transcript.lines()[-1] == "exit"
+        assert reports.one().handler is HandlerEnd.RETURNED
+        assert reports.one().outcome.ending is Ending.LATCHED
+
+    run(scenario)
+    assert names[-1] == "CHANNEL_HANGUP_COMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("when", "last"), [(WhenDone.HANG_UP, "sendmsg"), (WhenDone.LEAVE, "exit")]
+)
+def test_a_call_whose_handler_is_done_can_be_hung_up_or_left(when: WhenDone, last: str) -> None:
+    async def handler(call: Call) -> None:
+        await call.answer()
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(handler, reports, when_returned=when) as server:
+            transcript = await (await call(server.port)).finished()
+            await server.drained()
+        assert transcript.lines()[4] == last
+        wanted = Ending.LATCHED if when is WhenDone.HANG_UP else Ending.LEFT
+        assert reports.one().outcome.ending is wanted
+
+    run(scenario)
+
+
+def test_a10_a_handler_that_fails_is_logged_and_its_call_hung_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def handler(call: Call) -> None:
+        await call.execute("nosuch")
+
+    script = Script(applications={"nosuch": App(refusal="-ERR invalid command")})
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(handler, reports) as server:
+            transcript = await (await call(server.port, script)).finished()
+            await server.drained()
+        assert transcript.commands[4].headers["hangup-cause"] == "NORMAL_TEMPORARY_FAILURE"
+        assert reports.one().handler is HandlerEnd.FAILED
+        assert reports.one().outcome.ending is Ending.LATCHED
+        assert reports.one().counts.commands_refused == 1
+
+    run(scenario)
+    assert "-ERR invalid command" in caplog.text
+
+
+def test_e1_to_e5_hooks_by_name_and_for_all() -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    async def handler(call: Call) -> None:
+        call.on("SOME_EVENT", lambda event: seen.append(("some", event.get("X"))))
+        call.on("CHANNEL_DATA", lambda event: seen.append(("data", event.name)))
+        call.on_event(lambda event: seen.append(("all", event.name)))
+        await call.command("filter a b")
+        await idle(call)
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(handler, reports) as server:
+            burst = (
+                event("OTHER_EVENT"), event("SOME_EVENT", X="1"), event("CHANNEL_DATA"),
+                b"Content-Length: 6\nContent-Type: text/event-plain\n\nX: 2\n\n",
+                event("CHANNEL_HANGUP_COMPLETE"), NOTICE,
+            )  # fmt: skip
+            await play(server.port, [*bare(b""), Part(OK + b"".join(burst), 0, 4)], stay=True)
+            await server.drained()
+        assert reports.one().counts.hooks_failed == 0
+
+    run(scenario)
+    assert seen == [
+        ("all", "OTHER_EVENT"), ("all", "SOME_EVENT"), ("some", "1"), ("all", "CHANNEL_DATA"),
+        ("data", "CHANNEL_DATA"), ("all", None), ("all", "CHANNEL_HANGUP_COMPLETE"),
+    ]  # fmt: skip
+
+
+def test_e7_a_hook_that_asks_does_not_block_the_reader() -> None:
+    answers: list[str] = []
+
+    async def hook(call: Call, _: Event) -> None:
+        answers.append(await call.api("status"))
+
+    async def handler(call: Call) -> None:
+        await call.answer()
+        while len(answers) < 1:
+            await asyncio.sleep(0.01)
+        await call.hangup()
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(handler, reports, hooks={"CHANNEL_ANSWER": hook}) as server:
+            await asyncio.wait_for((await call(server.port)).finished(), 5)
+
+    run(scenario)
+    assert answers[0].startswith("UP ")
+
+
+def test_a_hook_that_fails_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def hook(_: Call, __: Event) -> None:
+        raise ValueError("the hook's own mistake")
+
+    async def handler(call: Call) -> None:
+        await call.answer()
+        await call.hangup()
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(handler, reports, hooks={"CHANNEL_ANSWER": hook}) as server:
+            await (await call(server.port)).finished()
+            await server.drained()
+        assert reports.one().outcome.ending is Ending.LATCHED
+        assert reports.one().counts.hooks_failed == 1
+
+    run(scenario)
+    assert "the hook's own mistake" in caplog.text
+
+
+def test_handlers_and_hooks_that_do_not_end_are_cancelled() -> None:
+    async def endless(_: Call, __: Event) -> None:
+        await asyncio.Event().wait()
+
+    async def handler(_: Call) -> None:
+        await asyncio.Event().wait()
+
+    async def scenario() -> None:
+        reports = Reports()
+        limits = Limits(hooks_s=0.2)
+        async with await start(
+            handler, reports, limits=limits, hooks={"CHANNEL_HANGUP": endless}
+        ) as server:
+            await (await call(server.port, Script(hang_up_after_s=0.05))).finished()
+            await server.drained()
+        report = reports.one()
+        assert report.handler is HandlerEnd.CANCELLED
+        assert report.counts.hooks_cancelled == 1
+        assert report.outcome.ending is Ending.LATCHED
+
+    run(scenario)
+
+
+def test_a_task_that_ignores_its_cancellation_does_not_hold_up_the_session(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    release: list[asyncio.Event] = []
+
+    async def stubborn(_: Call) -> None:
+        release.append(asyncio.Event())
+        while not release[0].is_set():
+            try:
+                await asyncio.shield(release[0].wait())
+            except asyncio.CancelledError:
+                continue
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(stubborn, reports, limits=Limits(hooks_s=0.1)) as server:
+            await (await call(server.port, Script(hang_up_after_s=0.05))).finished()
+            await server.drained()
+        release[0].set()
+        await asyncio.sleep(0.05)
+
+    run(scenario)
+    assert "ignores its cancellation" in caplog.text
+
+
+def test_a_cancelled_wait_does_not_get_a_later_answer() -> None:
+    found: list[str | None] = []
+
+    async def handler(call: Call) -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(call.playback("long"), 0.05)
+        found.append(await call.play_and_get_digits("menu"))
+        await call.hangup()
+
+    async def scenario() -> None:
+        script = Script(digits=("7",), applications={"playback": App(seconds=0.2)})
+        reports = Reports()
+        async with await start(handler, reports) as server:
+            await (await call(server.port, script)).finished()
+            await server.drained()
+        assert reports.one().counts.commands_forgotten == 1
+
+    run(scenario)
+    assert found == ["7"]
+
+
+def test_a_stream_that_falls_behind_says_so() -> None:
+    async def handler(call: Call) -> None:
+        stream = call.events()
+        await call.command("filter x y")
+        await asyncio.sleep(0.1)
+        got: list[Event] = []
+
+        async def read_all() -> None:
+            async for found in stream:
+                got.append(found)
+
+        with pytest.raises(LimitExceeded, match="events_queued_max=5"):
+            await read_all()
+        assert len(got) == 5
+        await call.leave()
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(handler, reports, limits=Limits(events_queued_max=5)) as server:
+            burst = b"".join(event("E") for _ in range(9))
+            await play(server.port, [*bare(b""), Part(OK + burst, 0, 4)], stay=True)
+            await server.drained()
+        assert reports.one().handler is HandlerEnd.RETURNED
+
+    run(scenario)
+
+
+def test_errors_of_api_commands() -> None:
+    async def handler(call: Call) -> None:
+        with pytest.raises(CommandRefused, match="Command not found"):
+            await call.api("nosuch")
+        assert (await call.api("nosuch", check=False)).startswith("-ERR")
+        assert call.uuid is not None
+        assert await call.uuid_getvar(call.uuid, "nosuch") is None
+        await call.set("a", "x\n\n+OK forged")
+        assert await call.uuid_getvar(call.uuid, "a") == "x\n\n+OK forged"
+        assert call.variable("a") == "x\n\n+OK forged"
+        assert (await call.refresh()).variable("a") == "x\n\n+OK forged"
+        await call.hangup()
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(handler, reports) as server:
+            await (await call(server.port)).finished()
+            await server.drained()
+        assert reports.one().handler is HandlerEnd.RETURNED
+
+    run(scenario)
+
+
+def test_a_session_leaves_a_line_of_json(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "troth.eventsocket")
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(idle, reports) as server:
+            await (await call(server.port, Script(caller="4512345678",
+                                                  hang_up_after_s=0.02))).finished()  # fmt: skip
+            await server.drained()
+            snapshot = server.metrics.snapshot()
+        assert snapshot["sessions_open"] == 0
+        assert snapshot["ended_latched"] == 1
+        assert snapshot["handler_returned"] == 1
+        assert snapshot["set_up_s_sum"] > 0
+
+    run(scenario)
+    (line,) = [record.message for record in caplog.records if record.levelno == logging.INFO]
+    told = json.loads(line)
+    assert (told["ending"], told["missing"]) == ("latched", [])
+    assert "4512345678" not in line
+
+
+def test_a_machine_that_vanishes_is_looked_for() -> None:
+    found: list[int] = []
+
+    async def handler(call: Call) -> None:
+        transport = call._link._transport
+        assert transport is not None
+        sock = transport.get_extra_info("socket")
+        found.append(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        await call.leave()
+
+    async def scenario() -> None:
+        async with await start(handler, Reports()) as server:
+            await (await call(server.port)).finished()
+
+    run(scenario)
+    assert found == [1]
+
+
+# --- recordings over a socket -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a1", "a7", "a8", "a9", "a11", "b1", "b2", "c5f", "c9", "e1"])
+@pytest.mark.parametrize("seed", [None, 1, 2])
+def test_recorded_calls_over_a_socket(name: str, seed: int | None) -> None:
+    recording = recordings.load(name)
+    steps = []
+    for moment in recording.steps:
+        if moment.direction == "rx_chunk":
+            data = recording.received[moment.offset : moment.offset + moment.length]
+            steps.append((moment.at_s, "rx", data))
+    # Our own commands differ from the recorder's after the set-up; what came does not wait.
+    told = [
+        Part(part.data, part.wait_s, min(index + 1, 3)) for index, part in enumerate(parts(steps))
+    ]
+
+    async def scenario() -> None:
+        reports = Reports()
+        limits = Limits(latch_s=1, hooks_s=1, exit_s=1)
+        async with await start(idle, reports, limits=limits) as server:
+            await play(server.port, told, speed=50, seed=seed)
+            await server.drained()
+        wanted = {"c9": Ending.NO_CALL, "e1": Ending.MALFORMED}.get(name, Ending.LATCHED)
+        assert reports.one().outcome.ending in (wanted, Ending.CUT if name == "e1" else wanted)
+
+    run(scenario)
