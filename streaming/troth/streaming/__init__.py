@@ -1,3 +1,3 @@
-"""The machine's edges: so far the protocol core of the event-socket library."""
+"""The machine's edges: so far the event-socket library."""
 
 __all__: list[str] = []

@@ -20,7 +20,8 @@ _EVENT_WORDS_MORE: Final = ("nolinger", "myevents", "divert_events", "sendevent"
 class SwitchScript:
     """How a fake switch treats a client. `faults` strike at the command of that word, once each.
 
-    `api` gives the output of an api command, by its whole text or its first word.
+    `api` gives the output of an api command, by its whole text or its first word. Without
+    `jobs_finish` a job in the background is accepted, and never heard of again.
     """
 
     password: str = "ClueCon"
@@ -29,6 +30,7 @@ class SwitchScript:
     silent: bool = False
     api: Mapping[str, str] = field(default_factory=dict)
     faults: Mapping[str, Fault] = field(default_factory=dict)
+    jobs_finish: bool = True
 
 
 class FakeInbound:
@@ -128,6 +130,8 @@ class FakeInbound:
     def _background(self, command: Command) -> None:
         uuid = command.headers.get("Job-UUID", f"job-{len(self.commands)}")
         self._out.append(say.reply(f"+OK Job-UUID: {uuid}", {"Job-UUID": uuid}))
+        if not self.script.jobs_finish:
+            return
         headers = {"Event-Name": "BACKGROUND_JOB", "Job-UUID": uuid}
         self.send_event(headers, self._api(command.rest).encode())
 
