@@ -10,33 +10,45 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from troth.conformance.batch import Bounds as Bounds
+    from troth.conformance.batch import FileResult as FileResult
     from troth.conformance.image_pin import ImagePin as ImagePin
     from troth.conformance.json_form import to_json as to_json
     from troth.conformance.protocols import Pins as Pins
     from troth.conformance.render import to_prose as to_prose
     from troth.conformance.replay_meter import Budget as Budget
+    from troth.conformance.shell_batch import verify_many as verify_many
     from troth.conformance.shell_files import load_image_pin as load_image_pin
     from troth.conformance.shell_files import load_pins as load_pins
     from troth.conformance.shell_files import verify as verify
+    from troth.conformance.shell_testing import assert_replay_valid as assert_replay_valid
     from troth.conformance.verdict import Finding as Finding
     from troth.conformance.verdict import Verdict as Verdict
     from troth.conformance.verdict import Word as Word
 
 __all__ = [
+    "Bounds",
     "Budget",
+    "FileResult",
     "Finding",
     "ImagePin",
     "Pins",
     "Verdict",
     "Word",
+    "assert_replay_valid",
     "load_image_pin",
     "load_pins",
     "to_json",
     "to_prose",
     "verify",
+    "verify_many",
 ]
 
 _HOME = {
+    "Bounds": "batch",
+    "FileResult": "batch",
+    "assert_replay_valid": "shell_testing",
+    "verify_many": "shell_batch",
     "Budget": "replay_meter",
     "Finding": "verdict",
     "ImagePin": "image_pin",

@@ -15,12 +15,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from troth.conformance.batch import BatchOptions, Bounds, FileResult, Tally
 from troth.conformance.codes import EXIT_VALID
+from troth.conformance.image_pin import ImagePin
+from troth.conformance.protocols import Pins
+from troth.conformance.replay_meter import DEFAULT_BUDGET, Budget
 from troth.conformance.shell_batch_pool import Pool
 from troth.conformance.shell_batch_state import State
 from troth.conformance.shell_ci_reports import CiReports
 from troth.conformance.shell_terminal import write
 from troth.vm.errors import Unusable
 from troth.vm.escape import PATH_CHARACTERS_MAX, plain
+from troth.vm.keys import TrustFile
 
 SUFFIX: Final = ".replay"
 
@@ -87,6 +91,35 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def verify_many(
+    artifacts: Iterable[str | os.PathLike[str]],
+    *,
+    trust: TrustFile | None = None,
+    protocols: Pins | None = None,
+    image: ImagePin | None = None,
+    replay: Budget | None = DEFAULT_BUDGET,
+    jobs: int | None = None,
+    bounds: Bounds = Bounds(),  # noqa: B008 - a frozen value
+    state: str | os.PathLike[str] | None = None,
+) -> Iterator[FileResult]:
+    """Verifies files, and all artifacts in and below folders, in `jobs` processes.
+
+    Gives one result for each file, in their order, as they come; the processes end with the
+    iteration. `bounds` is what each file may take, and `state` a file that remembers results. The
+    other arguments are those of `verify`.
+
+    Raises:
+        Unusable: code `batch.…`, for folders and a state that cannot be used. What is wrong with
+            a file is in its result.
+    """
+    options = BatchOptions(trust=trust, pins=protocols, image=image, budget=replay)
+    files = find_artifacts(map(Path, artifacts))
+    with ExitStack() as stack:
+        known = None if state is None else stack.enter_context(State(Path(state), options))
+        pool = stack.enter_context(Pool(options, jobs or cores(), bounds=bounds, state=known))
+        yield from pool.judge(files)
 
 
 def run_batch(
