@@ -343,7 +343,7 @@ _EXPECTED: Final[Mapping[Operator, str]] = {
     Operator.NEG: "a number",
     Operator.NOT: "a bool",
     Operator.STR: "a value that can be shown",
-    Operator.LEN: "a str, bytes or list",
+    Operator.LEN: "a str, bytes, a blob or a list",
     Operator.INDEX: "a str, bytes or list, and an int in the brackets",
 }
 

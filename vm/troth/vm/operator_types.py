@@ -14,6 +14,7 @@ Types: TypeAlias = tuple[ValueType, ...]
 Rule: TypeAlias = Callable[[Types, tuple[str, ...]], ValueType | None]
 
 _NUMBERS: Final = (Primitive.INT, Primitive.FLOAT)
+_SIZED: Final = (Primitive.STR, Primitive.BYTES, Primitive.BLOB)
 _ORDERED: Final = (*_NUMBERS, Primitive.STR, Primitive.BYTES)
 
 
@@ -82,7 +83,7 @@ def _text(types: Types, _names: tuple[str, ...]) -> ValueType | None:
 
 
 def _length(types: Types, _names: tuple[str, ...]) -> ValueType | None:
-    sized = isinstance(types[0], ListType) or types[0] in (Primitive.STR, Primitive.BYTES)
+    sized = isinstance(types[0], ListType) or types[0] in _SIZED
     return Primitive.INT if sized else None
 
 

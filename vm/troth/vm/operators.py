@@ -17,7 +17,7 @@ from troth.vm.instructions import Operator
 from troth.vm.limits import Limits
 from troth.vm.operator_types import result_type
 from troth.vm.value_ops import container_size, kind_name, show, size_of, text_size
-from troth.vm.values import INT_MAX, INT_MIN, Record, Value
+from troth.vm.values import INT_MAX, INT_MIN, Blob, Record, Value
 
 __all__ = ["Operation", "evaluate", "operation", "result_type"]
 
@@ -218,6 +218,8 @@ def _length(arguments: tuple[Value, ...], _names: tuple[str, ...], _limits: Limi
     (value,) = arguments
     if isinstance(value, str | bytes | tuple):
         return len(value)
+    if isinstance(value, Blob):
+        return value.length
     _refuse_types("len()", arguments)
 
 
