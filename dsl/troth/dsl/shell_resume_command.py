@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from troth.dsl.shell_run_command import line_writer
@@ -24,6 +24,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="its .replay artifact")
     parser.add_argument("--keys", type=Path, metavar="DIR", help="the folder of the run's keys")
     parser.add_argument("--effects", type=Path, metavar="MODULE.py", help="where effects are")
+    parser.add_argument("--blobs", type=Path, metavar="DIR", help="where the run kept its blobs")
     parser.add_argument("--durable", action="store_true", help="wait for the disk after each round")
     parser.set_defaults(run=resume_command)
 
@@ -54,15 +55,16 @@ def _resume(arguments: argparse.Namespace) -> ResumeResult:
     write_line = line_writer(sys.stdout)
     # What the host's functions print is not the script's output.
     with contextlib.redirect_stdout(sys.stderr):
-        effects: Mapping[str, object] = {}
+        effects: ModuleType | None = None
         if arguments.effects is not None:
-            effects = vars(load_effects_module(arguments.effects))
+            effects = load_effects_module(arguments.effects)
         try:
             return resume(
                 arguments.file,
                 keys=arguments.keys,
                 effects=effects,
                 effects_from=str(arguments.effects or "this command, which has no --effects"),
+                blobs=arguments.blobs,
                 durable=arguments.durable,
                 write_line=write_line,
             )

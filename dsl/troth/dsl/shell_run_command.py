@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TextIO
 
 from troth.dsl import shell_load
@@ -34,6 +35,9 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--durable", action="store_true", help="wait for the disk after each round of the record"
+    )
+    parser.add_argument(
+        "--blobs", type=Path, metavar="DIR", help="keep the content of blobs in DIR, not in memory"
     )
     parser.add_argument("--seed", type=_number, metavar="N", help="make the run repeatable")
     parser.add_argument(
@@ -86,15 +90,16 @@ def _run(image: Image, arguments: argparse.Namespace, seed: bytes | None) -> Run
     write_line = line_writer(sys.stdout)
     # What the host's functions print is not the script's output.
     with contextlib.redirect_stdout(sys.stderr):
-        effects: Mapping[str, object] = {}
+        effects: ModuleType | None = None
         if arguments.effects is not None:
-            effects = vars(load_effects_module(arguments.effects))
+            effects = load_effects_module(arguments.effects)
         options = RunOptions(
             effects=effects,
             effects_from=str(arguments.effects or "this run, which has no --effects"),
             keys=arguments.keys,
             record=arguments.record,
             durable=arguments.durable,
+            blobs=arguments.blobs,
             seed=seed,
             replay=None if arguments.replay is None else ReplayMode(arguments.replay),
             seal=None if arguments.seal is None else Seal(arguments.seal),

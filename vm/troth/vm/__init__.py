@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from troth.vm.blobs import BlobStore as BlobStore
+from troth.vm.blobs import BlobValue as BlobValue
+from troth.vm.effect_traits import effect as effect
 from troth.vm.errors import Fault as Fault
 from troth.vm.errors import InternalError as InternalError
 from troth.vm.errors import Invalid as Invalid
@@ -24,14 +27,22 @@ from troth.vm.keys import parse_trust as parse_trust
 from troth.vm.limits import Limits as Limits
 from troth.vm.loader import load as load
 from troth.vm.machine import Machine as Machine
+from troth.vm.shell_blobs import DirectoryBlobStore as DirectoryBlobStore
+from troth.vm.shell_blobs import MemoryBlobStore as MemoryBlobStore
 from troth.vm.shell_options import RunOptions as RunOptions
 from troth.vm.shell_options import seed_from_number as seed_from_number
 from troth.vm.shell_resume import ResumeResult as ResumeResult
 from troth.vm.shell_resume import resume as resume
 from troth.vm.shell_run import RunResult as RunResult
 from troth.vm.shell_run import run as run
+from troth.vm.shell_run import run_async as run_async
+from troth.vm.values import Blob as Blob
 
 __all__ = [
+    "Blob",
+    "BlobStore",
+    "BlobValue",
+    "DirectoryBlobStore",
     "Fault",
     "Image",
     "InternalError",
@@ -41,6 +52,7 @@ __all__ = [
     "Limits",
     "Machine",
     "Malformed",
+    "MemoryBlobStore",
     "Place",
     "ReplayMode",
     "ResumeResult",
@@ -51,10 +63,12 @@ __all__ = [
     "TrustFile",
     "Unusable",
     "decode_image",
+    "effect",
     "encode_image",
     "load",
     "parse_trust",
     "resume",
     "run",
+    "run_async",
     "seed_from_number",
 ]

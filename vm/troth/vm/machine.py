@@ -22,6 +22,7 @@ from troth.vm.errors import Unusable
 from troth.vm.events import Event
 from troth.vm.evidence import Evidence
 from troth.vm.guards import make_guards
+from troth.vm.lifecycle import LIVE
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loaded import LoadedImage
 from troth.vm.report import Outcome, Report, make_report
@@ -206,6 +207,21 @@ class Machine:
         """
         self._require_outstanding(effect_id)
         self._scheduler.answer(effect_id, Completion(message, None))
+
+    def awaits(self, effect_id: bytes) -> bool:
+        """Whether an effect was asked for and not completed yet."""
+        return effect_id in self._scheduler.effects
+
+    def stranded(self, effect_id: bytes) -> bool:
+        """Whether an outstanding effect's coroutine is in sessions, none of which goes on.
+
+        It may want the result all the same, so nothing is done about it here: a host that can
+        cancel the effect says so with `complete_failed`.
+        """
+        coroutine = self._scheduler.effects.get(effect_id)
+        if coroutine is None or not coroutine.owned:
+            return False
+        return all(endpoint.session.status not in LIVE for endpoint in coroutine.owned)
 
     def _require_outstanding(self, effect_id: bytes) -> None:
         if effect_id not in self._scheduler.effects:

@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import ModuleType
 from typing import Final, TypeVar
 
 from blake3 import blake3
 
+from troth.vm.blobs import BlobStore
 from troth.vm.errors import Unusable
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.limits import DEFAULT_LIMITS, LIMIT_HIGHEST, Limits
@@ -26,21 +28,23 @@ class RunOptions:
     """How to run an image. What cannot be used is `Unusable`, with a code `run.…`.
 
     Attributes:
-        effects: the host's functions by effect name.
+        effects: the host's functions, by effect name or as a module that defines them.
         effects_from: what messages call the place where the functions come from.
         keys: a directory of `ROLE.key` files, missing ones are made; None for ephemeral keys.
         record: where to write the artifact; None records nothing.
         durable: wait for the disk after each round, so that a power failure loses nothing.
+        blobs: where the content of blobs is kept, a directory or a store; None for memory.
         seed: 32 bytes; None draws a random one, so that honest runs never share a session id.
         replay: replaces every replay mode that the script asks for; its word will do.
         seal: replaces every seal that the script asks for; its word will do.
     """
 
-    effects: Mapping[str, object] | None = None
+    effects: Mapping[str, object] | ModuleType | None = None
     effects_from: str = "the given functions"
     keys: str | os.PathLike[str] | None = None
     record: str | os.PathLike[str] | None = None
     durable: bool = False
+    blobs: BlobStore | str | os.PathLike[str] | None = None
     seed: bytes | None = None
     replay: ReplayMode | None = None
     seal: Seal | None = None
@@ -48,8 +52,12 @@ class RunOptions:
     quantum: int = QUANTUM_DEFAULT
 
     def __post_init__(self) -> None:
-        if self.effects is not None and not isinstance(self.effects, Mapping):
-            raise _unusable("effects", "a mapping from names to functions", self.effects)
+        if self.effects is not None and not isinstance(self.effects, Mapping | ModuleType):
+            raise _unusable(
+                "effects", "a mapping from names to functions, or a module", self.effects
+            )
+        if self.blobs is not None and not isinstance(self.blobs, BlobStore | str | os.PathLike):
+            raise _unusable("blobs", "a path, or a store with put, get and holds", self.blobs)
         for name in ("keys", "record"):
             path: object = getattr(self, name)
             if path is not None and not isinstance(path, str | os.PathLike):

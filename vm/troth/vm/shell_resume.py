@@ -13,8 +13,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from troth.vm.blobs import BlobStore
 from troth.vm.catch_up import DIFFERS_ADVICE, CatchUp
 from troth.vm.errors import Place, TrothError, Unusable
 from troth.vm.events import Event
@@ -62,8 +64,9 @@ def resume(
     path: str | os.PathLike[str],
     *,
     keys: str | os.PathLike[str] | None = None,
-    effects: Mapping[str, object] | None = None,
+    effects: Mapping[str, object] | ModuleType | None = None,
     effects_from: str = "the given functions",
+    blobs: BlobStore | str | os.PathLike[str] | None = None,
     durable: bool = False,
     write_line: Callable[[str], None] = print,
     on_events: Callable[[list[Event]], None] | None = None,
@@ -72,8 +75,9 @@ def resume(
 
     `keys` is the folder of the run's keys. `write_line` gets the lines of which the record does
     not prove that they were printed before the stop, and all later ones; `on_events` likewise.
-    Effects that were asked for and not answered are asked for again, under the same id. A
-    record that has ended is left as it is.
+    Effects that were asked for and not answered are asked for again, under the same id. Blobs
+    of the recorded part are found in `blobs`, when that is where the run kept them. A record that
+    has ended is left as it is.
 
     Raises:
         Unusable: codes `resume.…`, `artifact.…`; and as `run`.
@@ -92,6 +96,7 @@ def resume(
             effects_from=effects_from,
             keys=keys,
             record=place,
+            blobs=blobs,
             durable=durable,
             seed=header.seed,
             replay=header.replay,

@@ -7,18 +7,23 @@ resumed (`shell_resume`): whatever had left the process is in the file, and what
 behind a round proves that the round's lines are out.
 
 Time is virtual. All roles of a script are at home, so when nothing can run and no effect is
-outstanding the clock jumps to the next deadline instead of waiting for it.
+outstanding the clock jumps to the next deadline instead of waiting for it. It stands still while
+effects are awaited: however long they really take, no session's time runs out meanwhile.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from enum import Enum
 from pathlib import Path
 from typing import Final, Protocol
 
+from troth.vm.blobs import BlobStore
 from troth.vm.errors import TrothError, Unusable
 from troth.vm.events import Completed, Event, Printed
 from troth.vm.host_signer import HostSigner
@@ -31,12 +36,26 @@ from troth.vm.machine import SEED_BYTES, EffectRequest, Machine, MachineState, O
 from troth.vm.recorder import HeaderFacts, Recorder
 from troth.vm.report import Report
 from troth.vm.shell_artifact import ArtifactWriter
-from troth.vm.shell_effects import EffectError, EffectFunction, bind_effects, call_effect
+from troth.vm.shell_blobs import DirectoryBlobStore, MemoryBlobStore
+from troth.vm.shell_effect_door import EffectDoor
+from troth.vm.shell_effects import bind_effects
 from troth.vm.shell_keys import directory_signer, ephemeral_signer
 from troth.vm.shell_options import RunOptions
+from troth.vm.shell_performer import EffectPerformer
 
 FLUSH_BYTES: Final = 1 << 16
 _OUTSIDE: Final = frozenset({Printed, Completed})
+
+TURN_NS: Final = 10_000_000
+"""How long a run on an event loop keeps the loop to itself."""
+
+
+class _Next(Enum):
+    """What a run does after a step."""
+
+    STEP = "another step"
+    WAIT = "wait for effects"
+    END = "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +85,27 @@ def run(
         Unusable: the image, keys, effects or the artifact file cannot be used.
         LimitExceeded: the run took more rounds than its limits allow.
     """
-    chosen = options or RunOptions()
-    one = Run(image, chosen, write_line, on_events)
-    one.machine.start()
-    # Not before the run can begin: an earlier artifact of this name is gone from here on.
-    if chosen.record is not None:
-        one.writer = ArtifactWriter(Path(chosen.record), durable=chosen.durable)
+    one = Run(image, options or RunOptions(), write_line, on_events)
+    one.begin()
     return one.to_the_end()
+
+
+async def run_async(
+    image: Image,
+    *,
+    options: RunOptions | None = None,
+    write_line: Callable[[str], None] = print,
+    on_events: Callable[[list[Event]], None] | None = None,
+) -> RunResult:
+    """Like `run`, on the running event loop: asynchronous effects are tasks of this loop.
+
+    Ordinary functions that are not concurrent are called on the loop's thread, and hold it up.
+    A run that is cancelled leaves an incomplete record.
+    """
+    loop = asyncio.get_running_loop()
+    one = Run(image, options or RunOptions(), write_line, on_events, loop=loop)
+    one.begin()
+    return await one.to_the_end_async()
 
 
 class Writer(Protocol):
@@ -101,8 +134,9 @@ class Run:
         on_events: Callable[[list[Event]], None] | None,
         *,
         anchor_unix_ns: int | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """`anchor_unix_ns` is when the run began; None for now."""
+        """`anchor_unix_ns` is when the run began, None for now; `loop` that of an async run."""
         if not isinstance(image, Image):
             raise Unusable(
                 "run.image",
@@ -117,9 +151,7 @@ class Run:
         self.seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)
         loaded = load(image)
         self.image = image
-        self.functions: dict[str, EffectFunction] = bind_effects(
-            image, options.effects or {}, options.effects_from
-        )
+        bound = bind_effects(image, options.effects or {}, options.effects_from)
         self.signer: HostSigner = (
             ephemeral_signer() if options.keys is None else directory_signer(Path(options.keys))
         )
@@ -135,6 +167,8 @@ class Run:
             overrides=Overrides(replay=options.replay, seal=options.seal),
             evidence=self.recorder,
         )
+        self.performer = EffectPerformer(bound, blobs=_blob_store(options), loop=loop)
+        self.door = EffectDoor(self.machine, self.performer)
         self.events = 0
         self.now_ns = 0
         self.ended = False
@@ -158,21 +192,56 @@ class Run:
         )
         return Recorder(header, encode_image(self.image), self.signer, self.signer)
 
+    def begin(self) -> None:
+        """Starts the machine and, when the run is recorded, its file."""
+        self.machine.start()
+        # Not before the run can begin: an earlier artifact of this name is gone from here on.
+        if self.options.record is not None:
+            path = Path(self.options.record)
+            self.writer = ArtifactWriter(path, durable=self.options.durable)
+
     def to_the_end(self, catch_up: Callable[[], None] | None = None) -> RunResult:
         """Goes on until nothing can run; `catch_up` is done first. The writer is closed then."""
-        try:
+        with self._stopping():
             if catch_up is not None:
                 catch_up()
-            while not self.ended and self._step():
-                pass
-            report = self.machine.report()
-            if self.recorder is not None and not self.ended:
-                self.recorder.finish(self.machine.rounds, "ok" if report.ok else "failed")
-                self.flush(force=True)
-            self._close()
+            while not self.ended and (following := self._step()) is not _Next.END:
+                if following is _Next.WAIT:
+                    self.performer.wait()
+            return self._finish()
+
+    async def to_the_end_async(self) -> RunResult:
+        """Likewise, on the event loop that the run was given."""
+        with self._stopping():
+            try:
+                turn_ends_ns = time.monotonic_ns() + TURN_NS
+                while (following := self._step()) is not _Next.END:
+                    if following is _Next.WAIT:
+                        await self.performer.wait_async()
+                    elif time.monotonic_ns() >= turn_ends_ns:
+                        await asyncio.sleep(0)
+                        turn_ends_ns = time.monotonic_ns() + TURN_NS
+                return self._finish()
+            finally:
+                await self.performer.aclose()
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """However the run ends: effects are given up, and the record is closed."""
+        try:
+            yield
         except BaseException as error:
+            self.performer.close()
             self._stopped(error)
             raise
+        self.performer.close()
+
+    def _finish(self) -> RunResult:
+        report = self.machine.report()
+        if self.recorder is not None and not self.ended:
+            self.recorder.finish(self.machine.rounds, "ok" if report.ok else "failed")
+            self.flush(force=True)
+        self._close()
         return RunResult(report.ok, self.machine.rounds, self.events, self.seed, report)
 
     def _close(self) -> None:
@@ -197,19 +266,29 @@ class Run:
             f"the record {self.options.record} is incomplete: `troth verify` ends with 4{more}"
         )
 
-    def _step(self) -> bool:
-        """One round, or what must happen before the next; False when nothing can."""
+    def _step(self) -> _Next:
+        """One round, or what must happen before the next."""
+        if not self.door.deliver():
+            return self._await_effects()
         if self.machine.run_round(self.now_ns):
             self._commit()
-            return True
+            return _Next.STEP
         state = self.machine.state
         if state in (MachineState.FINISHED, MachineState.STUCK):
             self._commit()
-            return False
+            return _Next.END
+        if self.performer.outstanding:
+            return self._await_effects()
         deadline_ns = self.machine.deadline_ns()
         if deadline_ns is not None:
             self.now_ns = max(self.now_ns, deadline_ns)
-        return True
+        return _Next.STEP
+
+    def _await_effects(self) -> _Next:
+        """What has happened is written before a wait that may be long."""
+        if self.recorder is not None:
+            self.flush(force=True)
+        return _Next.WAIT
 
     def _commit(self) -> None:
         events = self.machine.poll_events()
@@ -228,8 +307,7 @@ class Run:
         for event in events:
             if type(event) is Printed:
                 self.write_line(event.text)
-        for request in requests:
-            self._perform(request)
+        self.door.release(requests, events)
 
     def flush(self, *, force: bool) -> None:
         """Writes what has been recorded, unless it is little and nobody needs it yet."""
@@ -240,14 +318,14 @@ class Run:
             if self.writer is not None and data:
                 self.writer.write(data)
 
-    def _perform(self, request: EffectRequest) -> None:
-        effect = self.image.effects[request.effect]
-        try:
-            result = call_effect(effect, self.functions[effect.name], request.arguments)
-        except EffectError as failure:
-            self.machine.complete_failed(request.effect_id, str(failure))
-        else:
-            self.machine.complete(request.effect_id, result)
+
+def _blob_store(options: RunOptions) -> BlobStore:
+    blobs = options.blobs
+    if blobs is None:
+        return MemoryBlobStore()
+    if isinstance(blobs, str | os.PathLike):
+        return DirectoryBlobStore(blobs)
+    return blobs
 
 
 def _seals_by_round(image: Image, options: RunOptions) -> bool:
