@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import bench_batch, bench_main_job, bench_memory, bench_replay, bench_round_seal
+from benchmarks import (
+    bench_batch,
+    bench_effects,
+    bench_main_job,
+    bench_memory,
+    bench_replay,
+    bench_round_seal,
+)
 from benchmarks.measure import describe_machine, one_core
 
 
@@ -28,6 +35,10 @@ def main() -> None:
         200 if smoke else 1000, 32 if smoke else 256, pairs=3 if smoke else 9
     ):
         print(ratio.line())
+    for ratio in bench_effects.measure(16 if smoke else 64, pairs=3 if smoke else 9):
+        print(ratio.line())
+    for line in bench_effects.measure_overhead(20 if smoke else 200, pairs=3 if smoke else 9):
+        print(line)
     for line in bench_memory.measure([1_000] if smoke else [10_000, 100_000]):
         print(line)
     if arguments.long:

@@ -13,11 +13,15 @@ from troth.conformance.replay_meter import Budget
 from troth.vm import limits
 from troth.vm.assembly_codes import CODES as ASSEMBLY_CODES
 from troth.vm.assembly_syntax import SYNTAX, form
+from troth.vm.effect_traits import TIMEOUT_SECONDS_MAX
 from troth.vm.faults import FAULT_CODES
 from troth.vm.lifecycle import TRANSITIONS, mermaid
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.record_codec import FIELDS, NIL_TOGETHER, Field
 from troth.vm.records import Kind
+from troth.vm.scheduler import FAILURE_CHARACTERS_MAX
+from troth.vm.shell_blobs import MEMORY_BLOBS_BYTES_MAX
+from troth.vm.shell_effect_threads import CLOSE_SECONDS, EFFECT_THREADS_MAX
 from troth.vm.values import INT_MAX
 
 _READING: Final = {
@@ -86,6 +90,25 @@ def limits_of_reading(_: str) -> str:
     named = {name: value for name, value in vars(limits).items() if name.endswith("_MAX")}
     assert set(named) == set(_READING), "a limit of reading has no description, or no value"
     rows = [(f"`{name}`", f"{value:,}", _READING[name]) for name, value in named.items()]
+    return table(("limit", "value", "counts"), rows)
+
+
+def limits_of_effects(_: str) -> str:
+    rows = [
+        ("`EFFECT_THREADS_MAX`", f"{EFFECT_THREADS_MAX:,}", "worker threads; more calls wait"),
+        (
+            "`MEMORY_BLOBS_BYTES_MAX`",
+            f"{MEMORY_BLOBS_BYTES_MAX:,}",
+            "bytes of all blobs together, when they are kept in memory",
+        ),
+        ("`TIMEOUT_SECONDS_MAX`", f"{TIMEOUT_SECONDS_MAX:,}", "seconds of a timeout"),
+        ("`CLOSE_SECONDS`", f"{CLOSE_SECONDS:g}", "seconds that a cancelled effect gets"),
+        (
+            "`FAILURE_CHARACTERS_MAX`",
+            f"{FAILURE_CHARACTERS_MAX:,}",
+            "characters of a failure's text that are recorded",
+        ),
+    ]
     return table(("limit", "value", "counts"), rows)
 
 

@@ -21,6 +21,7 @@ GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
     "assembly-forms": region_tables.assembly_forms,
     "faults": region_tables.faults,
     "lifecycle": region_tables.lifecycle,
+    "limits-of-effects": region_tables.limits_of_effects,
     "limits-of-reading": region_tables.limits_of_reading,
     "limits-of-replay": region_tables.limits_of_replay,
     "limits-of-running": region_tables.limits_of_running,
