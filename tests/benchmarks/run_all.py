@@ -13,6 +13,7 @@ from benchmarks import (
     bench_main_job,
     bench_memory,
     bench_replay,
+    bench_resume,
     bench_round_seal,
 )
 from benchmarks.measure import describe_machine, one_core
@@ -39,6 +40,10 @@ def main() -> None:
         print(ratio.line())
     for line in bench_effects.measure_overhead(20 if smoke else 200, pairs=3 if smoke else 9):
         print(line)
+    for ratio in bench_resume.measure(
+        200 if smoke else 1000, 32 if smoke else 256, pairs=3 if smoke else 7
+    ):
+        print(ratio.line())
     for line in bench_memory.measure([1_000] if smoke else [10_000, 100_000]):
         print(line)
     if arguments.long:

@@ -77,8 +77,17 @@ def streams_messages(sessions: int = SESSIONS) -> int:
     return sessions * (2 * EXCHANGES + 1)
 
 
-def run_streams(image: Image, *, replay: ReplayMode, seal: Seal, record: Path | None) -> None:
-    options = RunOptions(seed=seed_from_number(1), replay=replay, seal=seal, record=record)
+def run_streams(
+    image: Image,
+    *,
+    replay: ReplayMode,
+    seal: Seal,
+    record: Path | None,
+    keys: Path | None = None,
+) -> None:
+    options = RunOptions(
+        seed=seed_from_number(1), replay=replay, seal=seal, record=record, keys=keys
+    )
     if not (result := run(image, options=options)).ok:
         raise AssertionError(f"the streams did not finish: {result.report.describe()}")
 
