@@ -67,9 +67,9 @@ def _another_time(records: list[Record]) -> None:
     records[at] = (*records[at][:3], records[at][3] + 1)
 
 
-def _later(records: list[Record]) -> None:
+def _earlier(records: list[Record]) -> None:
     at = find(records, Kind.INCARNATION, 1)
-    records.insert(at + 1, records.pop(at))
+    records.insert(at - 1, records.pop(at))
 
 
 def _after_the_end(records: list[Record]) -> None:
@@ -83,7 +83,7 @@ LIES: Final[dict[Callable[[list[Record]], None], str]] = {
     _first_is_gone: "structure.order",
     _last_is_gone: "structure.count",
     _another_time: "integrity.",
-    _later: "integrity.",
+    _earlier: "integrity.",
     _after_the_end: "structure.surplus",
 }
 
