@@ -430,3 +430,31 @@ def test_a_cancelled_run_cleans_up(tmp_path: Path) -> None:
     asyncio.run(main())
     assert slow.cancelled
     assert conformance.verify(io.BytesIO(record.read_bytes())).exit_code == 4
+
+
+def test_asynchronous_effects_are_under_way_while_an_ordinary_one_is_called() -> None:
+    """On a loop of the caller, too: the ordinary function holds it up only after they began."""
+    begun: list[int] = []
+
+    async def ask(n: int) -> int:
+        begun.append(n)
+        await asyncio.sleep(0)
+        return n
+
+    def count(n: int) -> int:
+        return n + len(begun)
+
+    text = (
+        "effect ask(n: int) -> int\neffect count(n: int) -> int\n"
+        "program asker(n: int):\n    let answer = call ask(n)\n    print answer\n"
+        "main:\n    spawn asker(1)\n    spawn asker(2)\n    yield\n"
+        "    let seen = call count(40)\n    print seen\n"
+    )
+
+    async def main() -> list[str]:
+        lines: list[str] = []
+        options = vm.RunOptions(effects={"ask": ask, "count": count})
+        await vm.run_async(_image(text), options=options, write_line=lines.append)
+        return lines
+
+    assert sorted(asyncio.run(main())) == ["1", "2", "42"]

@@ -276,7 +276,10 @@ class EffectPerformer:
             if self._loop is None:
                 self._loop_thread = LoopThread()
                 self._loop = self._loop_thread.loop
-            self._loop.call_soon_threadsafe(self._begin_task, running)
+            if self._loop_thread is None:
+                self._begin_task(running)
+            else:
+                self._loop.call_soon_threadsafe(self._begin_task, running)
             return
         if self._workers is None:
             self._workers = WorkerPool()

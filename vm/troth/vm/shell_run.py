@@ -218,7 +218,8 @@ class Run:
                 while (following := self._step()) is not _Next.END:
                     if following is _Next.WAIT:
                         await self.performer.wait_async()
-                    elif time.monotonic_ns() >= turn_ends_ns:
+                    elif self.performer.outstanding or time.monotonic_ns() >= turn_ends_ns:
+                        # Tasks that have just been made begin here, before the next step.
                         await asyncio.sleep(0)
                         turn_ends_ns = time.monotonic_ns() + TURN_NS
                 return self._finish()
