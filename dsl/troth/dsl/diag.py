@@ -49,11 +49,15 @@ class Diagnostics:
     file: str
     text: str
     found: list[Diagnostic] = field(default_factory=list)
+    places: set[tuple[str, Span]] = field(default_factory=set)
+    """The code and the place, whatever the copy, of all that was found."""
 
     def add(self, diagnostic: Diagnostic) -> None:
         """A mistake in what is written once for all members of a family is reported once."""
-        if diagnostic.span.copy and any(_same_place(diagnostic, item) for item in self.found):
+        place = (diagnostic.code, replace(diagnostic.span, copy=0))
+        if diagnostic.span.copy and place in self.places:
             return
+        self.places.add(place)
         if diagnostic not in self.found:
             self.found.append(diagnostic)
 
@@ -69,10 +73,6 @@ class Diagnostics:
         """The text a terminal shows; every diagnostic starts with `file:line:column:`."""
         lines = self.text.split("\n")
         return "\n".join(_render(item, self.file, lines) for item in self.ordered())
-
-
-def _same_place(left: Diagnostic, right: Diagnostic) -> bool:
-    return left.code == right.code and replace(left.span, copy=0) == replace(right.span, copy=0)
 
 
 def _render(item: Diagnostic, file: str, lines: list[str]) -> str:

@@ -34,7 +34,7 @@ from troth.dsl.build_nodes import number
 from troth.dsl.diag import Diagnostic
 from troth.dsl.names import did_you_mean, one_of
 from troth.dsl.report import Report
-from troth.vm.limits import NAME_BYTES_MAX
+from troth.vm.limits import DEFAULT_LIMITS, NAME_BYTES_MAX
 
 FAMILY_SIZE_MAX: Final = 64
 """Members of one family."""
@@ -91,9 +91,13 @@ class Templates:
                 family: number(size.text) if is_number(size.text) else known[size.text]
                 for family, size in template.sizes
             }
+            if not self._fits(template, families):
+                families = {}
             roles = tuple(_members(template.roles, families))
             header = replace(template, name=replace(template.name, text=made), roles=roles)
             self.made[made] = Instance(name, chosen, header, families)
+            if name in self.refused:
+                return self.made[made]
             # In two steps, because a body may `do` its own protocol.
             body = _Body(self, families)
             failed_before, self.report.failed = self.report.failed, False
@@ -108,6 +112,25 @@ class Templates:
                 self.refused.add(name)
             self.report.failed |= failed_before
         return self.made[made]
+
+    def _fits(self, template: ProtocolDecl, families: Mapping[str, int]) -> bool:
+        """Whether a session may have so many roles; reports and refuses when it may not."""
+        count = len(template.roles) - len(families) + sum(families.values())
+        most = DEFAULT_LIMITS.roles_max
+        if not families or count <= most:
+            return True
+        self.refused.add(template.name.text)
+        self.report.add(
+            Diagnostic(
+                code="protocol.roles.count",
+                message=f"the protocol {template.name.text} has the wrong number of roles",
+                span=template.name.span,
+                expected=f"between 2 and {most} roles",
+                found=str(count),
+                fix="choose smaller families, or fewer of them",
+            )
+        )
+        return False
 
     def spend(self, count: int, span: Span) -> bool:
         """Whether `count` more steps may be made; reports the first that may not."""
@@ -213,7 +236,8 @@ class _Body:
             )
             if receivers:
                 messages.append(replace(item, sender=sender, receivers=receivers))
-        if self.families and not self.templates.spend(len(messages), item.span):
+        copies = len(messages) * len(receivers) if messages else 0
+        if self.families and not self.templates.spend(copies, item.span):
             return []
         return messages or [replace(item, sender=self.role(item.sender, bound))]
 
@@ -264,8 +288,11 @@ class _Body:
 
     def edges(self, edges: tuple[EdgeDecl, ...]) -> Iterator[EdgeDecl]:
         for edge in edges:
-            for sender in self.roles(edge.sender, {}):
-                for receiver in self.roles(edge.receiver, {}):
+            senders, receivers = self.roles(edge.sender, {}), self.roles(edge.receiver, {})
+            if self.families and not self.templates.spend(len(senders) * len(receivers), edge.span):
+                return
+            for sender in senders:
+                for receiver in receivers:
                     several = _is_all(edge.sender) or _is_all(edge.receiver)
                     if sender.text != receiver.text or not several:
                         yield replace(edge, sender=sender, receiver=receiver)

@@ -133,6 +133,8 @@ class Programs:
         for name in self.declared:
             if self.is_template(name) and name not in self.made and not self.is_refused(name):
                 for fit in self.every_fit(name):
+                    if self.templates.copies_left < 0:
+                        return
                     self.request(name, fit)
                 self._make_pending()
 
@@ -355,6 +357,9 @@ class _Writer:
         instance = templates.instance(name, sizes)
         targets = item.targets
         roles = templates.declared[name].roles
+        count = len(instance.declaration.roles)
+        if instance.families and not templates.spend(count, item.span):
+            return item
         if len(targets) == len(roles):
             targets = tuple(self._targets(item, instance))
             for target, role in zip(targets, instance.declaration.roles, strict=True):

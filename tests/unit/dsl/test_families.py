@@ -378,6 +378,21 @@ def test_repetition_in_programs_is_bounded() -> None:
     assert COPIES_MAX < 64**5
 
 
+def test_what_a_family_asks_for_is_bounded_before_it_is_made() -> None:
+    header = ", ".join(f"A{number}[64]" for number in range(1_000))
+    assert _codes(f"protocol P({header}):\n    A0[*] -> A1[*]: m()\n") == ["protocol.roles.count"]
+    pair = "protocol P(A[64], B[64]):\n"
+    assert _codes(pair + "    A[*] -> B[*]: m()\n" * 10) == ["protocol.family.too_large"]
+    edges = "    edge A[*] -> B[*]: capacity = 2\n" * 10
+    assert _codes(pair + edges + "    A[0] -> B[0]: m()\n") == ["protocol.family.too_large"]
+    opens = "".join(f"    open P as a{n}, b{n}\n" for n in range(200))
+    text = pair + "    A[*] -> B[0]: m()\n    B[*] -> A[0]: n()\nmain:\n" + opens
+    assert _codes(text) == ["protocol.family.too_large"]
+    many = ", ".join(f"a{n}: P.A[i{n}]" for n in range(20))
+    text = pair + f"    A[*] -> B[*]: m()\nprogram p({many}):\n    pass\n"
+    assert _codes(text) == ["protocol.family.too_large"]
+
+
 def test_a_long_name_leaves_room_for_the_number() -> None:
     name = "W" * 253
     assert "check.limit.name" in _codes(f"""
