@@ -142,6 +142,32 @@ def test_nothing_is_left_of_a_write_that_fails(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_durable_run_waits_for_the_disk_before_it_names_a_blob(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    done: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def note_sync(file: int) -> None:
+        if str(tmp_path / "blobs") in os.readlink(f"/proc/self/fd/{file}"):
+            done.append("sync")
+        sync(file)
+
+    def note_replace(source: str, target: Path) -> None:
+        done.append("name")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    options = vm.RunOptions(
+        effects=EFFECTS, blobs=tmp_path / "blobs", record=tmp_path / "run.replay", durable=durable
+    )
+    image = dsl.compile_source(PHOTOS, "photos.troth")
+    assert vm.run(image, options=options, write_line=lambda _text: None).ok
+    assert done == (["sync", "name", "sync"] if durable else ["name"]) * 2
+
+
 # --- the border ----------------------------------------------------------------------------
 
 

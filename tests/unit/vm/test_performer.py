@@ -365,6 +365,26 @@ def test_closing_gives_up_what_still_runs(gate: threading.Event, concurrent: boo
     made.performer.close()
 
 
+def test_no_thread_is_left_behind() -> None:
+    @vm.effect(concurrent=True)
+    def block(n: int) -> int:
+        return n
+
+    async def turn(n: int) -> int:
+        return n
+
+    before = set(threading.enumerate())
+    made = Effects({"block": block, "turn": turn})
+    made.start(*[(name, n) for n in range(10) for name in ("block", "turn")])
+    assert len(made.values()) == 20
+    threads = set(threading.enumerate()) - before
+    assert {thread.daemon for thread in threads} == {True}
+    made.performer.close()
+    for thread in threads:
+        thread.join(SECONDS_MAX)
+        assert not thread.is_alive()
+
+
 # --- what functions do wrong ---------------------------------------------------------------
 
 

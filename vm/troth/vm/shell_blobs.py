@@ -70,15 +70,17 @@ class MemoryBlobStore:
 class DirectoryBlobStore:
     """Keeps each blob in a file of `folder`, which is made when the first one is put.
 
-    Several runs may share it. It does not wait for the disk.
+    Several runs may share it. Only when it is `durable` it waits for the disk, so that a blob
+    that was put is not lost in a power failure.
     """
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, durable: bool = False) -> None:
         """
         Raises:
             Unusable: code `blob.io`, when there is something else of that name.
         """
         self.folder = Path(folder)
+        self.durable = durable
         try:
             taken = self.folder.exists() and not self.folder.is_dir()
         except (OSError, ValueError) as error:
@@ -97,7 +99,7 @@ class DirectoryBlobStore:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not _is_intact(path, blob):
-                _write(path, content)
+                _write(path, content, durable=self.durable)
         except (OSError, ValueError) as error:
             raise _unusable(path, "written", error) from error
         return blob
@@ -159,16 +161,30 @@ def _is_intact(path: Path, blob: Blob) -> bool:
     return True
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, *, durable: bool) -> None:
     """All of it under its name, or nothing."""
     file, name = tempfile.mkstemp(dir=path.parent, prefix=path.name[:16], suffix=_PART)
     try:
         with os.fdopen(file, "wb") as stream:
             stream.write(content)
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         os.replace(name, path)
     except BaseException:
         os.unlink(name)
         raise
+    if durable:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """The name of a new file is on the disk when its folder is."""
+    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _unusable(path: Path, done: str, error: OSError | ValueError | str) -> Unusable:

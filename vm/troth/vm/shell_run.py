@@ -325,7 +325,7 @@ def _blob_store(options: RunOptions) -> BlobStore:
     if blobs is None:
         return MemoryBlobStore()
     if isinstance(blobs, str | os.PathLike):
-        return DirectoryBlobStore(blobs)
+        return DirectoryBlobStore(blobs, durable=options.durable)
     return blobs
 
 
