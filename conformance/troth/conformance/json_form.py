@@ -8,14 +8,14 @@ from enum import Enum
 from typing import Final
 
 from troth.conformance.proof_verdict import ProofVerdict
-from troth.conformance.verdict import Finding, Verdict
+from troth.conformance.verdict import Finding
 
 JSON_VERSION: Final = 1
 
 
-def to_json(verdict: Verdict | ProofVerdict) -> str:
+def to_json(report: object) -> str:
     """One line of ASCII; `json_version` grows when a field changes its meaning."""
-    return json.dumps({"json_version": JSON_VERSION, **_object(verdict)})
+    return json.dumps({"json_version": JSON_VERSION, **_object(report)})
 
 
 def _object(value: object) -> dict[str, object]:

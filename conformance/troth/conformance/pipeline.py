@@ -134,6 +134,20 @@ class Pipeline:
         if self.replay is not None and self.fragment is not None and not self.findings:
             self.replay.compare_fragment(self.fragment.builder)
 
+    def until(self, record: int, watch: Callable[[RawRecord], None]) -> None:
+        """Follows the file up to and with that record, and hands each one to `watch`.
+
+        Levels 1 to 4 look at it, and are as far as that afterwards; nothing is concluded.
+
+        Raises:
+            Unusable: the file cannot be read.
+        """
+        with self._refusing():
+            for one in self._follow():
+                watch(one)
+                if one.index >= record:
+                    break
+
     def _interpreted(self, records: Iterator[RawRecord]) -> Iterator[RawRecord]:
         """The records as far as the file makes sense: level 5 just sees where they end."""
         with self._refusing():

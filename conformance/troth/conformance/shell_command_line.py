@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final, NoReturn, Protocol
 
 from troth.conformance.shell_canon import add_parser as add_canon
+from troth.conformance.shell_diff import add_parsers as add_diff
 from troth.conformance.shell_inspect import add_parser as add_inspect
 from troth.conformance.shell_proofs import add_parsers as add_proofs
 from troth.conformance.shell_redact import add_parser as add_redact
@@ -55,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     shell_compile.add_parsers(subparsers)
     add_canon(subparsers)
     add_inspect(subparsers)
+    add_diff(subparsers)
     add_proofs(subparsers)
     add_redact(subparsers)
     shell_keygen.add_parser(subparsers)
