@@ -47,6 +47,7 @@ CAPPED: Final = (
     "message_bytes_max",
     "value_bytes_max",
     "buffer_capacity_max",
+    "speculation_depth_max",
 )
 """Limits of a run that level 5 accepts only up to their defaults."""
 

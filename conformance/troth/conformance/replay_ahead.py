@@ -151,7 +151,7 @@ class RecordedSigner:
     def salt(self, principal: bytes, position: bytes) -> bytes:  # noqa: ARG002 - the door's shape
         """The message's salt; its whole commitment where the salt is not in the file."""
         ahead = self._ahead
-        place = ahead.answered
+        place = self._after_receives(ahead.answered)
         record = ahead.peek(place)
         while record is not None and record.items[0] == _DELEGATE:
             # Certificates of endpoints that travel in the message.
@@ -159,6 +159,9 @@ class RecordedSigner:
             record = ahead.peek(place)
         if record is None or record.items[0] != _SEND:
             return _NO_SALT
+        if not record.items[-1]:
+            # It is sealed by round: nobody asks for its signature.
+            ahead.answered = place + 1
         salt, commitment = record.items[8], record.items[10]
         if salt is None:
             self._miss(record)
@@ -204,7 +207,7 @@ class RecordedSigner:
     def _next_stated(self) -> RawRecord | None:
         """The next record that carries a signature which has not been asked for."""
         ahead = self._ahead
-        place = ahead.answered
+        place = self._after_receives(ahead.answered)
         record = ahead.peek(place)
         while record is not None and _unsigned(record.items):
             place += 1
@@ -216,6 +219,21 @@ class RecordedSigner:
             return record
         self._refuse(record)
         return None
+
+    def _after_receives(self, place: int) -> int:
+        """A join signs all its messages before the first of its acts is recorded.
+
+        So what it received lies between them, never more records than it has acts.
+        """
+        speculation = None if self.coroutine is None else self.coroutine.speculation
+        if speculation is None:
+            return place
+        for _ in speculation.acts:
+            record = self._ahead.peek(place)
+            if record is None or record.items[0] != Kind.RECEIVE:
+                break
+            place += 1
+        return place
 
     def _refuse(self, record: RawRecord) -> None:
         """Does as the host did, when the record says that it had no key for this coroutine."""

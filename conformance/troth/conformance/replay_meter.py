@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from troth.conformance.divergence import Divergence
 from troth.vm.coroutine import Coroutine
 from troth.vm.image import Image
-from troth.vm.instructions import Op, Operator
+from troth.vm.instructions import Abort, Fork, Instruction, Op, Operator, Select, Send
 from troth.vm.session import Cell
 from troth.vm.step_code import ProgramCode
 from troth.vm.step_common import Step
@@ -224,10 +224,12 @@ def metered_decode(meter: Meter) -> Callable[[Image], tuple[ProgramCode, ...]]:
 def _metered(meter: Meter, image: Image, code: ProgramCode) -> ProgramCode:
     instructions = image.programs[code.index].code
     steps = list(code.steps)
+    speculates = any(isinstance(instruction, Fork) for instruction in instructions)
     for pc, instruction in enumerate(instructions):
         if not isinstance(instruction, Op):
-            continue
-        if instruction.operator in _MAKES:
+            if speculates:
+                steps[pc] = _speculating(meter, steps[pc], instruction, code.register_count)
+        elif instruction.operator in _MAKES:
             steps[pc] = _making(meter, steps[pc], instruction.target)
         elif instruction.operator in _READS:
             weight = _READS[instruction.operator]
@@ -235,6 +237,31 @@ def _metered(meter: Meter, image: Image, code: ProgramCode) -> ProgramCode:
         elif instruction.operator is Operator.STR:
             steps[pc] = _showing(meter, steps[pc], instruction)
     return replace(code, steps=tuple(steps))
+
+
+def _speculating(meter: Meter, step: Step, instruction: Instruction, registers: int) -> Step:
+    """A fork copies the registers; a message that is held back is encoded without being hashed."""
+    if isinstance(instruction, Fork | Abort):
+
+        def copying(turn: Turn, coroutine: Coroutine) -> int:
+            meter.work(registers >> 4)
+            meter.made(REGISTER_BYTES * registers)
+            return step(turn, coroutine)
+
+        return copying
+    if not isinstance(instruction, Send | Select):
+        return step
+
+    def holding(turn: Turn, coroutine: Coroutine) -> int:
+        outcome = step(turn, coroutine)
+        speculation = coroutine.speculation
+        if speculation is not None and speculation.acts:
+            payload = getattr(speculation.acts[-1], "payload", b"")
+            meter.work(len(payload) >> 4)
+            meter.made(len(payload))
+        return outcome
+
+    return holding
 
 
 def _making(meter: Meter, step: Step, target: int) -> Step:

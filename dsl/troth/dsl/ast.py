@@ -443,6 +443,25 @@ class ForEach:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class Speculate:
+    """`otherwise` is what follows a rollback; None without else."""
+
+    body: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...] | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    span: Span
+
+
 Statement: TypeAlias = (
     SendStatement
     | RecvStatement
@@ -467,6 +486,9 @@ Statement: TypeAlias = (
     | AcquireStatement
     | ReleaseStatement
     | ForEach
+    | Speculate
+    | Commit
+    | Rollback
 )
 
 

@@ -12,6 +12,7 @@ from troth.dsl.ast import (
     CallStatement,
     CancelStatement,
     CloseStatement,
+    Commit,
     ContinueLoop,
     Expression,
     Fail,
@@ -29,8 +30,10 @@ from troth.dsl.ast import (
     RecvChoice,
     RecvStatement,
     ReleaseStatement,
+    Rollback,
     SendStatement,
     SpawnStatement,
+    Speculate,
     Statement,
     While,
     YieldStatement,
@@ -155,6 +158,11 @@ def _cancel(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
     return CancelStatement(name_of(parts[0]), expression(parts[1], reporter), tree_span(node))
 
 
+def _speculate(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    otherwise = statements(trees(parts[1])[0], reporter) if len(parts) > 1 else None
+    return Speculate(statements(parts[0], reporter), otherwise, tree_span(node))
+
+
 _BUILDERS: Final[dict[str, _Builder]] = {
     "send": _send,
     "recv": _recv,
@@ -177,6 +185,9 @@ _BUILDERS: Final[dict[str, _Builder]] = {
     "spawn": _spawn,
     "open": _open,
     "acquire": lambda node, parts, _: AcquireStatement(name_of(parts[0]), tree_span(node)),
+    "speculate": _speculate,
+    "commit": lambda node, _parts, _: Commit(tree_span(node)),
+    "rollback": lambda node, _parts, _: Rollback(tree_span(node)),
     "release": lambda node, parts, _: ReleaseStatement(name_of(parts[0]), tree_span(node)),
     "foreach": _foreach,
 }

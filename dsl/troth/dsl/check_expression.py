@@ -26,6 +26,7 @@ from troth.dsl.ast import (
     Variable,
 )
 from troth.dsl.check_program_context import Context
+from troth.dsl.check_program_speculate import refuse
 from troth.dsl.check_program_words import a_or_an
 from troth.dsl.names import did_you_mean, one_of
 from troth.dsl.plural import count
@@ -167,6 +168,8 @@ def call_type(context: Context, scope: Scope, call: CallEffect) -> ValueType | N
     if effect is None:
         types_of(context, scope, call.arguments)
         return None
+    if context.speculations:
+        refuse(context, call.span, f"the effect {name}")
     _check_arguments(context, scope, call, effect.parameters)
     return effect.result
 

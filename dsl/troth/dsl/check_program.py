@@ -17,6 +17,7 @@ from troth.dsl.ast import (
     CallStatement,
     CancelStatement,
     CloseStatement,
+    Commit,
     ContinueLoop,
     Expression,
     Fail,
@@ -31,9 +32,11 @@ from troth.dsl.ast import (
     RecvChoice,
     RecvStatement,
     ReleaseStatement,
+    Rollback,
     Script,
     SendStatement,
     SpawnStatement,
+    Speculate,
     Statement,
     While,
     YieldStatement,
@@ -42,7 +45,9 @@ from troth.dsl.check_expression import call_type, expect, is_empty_list, type_of
 from troth.dsl.check_program_context import Context, Facts
 from troth.dsl.check_program_flow import (
     check_break,
+    check_commit,
     check_continue,
+    check_rollback,
     close_loop,
     is_always_true,
     join_paths,
@@ -51,6 +56,7 @@ from troth.dsl.check_program_flow import (
 )
 from troth.dsl.check_program_guards import check_acquire, check_release, check_released
 from troth.dsl.check_program_open import check_open, check_spawn
+from troth.dsl.check_program_speculate import check_revocable, report_undecided
 from troth.dsl.check_program_symbols import Symbols, build_symbols
 from troth.dsl.check_program_talk import (
     check_cancel,
@@ -62,7 +68,7 @@ from troth.dsl.check_program_talk import (
 from troth.dsl.check_program_words import due
 from troth.dsl.diag import Diagnostics
 from troth.dsl.resolve_types import TypeScope
-from troth.dsl.scope import BROKEN, Broken, Held, Scope
+from troth.dsl.scope import BROKEN, Broken, Held, Scope, SpeculationFrame
 from troth.vm.image import Protocol
 from troth.vm.limits import DEFAULT_LIMITS, PROGRAMS_MAX
 from troth.vm.types import EndpointType, Primitive, StateKind
@@ -195,6 +201,14 @@ def _check_statement(context: Context, scope: Scope, item: Statement, depth: int
             return _check_loop(context, scope, item, depth)
         case RecvChoice():
             return _check_cases(context, scope, item, depth)
+        case Speculate():
+            return _check_speculate(context, scope, item, depth)
+        case Commit():
+            check_commit(context, scope, item)
+            return None
+        case Rollback():
+            check_rollback(context, item)
+            return None
         case Break():
             check_break(context, scope, item)
             return None
@@ -218,6 +232,7 @@ def _check_statement(context: Context, scope: Scope, item: Statement, depth: int
 
 def _check_simple(context: Context, scope: Scope, item: Statement) -> None:
     """A statement that goes on to the next one; changes the scope in place."""
+    check_revocable(context, item)
     match item:
         case SendStatement():
             check_send(context, scope, item)
@@ -325,6 +340,30 @@ def _check_cases(context: Context, scope: Scope, item: RecvChoice, depth: int) -
         if opened.offered:
             joined = join_paths(context, joined, end, item.span, "recv")
     return joined
+
+
+def _check_speculate(context: Context, scope: Scope, item: Speculate, depth: int) -> Scope | None:
+    """A commit goes on with what the block did, a rollback with the scope before it."""
+    frame = SpeculationFrame(item.span, len(context.frames))
+    context.speculations.append(frame)
+    end = check_block(context, scope.copy(), item.body, depth + 1)
+    context.speculations.pop()
+    if end is not None:
+        report_undecided(context, item.span)
+        return join_paths(context, frame.exit, end, item.span, "speculate")
+    rolled_back: Scope | None = scope
+    if item.otherwise is not None:
+        if not frame.rolled_back:
+            context.warn(
+                "check.statement.unreachable",
+                "nothing rolls this speculation back, so no path leads here",
+                item.otherwise[0].span,
+                "remove the `else:`, or let a path end in `rollback`",
+            )
+        rolled_back = check_block(context, scope, item.otherwise, depth + 1)
+    if not frame.rolled_back:
+        return frame.exit
+    return join_paths(context, frame.exit, rolled_back, item.span, "speculate")
 
 
 def _check_loop(

@@ -11,7 +11,7 @@ from troth.dsl.check_program_symbols import MAIN, Symbols
 from troth.dsl.check_program_words import a_or_an
 from troth.dsl.diag import Diagnostic, Diagnostics, Severity
 from troth.dsl.names import did_you_mean, one_of
-from troth.dsl.scope import BROKEN, Broken, Gone, Held, LoopFrame, Scope
+from troth.dsl.scope import BROKEN, Broken, Gone, Held, LoopFrame, Scope, SpeculationFrame
 from troth.vm.instructions import OpenOptions
 from troth.vm.types import EndpointType, ListType, State, ValueType
 from troth.vm.value_types import EMPTY_LIST, has_endpoint
@@ -51,6 +51,7 @@ class Context:
     facts: Facts = field(default_factory=Facts)
     first_bound: dict[str, Span] = field(default_factory=dict)
     frames: list[LoopFrame] = field(default_factory=list)
+    speculations: list[SpeculationFrame] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
     lists: Mapping[str, ValueType | None] | None = None
     open_lists: dict[str, ValueType | None] = field(default_factory=dict)

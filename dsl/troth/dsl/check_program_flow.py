@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from troth.dsl.ast import (
     Break,
+    Commit,
     ContinueLoop,
     Expression,
     ForRange,
     Literal,
     Loop,
     Name,
+    Rollback,
     Span,
     While,
 )
 from troth.dsl.check_program_context import Context
 from troth.dsl.check_program_guards import join_guards, join_head
+from troth.dsl.check_program_speculate import check_stays, innermost
 from troth.dsl.check_program_talk import report_used
 from troth.dsl.check_program_words import due
 from troth.dsl.names import did_you_mean, one_of
@@ -107,6 +110,18 @@ def check_continue(context: Context, scope: Scope, item: ContinueLoop) -> None:
         _go_round(context, frame, scope, item.span)
 
 
+def check_commit(context: Context, scope: Scope, item: Commit) -> None:
+    frame = innermost(context, item.span, "commit")
+    if frame is not None:
+        frame.exit = join_paths(context, frame.exit, scope, item.span, "speculate")
+
+
+def check_rollback(context: Context, item: Rollback) -> None:
+    frame = innermost(context, item.span, "rollback")
+    if frame is not None:
+        frame.rolled_back = True
+
+
 def _target(context: Context, name: Name | None, span: Span, verb: str) -> LoopFrame | None:
     if not context.frames:
         context.error(
@@ -119,10 +134,12 @@ def _target(context: Context, name: Name | None, span: Span, verb: str) -> LoopF
         )
         return None
     if name is None:
+        check_stays(context, len(context.frames) - 1, span, verb)
         return context.frames[-1]
-    for frame in reversed(context.frames):
-        if frame.name == name.text:
-            return frame
+    for place in reversed(range(len(context.frames))):
+        if context.frames[place].name == name.text:
+            check_stays(context, place, span, verb)
+            return context.frames[place]
     known = tuple(frame.name for frame in context.frames if frame.name is not None)
     context.error(
         "check.loop.unknown",

@@ -22,6 +22,7 @@ from troth.dsl.ast import (
 )
 from troth.dsl.check_expression import expect, type_of
 from troth.dsl.check_program_context import Context
+from troth.dsl.check_program_speculate import check_revocable_message
 from troth.dsl.check_program_words import (
     due,
     find_transition,
@@ -62,6 +63,7 @@ def check_send(context: Context, scope: Scope, item: SendStatement) -> None:
         return
     if len(state.transitions) > 1:
         context.facts.choices.add(item.span)
+    check_revocable_message(context, item.label.span, transition)
     _check_payload(context, scope, item, transition)
     if scope.endpoints[item.endpoint.text] is held:
         _advance(scope, item.endpoint, held, transition)
@@ -200,6 +202,8 @@ def bind_targets(
     transition: Transition | None,
 ) -> None:
     """Binds what a message carries, by position; unknown types where there is no transition."""
+    if transition is not None:
+        check_revocable_message(context, label.span, transition)
     fields: tuple[Field, ...] = () if transition is None else transition.fields
     if transition is not None and len(targets) != len(fields):
         _report_count(context, label, transition, len(targets), "name")

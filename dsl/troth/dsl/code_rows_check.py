@@ -397,4 +397,28 @@ CHECK_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "turn, one after the other.",
         "Name the loop that is meant.",
     ),
+    (
+        "check.speculation.open",
+        "Speculation not decided",
+        "A path through a speculate block ends in neither commit nor rollback.",
+        "Add `commit` or `rollback` as the last line of the path.",
+    ),
+    (
+        "check.speculation.outside",
+        "No speculation around it",
+        "commit and rollback need a speculate block around them.",
+        "Remove it, or put a `speculate:` around what it is for.",
+    ),
+    (
+        "check.speculation.left",
+        "Speculation left undecided",
+        "break or continue would leave a speculate block before it is decided.",
+        "End the speculation first.",
+    ),
+    (
+        "check.speculation.refused",
+        "Not in a speculation",
+        "What cannot be taken back stands in a speculate block.",
+        "Do it before `speculate:` or after it.",
+    ),
 )

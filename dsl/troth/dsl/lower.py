@@ -18,12 +18,14 @@ from troth.dsl.ast import (
     CallStatement,
     CancelStatement,
     CloseStatement,
+    Commit,
     ContinueLoop,
     Expression,
     Fail,
     ForRange,
     If,
     Let,
+    Literal,
     Loop,
     Name,
     OpenStatement,
@@ -33,8 +35,10 @@ from troth.dsl.ast import (
     RecvChoice,
     RecvStatement,
     ReleaseStatement,
+    Rollback,
     SendStatement,
     SpawnStatement,
+    Speculate,
     Statement,
     While,
     YieldStatement,
@@ -53,13 +57,16 @@ from troth.dsl.lower_expression import (
 from troth.vm.image import Program
 from troth.vm.instructions import (
     HOLE,
+    Abort,
     Acquire,
     Branch,
     Cancel,
     Case,
     Close,
+    Fork,
     Halt,
     Invoke,
+    Join,
     Move,
     Open,
     Operator,
@@ -96,12 +103,23 @@ class _Loop:
 
 
 @dataclass(slots=True)
+class _Speculation:
+    """`undone` is where `rollback` goes, `end` where `commit` goes."""
+
+    undone: int
+    end: int
+    is_committed: bool = False
+    is_rolled_back: bool = False
+
+
+@dataclass(slots=True)
 class _Lowering:
     code: Code
     facts: Facts
     symbols: Symbols
     indexes: Indexes
     loops: list[_Loop] = field(default_factory=list)
+    speculations: list[_Speculation] = field(default_factory=list)
 
     def register(self, name: Name) -> int:
         return self.code.registers[name.text]
@@ -154,6 +172,18 @@ def _lower_statement(lowering: _Lowering, item: Statement) -> bool:
             return _lower_loop(lowering, item)
         case RecvChoice():
             return _lower_cases(lowering, item)
+        case Speculate():
+            return _lower_speculate(lowering, item)
+        case Commit():
+            speculation = lowering.speculations[-1]
+            speculation.is_committed = True
+            lowering.code.emit(Join())
+            lowering.code.jump(speculation.end)
+            return False
+        case Rollback():
+            lowering.speculations[-1].is_rolled_back = True
+            lowering.code.emit(Abort())
+            return False
         case Break():
             loop = _find_loop(lowering, item.name)
             loop.is_left = True
@@ -338,6 +368,24 @@ def _lower_while(lowering: _Lowering, item: While) -> bool:
         code.jump(loop.again)
     code.place(loop.end)
     return loop.is_left or not endless
+
+
+def _lower_speculate(lowering: _Lowering, item: Speculate) -> bool:
+    code = lowering.code
+    frame = _Speculation(code.label(), code.label())
+    code.emit(Fork(frame.undone))
+    lowering.speculations.append(frame)
+    _lower_block(lowering, item.body)
+    lowering.speculations.pop()
+    code.place(frame.undone)
+    if frame.is_rolled_back:
+        goes_on = item.otherwise is None or _lower_block(lowering, item.otherwise)
+    else:
+        # A fork names where an abort would go on, also where no path leads to one.
+        _lower_effectful(code, Operator.FAIL, Literal("nothing rolls this back", item.span))
+        goes_on = False
+    code.place(frame.end)
+    return frame.is_committed or goes_on
 
 
 def _lower_for(lowering: _Lowering, item: ForRange) -> bool:

@@ -8,7 +8,7 @@ DECLARATION_WORDS: Final = ("protocol", "program", "effect", "type", "guard", "m
 STATEMENT_WORDS: Final = (
     *("send", "recv", "let", "if", "elif", "else", "while", "for", "loop", "break"),
     *("continue", "pass", "print", "yield", "fail", "close", "cancel", "spawn", "open", "call"),
-    *("acquire", "release", "foreach"),
+    *("acquire", "release", "foreach", "speculate", "commit", "rollback"),
 )
 INTERACTION_WORDS: Final = ("edge", "choice", "or", "rec", "continue", "loop", "do", "foreach")
 ONLY_PROTOCOLS: Final = frozenset({"edge", "choice", "or", "rec", "do"})
@@ -18,12 +18,8 @@ ONLY_PROGRAMS: Final = frozenset(STATEMENT_WORDS) - {"continue", "loop", "foreac
 # Whoever writes one in the wrong place has to hear that it is not there, not where it belongs.
 TIMED: Final = "a timed choice (`within` and `timeout`)"
 LOSSY: Final = "`lossy` messages"
-_SPECULATION: Final = "`speculate` with `commit` and `rollback`"
 _CRASH: Final = "`on crash`"
 UNSUPPORTED: Final = {
-    "speculate": _SPECULATION,
-    "commit": _SPECULATION,
-    "rollback": _SPECULATION,
     "bundle": "a `bundle` of sessions",
     "within": TIMED,
     "timeout": TIMED,

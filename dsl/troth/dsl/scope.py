@@ -135,6 +135,20 @@ class LoopFrame:
         return isinstance(held, Held) and held.fresh and held.origin == origin
 
 
+@dataclass(slots=True)
+class SpeculationFrame:
+    """An enclosing `speculate` while its body is walked.
+
+    `loops` is how many loops are around it, `exit` the scope of its commits so far, and
+    `rolled_back` says whether a path rolls it back.
+    """
+
+    span: Span
+    loops: int
+    exit: Scope | None = None
+    rolled_back: bool = False
+
+
 def settle(scope: Scope | None, frame: LoopFrame) -> None:
     """Applies to a scope after a loop what was only known at the loop's end."""
     if scope is None:

@@ -24,6 +24,7 @@ from troth.vm.image_codec import ITEMS_MAX, encode_image
 from troth.vm.instructions import (
     Acquire,
     Branch,
+    Fork,
     Instruction,
     Invoke,
     Jump,
@@ -380,7 +381,7 @@ def _number(given: int, resolved: Sequence[int]) -> int:
 
 def _settle(instruction: Instruction, resolved: Sequence[int]) -> Instruction:
     """The instruction with numbers for everything that it calls by its name."""
-    if isinstance(instruction, Jump | JumpIf):
+    if isinstance(instruction, Jump | JumpIf | Fork):
         return replace(instruction, target=_number(instruction.target, resolved))
     if isinstance(instruction, Open):
         return replace(instruction, protocol=_number(instruction.protocol, resolved))

@@ -31,13 +31,16 @@ from troth.vm.assembly_operands import (
     Scope,
 )
 from troth.vm.instructions import (
+    Abort,
     Acquire,
     Branch,
     Cancel,
     Close,
+    Fork,
     Halt,
     Instruction,
     Invoke,
+    Join,
     Jump,
     JumpIf,
     Move,
@@ -81,6 +84,9 @@ SYNTAX: Final[Mapping[type, Row]] = {
     Invoke: ("invoke", " ", _TO, " = ", ("effect", EFFECT), _GIVEN),
     Acquire: ("acquire", " ", ("guard", GUARD)),
     Release: ("release", " ", ("guard", GUARD)),
+    Fork: ("fork", " ", ("target", TARGET)),
+    Join: ("join",),
+    Abort: ("abort",),
     Transfer: (
         *("transfer", " ", _ENDPOINT, " -> ", ("coroutine", REGISTER)),
         *("[", ("parameter", INDEX), "]"),

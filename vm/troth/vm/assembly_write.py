@@ -23,7 +23,7 @@ from troth.vm.assembly_words import (
 )
 from troth.vm.image import EdgeSettings, Image, Program, Protocol
 from troth.vm.image_codec import encode_image, image_id
-from troth.vm.instructions import Branch, Jump, JumpIf
+from troth.vm.instructions import Branch, Fork, Jump, JumpIf
 from troth.vm.local_types import protocol_id
 from troth.vm.types import LocalType, State, StateKind, Transition
 
@@ -151,7 +151,7 @@ def _marks(lines: Sequence[int]) -> list[str]:
 def _targets(program: Program) -> frozenset[int]:
     found: list[int] = []
     for instruction in program.code:
-        if isinstance(instruction, Jump | JumpIf):
+        if isinstance(instruction, Jump | JumpIf | Fork):
             found.append(instruction.target)
         elif isinstance(instruction, Branch):
             found += [case.target for case in instruction.cases]

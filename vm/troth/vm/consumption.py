@@ -12,7 +12,7 @@ must come to the same root. A `Consumption` belongs to one receiving side of one
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from troth.vm import statements
 from troth.vm.instructions import ReplayMode
@@ -23,6 +23,11 @@ DUPLICATE: Final = "vm.fault.replay.duplicate"
 GENERATION: Final = "vm.fault.replay.generation"
 
 
+Read: TypeAlias = tuple[dict[bytes, int], ...]
+"""Statements that were read and not consumed, with their sequence numbers, the newest part first;
+no part is empty, and each is in the order of reading."""
+
+
 class Consumption(Protocol):
     """What one receiving side remembers of the messages it has taken."""
 
@@ -31,6 +36,11 @@ class Consumption(Protocol):
 
         `statement` is the whole `statements.message_statement` of the message.
         """
+
+    def decide_after(
+        self, read: Read, generation: int, sequence: int, statement: bytes
+    ) -> str | None:
+        """As `decide`, if the messages in `read` were consumed before. Changes nothing."""
 
     def consume(self, generation: int, sequence: int, statement: bytes) -> None:
         """Takes a message that `decide` has just accepted."""
@@ -56,6 +66,15 @@ class _Off:
     def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:  # noqa: ARG002
         return None
 
+    def decide_after(
+        self,
+        read: Read,  # noqa: ARG002
+        generation: int,  # noqa: ARG002
+        sequence: int,  # noqa: ARG002
+        statement: bytes,  # noqa: ARG002
+    ) -> str | None:
+        return None
+
     def consume(self, generation: int, sequence: int, statement: bytes) -> None:  # noqa: ARG002
         assert self.root is not None
         self.root = statements.history_step(self.root, statement)
@@ -76,16 +95,30 @@ class _Sequence:
         self.root: bytes | None = statements.history_start()
 
     def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:  # noqa: ARG002
-        if generation != 0:
-            return GENERATION
-        if sequence == self.expected:
-            return None
-        return DUPLICATE if sequence < self.expected else SEQUENCE
+        return _in_sequence(self.expected, generation, sequence)
+
+    def decide_after(
+        self,
+        read: Read,
+        generation: int,
+        sequence: int,
+        statement: bytes,  # noqa: ARG002
+    ) -> str | None:
+        expected = next(reversed(read[0].values())) + 1 if read else self.expected
+        return _in_sequence(expected, generation, sequence)
 
     def consume(self, generation: int, sequence: int, statement: bytes) -> None:  # noqa: ARG002
         assert self.root is not None
         self.root = statements.history_step(self.root, statement)
         self.expected = sequence + 1
+
+
+def _in_sequence(expected: int, generation: int, sequence: int) -> str | None:
+    if generation != 0:
+        return GENERATION
+    if sequence == expected:
+        return None
+    return DUPLICATE if sequence < expected else SEQUENCE
 
 
 class _Nullifier:
@@ -100,6 +133,13 @@ class _Nullifier:
         if generation != 0:
             return GENERATION
         return DUPLICATE if statements.nullifier(statement) in self._set else None
+
+    def decide_after(
+        self, read: Read, generation: int, sequence: int, statement: bytes
+    ) -> str | None:
+        if any(statement in level for level in read):
+            return DUPLICATE
+        return self.decide(generation, sequence, statement)
 
     def consume(self, generation: int, sequence: int, statement: bytes) -> None:  # noqa: ARG002
         added = self._set.insert(statements.nullifier(statement))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from troth.vm.guards import Guard
     from troth.vm.session import Cell, Edge, EndpointState
+    from troth.vm.speculation import Speculation
     from troth.vm.step_code import ProgramCode
 
 
@@ -49,6 +50,7 @@ class Coroutine:
         guards: the guards it holds, in the order in which it got them.
         effect: the id of the effect it waits for.
         completion: that effect's result, until the instruction takes it.
+        speculation: what it has done speculatively, None when it does not speculate.
         holes: endpoint parameters that `transfer` has yet to fill.
     """
 
@@ -69,6 +71,7 @@ class Coroutine:
         "parent",
         "pc",
         "registers",
+        "speculation",
         "spent",
         "status",
     )
@@ -89,6 +92,7 @@ class Coroutine:
         self.blocked_edge: Edge | None = None
         self.blocked_guard: Guard | None = None
         self.guards: tuple[Guard, ...] = ()
+        self.speculation: Speculation | None = None
         self.effect: bytes | None = None
         self.completion: Completion | None = None
         self.holes: list[int] = []

@@ -163,6 +163,18 @@ class MessageRefused(Fault):
         self.edge = edge
 
 
+def behind_others(refused: MessageRefused) -> Fault:
+    """The fault of a refused message that is not the oldest of its edge, so that stays there."""
+    return Fault(
+        refused.code,
+        refused.message,
+        place=refused.place,
+        expected=refused.expected,
+        actual=refused.actual,
+        advice=refused.advice,
+    )
+
+
 def trap(error: TrothError, *, coroutine: bytes, program: str, pc: int, line: int) -> Fault:
     """The fault that ends a coroutine because of `error`, with its full place."""
     code = error.code if error.code in FAULT_CODES else _CODE_OF_ERROR.get(error.code)

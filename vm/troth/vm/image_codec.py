@@ -17,14 +17,17 @@ from troth.vm.errors import Invalid, Malformed, Place
 from troth.vm.image import EdgeSettings, Effect, Image, Program, Protocol
 from troth.vm.instructions import (
     HOLE,
+    Abort,
     Acquire,
     Branch,
     BufferMode,
     Cancel,
     Case,
     Close,
+    Fork,
     Halt,
     Invoke,
+    Join,
     Jump,
     JumpIf,
     Move,
@@ -283,6 +286,9 @@ _INSTRUCTION = tagged(
         Halt: row_of(Halt),
         Acquire: row_of(Acquire, ("guard", _INDEX)),
         Release: row_of(Release, ("guard", _INDEX)),
+        Fork: row_of(Fork, ("target", _TARGET)),
+        Join: row_of(Join),
+        Abort: row_of(Abort),
     }
 )
 _PROGRAM = row_of(

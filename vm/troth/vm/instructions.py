@@ -181,6 +181,23 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Fork:
+    """Begins to speculate; `target` is where the program goes on after an `Abort`."""
+
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Does what the innermost speculation held back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Takes back what the innermost speculation did, and goes on at its `target`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """Moves an endpoint into the open parameter `parameter` of a spawned coroutine.
 
@@ -263,6 +280,9 @@ Instruction: TypeAlias = (
     | Invoke
     | Acquire
     | Release
+    | Fork
+    | Join
+    | Abort
     | Transfer
     | Set
     | Move
@@ -273,3 +293,22 @@ Instruction: TypeAlias = (
     | Yield
     | Halt
 )
+
+_IRREVOCABLE: Final[dict[type, str]] = {
+    Open: "opening a session",
+    Close: "close",
+    Cancel: "cancel",
+    Invoke: "an effect",
+    Acquire: "acquire",
+    Release: "release",
+    Transfer: "handing over an endpoint",
+    Spawn: "spawn",
+    Halt: "the end of the program",
+}
+
+
+def irrevocable(instruction: Instruction) -> str | None:
+    """What an instruction does that nobody could take back, in words; None if it does not."""
+    if isinstance(instruction, Op) and instruction.operator is Operator.PRINT:
+        return "print"
+    return _IRREVOCABLE.get(type(instruction))

@@ -14,10 +14,12 @@ from troth.vm.image import Image, Program
 from troth.vm.image_codec import decode_image, encode_image, image_id
 from troth.vm.instructions import (
     HOLE,
+    Abort,
     Acquire,
     Branch,
     Cancel,
     Close,
+    Fork,
     Halt,
     Instruction,
     Invoke,
@@ -137,12 +139,12 @@ def _check_head(view: ImageView, program: Program, position: str) -> None:
             str(len(program.lines)),
         )
     last = program.code[-1] if program.code else None
-    if not isinstance(last, Halt | Jump | Branch) and (last is None or not fails(last)):
+    if not isinstance(last, Halt | Jump | Branch | Abort) and (last is None or not fails(last)):
         refuse(
             "image.program.end",
             f"A path runs off the end of {program.name}",
             position,
-            "halt, jump, branch or fail as the last instruction",
+            "halt, jump, branch, abort or fail as the last instruction",
             "no instruction" if last is None else type(last).__name__.lower(),
         )
 
@@ -226,7 +228,7 @@ def _registers(instruction: Instruction) -> list[int]:
 
 
 def _targets(instruction: Instruction) -> list[int]:
-    if isinstance(instruction, Jump | JumpIf):
+    if isinstance(instruction, Jump | JumpIf | Fork):
         return [instruction.target]
     if isinstance(instruction, Branch):
         return [case.target for case in instruction.cases]

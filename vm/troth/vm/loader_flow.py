@@ -14,7 +14,7 @@ from typing import Final
 
 from troth.vm.errors import LimitExceeded, Place
 from troth.vm.image import Program
-from troth.vm.instructions import Branch, Halt, Jump, JumpIf
+from troth.vm.instructions import Abort, Branch, Fork, Halt, Jump, JumpIf
 from troth.vm.loader_cells import Cell, Clash, EndpointCell, join_cells
 from troth.vm.loader_frame import FIRST_PATH, Frame, ImageView, Path
 from troth.vm.loader_steps import after, apply, fails, transitions_of
@@ -78,6 +78,13 @@ class _Walk:
                 frame.names_of(path.held),
                 frame.names_of(frame.path.held),
             )
+        if path.forks != frame.path.forks:
+            Frame(self.view, self.program, [], target).refuse(
+                "image.speculation.join",
+                "Two paths meet here and are not in the same number of speculations",
+                str(path.forks),
+                str(frame.path.forks),
+            )
 
     def _refuse_clash(self, clash: Clash, target: int) -> None:
         frame = Frame(self.view, self.program, [], target)
@@ -123,10 +130,13 @@ def _follow(walk: _Walk, frame: Frame, cuts: frozenset[int]) -> None:
         if isinstance(instruction, Branch):
             _follow_cases(walk, frame, instruction)
             return
+        if isinstance(instruction, Fork):
+            # After an abort everything is as it is before the fork.
+            walk.arrive(frame, instruction.target)
         apply(frame, instruction)
         if isinstance(instruction, Jump | JumpIf):
             walk.arrive(frame, instruction.target)
-        if isinstance(instruction, Jump | Halt) or fails(instruction):
+        if isinstance(instruction, Jump | Halt | Abort) or fails(instruction):
             return
         frame.pc += 1
         if frame.pc in cuts:
@@ -161,7 +171,7 @@ def _cuts(program: Program) -> frozenset[int]:
     """Where a path can arrive other than from the instruction before."""
     cuts = {0}
     for instruction in program.code:
-        if isinstance(instruction, Jump | JumpIf):
+        if isinstance(instruction, Jump | JumpIf | Fork):
             cuts.add(instruction.target)
         elif isinstance(instruction, Branch):
             cuts.update(case.target for case in instruction.cases)

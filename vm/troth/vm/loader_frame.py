@@ -51,9 +51,11 @@ class Path(NamedTuple):
 
     Attributes:
         held: the guards that the program holds.
+        forks: the speculations that it has begun and not ended.
     """
 
     held: frozenset[int] = frozenset()
+    forks: int = 0
 
 
 FIRST_PATH: Final = Path()
@@ -144,6 +146,18 @@ class Frame:
             self.view.describe(cell),
         )
 
+    # --- speculation -----------------------------------------------------------------------
+
+    def require_settled(self, what: str) -> None:
+        """Refuses what cannot be taken back within a speculation."""
+        if self.path.forks:
+            self.refuse(
+                "image.speculation.refused",
+                f"What cannot be taken back is done within a speculation: {what}",
+                "sends, receives, computing, join or abort",
+                what,
+            )
+
     # --- guards ----------------------------------------------------------------------------
 
     def names_of(self, guards: frozenset[int]) -> str:
@@ -177,6 +191,7 @@ class Frame:
 
     def take_initial(self, register: int, kind: EndpointType) -> None:
         """Takes a never used endpoint of the role out of the register."""
+        self.require_settled("handing over an endpoint")
         cell = self.endpoint(register)
         if self.view.cell_of(kind) != cell:
             self.refuse(
@@ -205,4 +220,6 @@ class Frame:
     def receive(self, fields: tuple[Field, ...], targets: tuple[int, ...]) -> None:
         self.require_count("targets", len(fields), len(targets))
         for field, register in zip(fields, targets, strict=True):
+            if isinstance(field.type, EndpointType):
+                self.require_settled("receiving an endpoint")
             self.write(register, self.view.cell_of(field.type))

@@ -12,13 +12,16 @@ from typing import Final, TypeAlias
 
 from troth.vm.instructions import (
     HOLE,
+    Abort,
     Acquire,
     BufferMode,
     Cancel,
     Close,
+    Fork,
     Halt,
     Instruction,
     Invoke,
+    Join,
     Jump,
     JumpIf,
     Move,
@@ -34,6 +37,7 @@ from troth.vm.instructions import (
     Spawn,
     Transfer,
     Yield,
+    irrevocable,
 )
 from troth.vm.loader_cells import EndpointCell, HandleCell, has_holes
 from troth.vm.loader_frame import Frame
@@ -52,6 +56,10 @@ def apply(frame: Frame, instruction: Instruction) -> None:
     Raises:
         Invalid: `image.…`, with the program and the program counter.
     """
+    if frame.path.forks:
+        what = irrevocable(instruction)
+        if what is not None:
+            frame.require_settled(what)
     _RULES[type(instruction)](frame, instruction)
 
 
@@ -247,6 +255,19 @@ def _release(frame: Frame, instruction: Release) -> None:
     frame.path = frame.path._replace(held=held - {instruction.guard})
 
 
+# --- speculation ---------------------------------------------------------------------------
+
+
+def _fork(frame: Frame, _instruction: Fork) -> None:
+    frame.path = frame.path._replace(forks=frame.path.forks + 1)
+
+
+def _join(frame: Frame, _instruction: Join | Abort) -> None:
+    if frame.path.forks == 0:
+        frame.refuse("image.speculation.none", "There is no speculation to end", "a fork before")
+    frame.path = frame.path._replace(forks=frame.path.forks - 1)
+
+
 # --- effects, data and control -------------------------------------------------------------
 
 
@@ -337,4 +358,7 @@ _RULES: Final[dict[type, Rule]] = {
     Halt: _halt,
     Acquire: _acquire,
     Release: _release,
+    Fork: _fork,
+    Join: _join,
+    Abort: _join,
 }

@@ -149,6 +149,8 @@ class Scheduler:
     def held(self) -> Iterator[Cell]:
         for coroutine in self.coroutines.values():
             yield from coroutine.registers
+            if coroutine.speculation is not None:
+                yield from coroutine.speculation.held()
         for session in self.sessions.live.values():
             for edge in session.edges:
                 for envelope in edge.buffer.messages:

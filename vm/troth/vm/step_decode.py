@@ -14,13 +14,16 @@ from troth.vm.faults import fault
 from troth.vm.image import Image, Program
 from troth.vm.instructions import (
     HOLE,
+    Abort,
     Acquire,
     Branch,
     Cancel,
     Close,
+    Fork,
     Halt,
     Instruction,
     Invoke,
+    Join,
     Jump,
     JumpIf,
     Move,
@@ -34,6 +37,7 @@ from troth.vm.instructions import (
     Spawn,
     Transfer,
     Yield,
+    irrevocable,
 )
 from troth.vm.step_code import ProgramCode
 from troth.vm.step_common import Step
@@ -46,11 +50,13 @@ from troth.vm.step_data import (
     yield_now,
 )
 from troth.vm.step_guard import decode_acquire, decode_release
+from troth.vm.step_hold import not_while_speculating
 from troth.vm.step_invoke import decode_invoke
 from troth.vm.step_message import decode_send
 from troth.vm.step_receive import decode_receive
 from troth.vm.step_session import decode_cancel, decode_close, decode_open
 from troth.vm.step_spawn import decode_spawn, decode_transfer, halt
+from troth.vm.step_speculate import abort, decode_fork, decode_join
 from troth.vm.turn import Turn
 
 
@@ -66,6 +72,11 @@ def _decode_program(image: Image, index: int, program: Program) -> ProgramCode:
         _decode_checked(image, program, instruction, pc + 1)
         for pc, instruction in enumerate(program.code)
     ]
+    if any(isinstance(instruction, Fork) for instruction in program.code):
+        steps = [
+            step if what is None else not_while_speculating(step, what)
+            for step, what in zip(steps, map(irrevocable, program.code), strict=True)
+        ]
     steps.append(_trap("vm.fault.pc", "the program runs off its end"))
     return ProgramCode(
         index,
@@ -117,6 +128,12 @@ def _decode(instruction: Instruction, following: int) -> Step:
             return decode_acquire(instruction, following)
         case Release():
             return decode_release(instruction, following)
+        case Fork():
+            return decode_fork(instruction, following)
+        case Join():
+            return decode_join(following)
+        case Abort():
+            return abort
         case Transfer():
             return decode_transfer(instruction, following)
         case Set():
@@ -174,13 +191,13 @@ def _registers(instruction: Instruction) -> Iterator[int]:
         case Spawn(target=target, arguments=arguments):
             yield target
             yield from (register for register in arguments if register != HOLE)
-        case Jump() | Yield() | Halt() | Acquire() | Release():
+        case Jump() | Yield() | Halt() | Acquire() | Release() | Fork() | Join() | Abort():
             return
 
 
 def _targets(instruction: Instruction) -> Sequence[int]:
     match instruction:
-        case Jump(target=target) | JumpIf(target=target):
+        case Jump(target=target) | JumpIf(target=target) | Fork(target=target):
             return (target,)
         case Branch(cases=cases):
             return tuple(case.target for case in cases)

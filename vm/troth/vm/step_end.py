@@ -28,6 +28,7 @@ from troth.vm.faults import fault, summary
 from troth.vm.guards import give_back
 from troth.vm.lifecycle import LIVE, Action, LifeEvent, next_status
 from troth.vm.session import Custody, Edge, EndpointState, Session, prune
+from troth.vm.speculation import abandon
 from troth.vm.step_common import sign
 from troth.vm.turn import Turn
 from troth.vm.types import StateKind
@@ -199,8 +200,9 @@ def release(coroutine: Coroutine, endpoint: EndpointState) -> None:
 def end_by_fault(turn: Turn, coroutine: Coroutine, error: Fault, refused: Edge | None) -> None:
     """Ends a coroutine that faulted, and every live session in which it owns an endpoint.
 
-    The guards it holds go to those who wait for them.
+    What it did speculatively was never done. The guards it holds go to those who wait for them.
     """
+    abandon(coroutine)
     place = error.place
     turn.fault(error)
     if refused is not None:

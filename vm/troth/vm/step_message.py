@@ -7,7 +7,7 @@ sequence number is spent on the signature, never on a message that found no plac
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from troth.vm import statements
 from troth.vm.buffer import Admission, Envelope
@@ -18,14 +18,19 @@ from troth.vm.events import Sent, Status
 from troth.vm.faults import fault
 from troth.vm.instructions import Select, Send
 from troth.vm.session import Cell, Edge, EndpointState
+from troth.vm.speculation import HeldSend
 from troth.vm.statements import StepKind
 from troth.vm.step_common import Step, cell_name, no_key, not_usable, session_over
 from troth.vm.step_delegate import Delegation, commit_delegation, prepare_delegation
+from troth.vm.step_hold import cannot_be_undone, hold_send
 from troth.vm.step_tables import TransitionTable
 from troth.vm.turn import BLOCKED, Turn
 from troth.vm.types import StateKind
 from troth.vm.value_ops import type_matches
 from troth.vm.values import RegisterValue
+
+Sealed: TypeAlias = tuple[Envelope, bytes]
+"""A signed message and the statement that its signature or its round's seal covers."""
 
 _LAST_LIVE: Final = Status.DRAINING
 _make: Final = tuple.__new__
@@ -50,12 +55,18 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
             raise _out_of_turn(endpoint, peer, label, kind)
         edge = endpoint.outgoing.get(peer)
         if edge is None or edge.receiver.noticed:
-            raise _peer_gone(endpoint, peer)
+            raise peer_gone(endpoint, peer)
         delegation = None
+        speculation = coroutine.speculation
         if transition.carried:
+            if speculation is not None:
+                raise cannot_be_undone("delegating an endpoint", endpoint)
             given = [registers[argument] for argument in arguments]
             delegation = prepare_delegation(turn, coroutine, endpoint, edge, transition, given)
         payload, values = _payload(turn, endpoint, transition, registers, arguments)
+        if speculation is not None:
+            act = HeldSend(endpoint, edge, transition, payload, values)
+            return following if hold_send(coroutine, speculation, act) else BLOCKED
         buffer = edge.buffer
         if len(buffer.messages) >= buffer.capacity and not _admitted(edge, endpoint):
             edge.waiting_sender = coroutine
@@ -96,7 +107,7 @@ def _out_of_turn(endpoint: EndpointState, peer: str, label: str, kind: StepKind)
     )
 
 
-def _peer_gone(endpoint: EndpointState, peer: str) -> Fault:
+def peer_gone(endpoint: EndpointState, peer: str) -> Fault:
     return fault(
         "vm.fault.channel",
         f"{peer} has closed its end and takes no more messages",
@@ -187,10 +198,14 @@ def _seal(
     payload: bytes,
     values: list[RegisterValue],
     delegation: Delegation | None,
-) -> tuple[Envelope, bytes]:
-    """Salts, commits to and signs the message; returns the statement too. Changes nothing."""
+    ahead: int = 0,
+) -> Sealed:
+    """Salts, commits to and signs the message; returns the statement too. Changes nothing.
+
+    `ahead` is how many messages of the edge get their numbers before this one.
+    """
     session, sender, receiver = endpoint.session.id, endpoint.role, edge.receiver.role
-    generation, sequence, principal = edge.generation, edge.sent, endpoint.signer
+    generation, sequence, principal = edge.generation, edge.sent + ahead, endpoint.signer
     signer = turn.context.signer
     position = statements.message_position(session, sender, receiver, generation, sequence)
     try:
@@ -226,6 +241,24 @@ def _seal(
         ),
     )
     return envelope, statement
+
+
+def seal_message(turn: Turn, act: HeldSend, ahead: int) -> Sealed:
+    """Signs a message that was held back, as `_seal`.
+
+    Raises:
+        Fault: `vm.fault.key`.
+    """
+    endpoint, edge, transition, payload, values = act
+    return _seal(turn, edge, endpoint, transition, payload, values, None, ahead)
+
+
+def commit_sealed(turn: Turn, act: HeldSend, sealed: Sealed) -> None:
+    """A message that was held back gets its number and its place."""
+    envelope, statement = sealed
+    _commit(turn, act.edge, act.endpoint, act.transition, envelope)
+    if act.endpoint.session.round_sealed:
+        _await_seal(turn, act.edge, statement)
 
 
 def _await_seal(turn: Turn, edge: Edge, statement: bytes) -> None:

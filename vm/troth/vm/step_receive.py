@@ -15,11 +15,13 @@ from troth.vm.codec import decode_payload, encode_payload
 from troth.vm.coroutine import Blocked, Coroutine
 from troth.vm.errors import Fault, TrothError
 from troth.vm.events import Received, Status
-from troth.vm.faults import MessageRefused, fault
+from troth.vm.faults import MessageRefused, behind_others, fault
 from troth.vm.instructions import Branch, Recv
 from troth.vm.session import Cell, Custody, Edge, EndpointState
+from troth.vm.speculation import HeldReceive, Speculation
 from troth.vm.step_common import Step, not_usable, session_over
 from troth.vm.step_delegate import arrive, require_type
+from troth.vm.step_hold import cannot_be_undone, require_a_sender
 from troth.vm.step_tables import StateTable, TransitionTable
 from troth.vm.substitutes import Substitutes
 from troth.vm.turn import BLOCKED, Turn
@@ -55,20 +57,31 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
         if edge is None:
             raise _nobody_sends(endpoint, peer)
         messages = edge.buffer.messages
-        if not messages or (edge.unsealed and not edge.sealed):
-            if edge.sender.noticed and not messages:
+        speculation = coroutine.speculation
+        place = 0 if speculation is None else speculation.read_count(edge)
+        if len(messages) <= place or (edge.unsealed and len(edge.sealed) <= place):
+            if edge.sender.noticed and len(messages) <= place:
                 raise _nobody_sends(endpoint, peer)
+            if speculation is not None and len(messages) <= place:
+                require_a_sender(speculation, edge)
             edge.waiting_receiver = coroutine
             coroutine.blocked = _RECEIVE
             coroutine.blocked_edge = edge
             return BLOCKED
-        envelope = messages[0]
-        statement = _verify(turn.context.substitutes, edge, envelope)
-        transition, values = _open_envelope(turn, edge, envelope, state)
+        if speculation is None:
+            envelope = messages[0]
+            statement = _verify(turn.context.substitutes, edge, envelope)
+            transition, values = _open_envelope(turn, edge, envelope, state)
+        else:
+            act, values = _read_ahead(turn, speculation, edge, place, state)
+            _, _, transition, envelope, statement = act
         targets, target = cases[envelope.label]
         if len(targets) != len(values):
             raise _wrong_targets(endpoint, transition, len(targets))
-        _commit(turn, edge, envelope, statement, transition)
+        if speculation is None:
+            commit_receive(turn, edge, envelope, statement, transition)
+        else:
+            speculation.hold_receive(act)
         for target_register, value in zip(targets, values, strict=True):
             registers[target_register] = value
         for position in transition.carried:
@@ -76,6 +89,29 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
         return target
 
     return step
+
+
+def _read_ahead(
+    turn: Turn, speculation: Speculation, edge: Edge, place: int, state: StateTable
+) -> tuple[HeldReceive, tuple[Cell, ...]]:
+    """Reads the message behind the `place` that are read already; it stays in its buffer.
+
+    Raises:
+        MessageRefused: as for other receives, for the message at the head of the buffer.
+        Fault: with the same codes for one behind others: what is before it was not consumed, so
+            it is listed with them as undelivered; `vm.fault.speculation` for an endpoint in it.
+    """
+    envelope = edge.buffer.messages[place]
+    try:
+        statement = _verify(turn.context.substitutes, edge, envelope, speculation)
+        transition, values = _open_envelope(turn, edge, envelope, state)
+    except MessageRefused as refused:
+        if place == 0:
+            raise
+        raise behind_others(refused) from refused
+    if transition.carried:
+        raise cannot_be_undone("receiving an endpoint", edge.receiver)
+    return HeldReceive(edge.receiver, edge, transition, envelope, statement), values
 
 
 def _out_of_turn(
@@ -113,7 +149,12 @@ def _wrong_targets(endpoint: EndpointState, transition: TransitionTable, count: 
     )
 
 
-def _verify(substitutes: Substitutes, edge: Edge, envelope: Envelope) -> bytes:
+def _verify(
+    substitutes: Substitutes,
+    edge: Edge,
+    envelope: Envelope,
+    speculation: Speculation | None = None,
+) -> bytes:
     """The statement that the message's sender really signed, accepted by the replay mode.
 
     Everything is computed from the receiver's own view of the edge: what the envelope says
@@ -136,7 +177,8 @@ def _verify(substitutes: Substitutes, edge: Edge, envelope: Envelope) -> bytes:
     # An endpoint's signer changes only before its first use, so today's is that of sending.
     if sender.session.round_sealed:
         # The log whose head was signed is this machine's own: its leaf is the proof.
-        genuine = bool(edge.sealed) and edge.sealed[0] == statement
+        place = 0 if speculation is None else speculation.read_count(edge)
+        genuine = len(edge.sealed) > place and edge.sealed[place] == statement
     else:
         genuine = substitutes.verify(sender.signer, statement, envelope.signature)
     if not genuine:
@@ -147,7 +189,11 @@ def _verify(substitutes: Substitutes, edge: Edge, envelope: Envelope) -> bytes:
             f"a signature by {sender.signer.hex()}",
             "one that does not verify",
         )
-    code = edge.consumption.decide(envelope.generation, envelope.sequence, statement)
+    position = (envelope.generation, envelope.sequence, statement)
+    if speculation is None:
+        code = edge.consumption.decide(*position)
+    else:
+        code = edge.consumption.decide_after(speculation.statements_read(edge), *position)
     if code is not None:
         raise _refused(
             edge,
@@ -248,7 +294,7 @@ def _bind_endpoints(
     return tuple(bound)
 
 
-def _commit(
+def commit_receive(
     turn: Turn, edge: Edge, envelope: Envelope, statement: bytes, transition: TransitionTable
 ) -> None:
     endpoint = edge.receiver
