@@ -13,15 +13,18 @@ from hypothesis import strategies as st
 from troth.vm.image import EdgeSettings, Effect, Image, Program, Protocol
 from troth.vm.instructions import (
     HOLE,
+    Abort,
     Acquire,
     Branch,
     BufferMode,
     Cancel,
     Case,
     Close,
+    Fork,
     Halt,
     Instruction,
     Invoke,
+    Join,
     Jump,
     JumpIf,
     Move,
@@ -163,6 +166,9 @@ INSTRUCTIONS: Final[st.SearchStrategy[Instruction]] = st.one_of(
     st.just(Halt()),
     st.builds(Acquire, INDICES),
     st.builds(Release, INDICES),
+    st.builds(Fork, TARGETS),
+    st.just(Join()),
+    st.just(Abort()),
 )
 
 _TRANSITIONS: Final = tuples(st.builds(Transition, NAMES, FIELDS, st.integers(0, 10_000)))

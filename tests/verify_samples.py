@@ -97,6 +97,59 @@ main:
     spawn taker(b)
 """
 
+SPECULATIVE: Final = """
+protocol Deal(A, B, C):
+    B -> A: price(n: int)
+    choice at A:
+        A -> B: order()
+        A -> C: pay(n: int)
+    or:
+        A -> B: leave()
+        A -> C: nothing()
+
+program buyer(s: Deal.A, budget: int):
+    speculate:
+        recv s.B price(n)
+        send s.B order()
+        budget = budget - n
+        if budget < 0:
+            rollback
+        send s.C pay(n)
+        commit
+    else:
+        recv s.B price(n)
+        send s.B leave()
+        send s.C nothing()
+    close s
+
+program seller(s: Deal.B):
+    send s.A price(30)
+    recv s.A:
+        order():
+            pass
+        leave():
+            pass
+    close s
+
+program bank(s: Deal.C):
+    recv s.A:
+        pay(n):
+            print n
+        nothing():
+            print "nothing"
+    close s
+
+main:
+    open Deal as a, b, c
+    spawn buyer(a, 40)
+    spawn seller(b)
+    spawn bank(c)
+    open Deal as d, e, f with seal = round
+    spawn buyer(d, 20)
+    spawn seller(e)
+    spawn bank(f)
+"""
+
 HIDDEN: Final = """
 effect price_of(name: str) -> int
 
@@ -181,6 +234,7 @@ _SCRIPTS: Final = {
     "cancelled": (CANCELLED, False),
     "faulted": (FAULTED, False),
     "guarded": (GUARDED, True),
+    "speculative": (SPECULATIVE, True),
     "hidden": (HIDDEN, True),
     "late_fault": (LATE_FAULT, False),
     "hidden_delegation": (HIDDEN_DELEGATION, True),

@@ -62,6 +62,7 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example("parse.declaration.unknown", 1, 1, "`program name(…):`", "def f():\n    pass\n"),
     Example("parse.declaration.statement", 1, 1, "under `main:`", 'print "hello"\n'),
     Example("parse.declaration.statement", 1, 1, "under `main:`", "acquire lock\n"),
+    Example("parse.declaration.statement", 1, 1, "under `main:`", "speculate:\n    pass\n"),
     Example("parse.declaration.statement", 1, 1, "under `protocol", "A -> B: m()\n"),
     Example("parse.unsupported", 1, 1, "leave it out", "bundle D(H, C):\n    video: V(H, C)\n"),
     Example("parse.effect.result", 1, 11, "-> unit", "effect f()\n"),
@@ -94,6 +95,7 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     ),
     Example("parse.step.program", 2, 5, "A -> B: label", in_protocol("send s.B m()")),
     Example("parse.step.program", 2, 5, "A -> B: label", in_protocol("acquire lock")),
+    Example("parse.step.program", 2, 5, "A -> B: label", in_protocol("rollback")),
     Example("parse.step.unknown", 2, 5, "`choice`", in_protocol("chioce at A:\n    A -> B: m()")),
     Example("parse.step.unknown", 2, 5, "choice at Role", in_protocol("if a:\n    A -> B: m()")),
     Example(
@@ -101,8 +103,6 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     ),
     Example("parse.protocol.empty", 2, 5, "after", in_protocol("edge A -> B: policy = drop")),
     # --- statements ----------------------------------------------------------------------
-    Example("parse.unsupported", 2, 5, "leave it out", in_main("speculate:\n    pass")),
-    Example("parse.unsupported", 2, 5, "leave it out", in_main("commit")),
     Example("parse.statement.unknown", 2, 5, "`print`", in_main("prnt x")),
     Example("parse.statement.unknown", 2, 5, "returns nothing", in_main("return 1")),
     Example("parse.statement.unknown", 2, 5, "spawn f", in_main("f(x)")),
@@ -168,8 +168,6 @@ EXAMPLES: Final[tuple[Example, ...]] = (
             (5, in_protocol("within 5s:\n    A -> B: m()")),
             (5, in_protocol("timeout:\n    A -> B: m()")),
             (5, in_protocol("bundle D(A, B):\n    v: V(A, B)")),
-            (5, in_main("rollback")),
-            (5, in_main("speculate as s:\n    pass")),
             (5, in_main("on crash B:\n    pass")),
             (5, in_main("within 5s:\n    pass")),
             (5, in_main("bundle D(A, B)")),
@@ -179,7 +177,6 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     *(
         Example("parse.unsupported", 1, 1, "leave it out", text)
         for text in (
-            "speculate:\n    pass\n",
             "on crash B:\n    pass\n",
         )
     ),

@@ -21,15 +21,18 @@ from troth.vm.image_codec import (
 )
 from troth.vm.instructions import (
     HOLE,
+    Abort,
     Acquire,
     Branch,
     BufferMode,
     Cancel,
     Case,
     Close,
+    Fork,
     Halt,
     Instruction,
     Invoke,
+    Join,
     Jump,
     JumpIf,
     Move,
@@ -128,6 +131,9 @@ CODE: Final[tuple[Instruction, ...]] = (
     Halt(),
     Acquire(0),
     Release(0),
+    Fork(1),
+    Join(),
+    Abort(),
 )
 IMAGE: Final = Image(
     (PROTOCOL,),

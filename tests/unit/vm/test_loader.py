@@ -37,12 +37,15 @@ from troth.vm.image import Effect, Image, Program
 from troth.vm.image_codec import encode_image, image_id
 from troth.vm.instructions import (
     HOLE,
+    Abort,
     Acquire,
     Branch,
     Cancel,
     Case,
+    Fork,
     Instruction,
     Invoke,
+    Join,
     JumpIf,
     Move,
     Op,
@@ -545,3 +548,43 @@ def test_guards_out_of_balance_are_refused(code: list[Instruction], expected: st
 
 def test_the_names_of_guards_are_distinct() -> None:
     assert refused(replace(build([HALT]), guards=("door", "door"))).code == "image.name"
+
+
+# --- speculation -----------------------------------------------------------------------------
+
+
+def test_speculations_that_are_decided_on_every_path_are_accepted() -> None:
+    undo = [Fork(4), *ASK, Abort(), *ASK, recv(0, "B", "answer", 2), close(0), HALT]
+    load(build(undo, JOB_A))
+    done = [Fork(5), *ASK, Join(), jump(7), set_(2, "x"), fail(2)]
+    load(build([*done, recv(0, "B", "answer", 2), close(0), HALT], JOB_A))
+    load(build([Fork(5), Fork(3), Abort(), Join(), jump(5), HALT]))
+
+
+@pytest.mark.parametrize(
+    ("code", "parameters", "expected"),
+    [
+        ([Join(), HALT], (), "image.speculation.none"),
+        ([Abort()], (), "image.speculation.none"),
+        ([Fork(1), HALT], (), "image.speculation.join"),
+        ([Fork(2), HALT, HALT], (), "image.speculation.refused"),
+        ([Fork(2), jump(2), HALT], (), "image.speculation.join"),
+        ([Fork(0), Join(), HALT], (), None),
+        ([Fork(4), *ASK, Join(), HALT], (JOB_A,), "image.endpoint.join"),
+        ([Fork(3), set_(2, "x"), print_(2), HALT], (), "image.speculation.refused"),
+        ([Fork(2), open_(0, 0, 1), HALT], (), "image.speculation.refused"),
+        ([Fork(2), spawn(3, 0), HALT], (), "image.speculation.refused"),
+        ([Fork(2), Acquire(0), HALT], (), "image.speculation.refused"),
+        ([Fork(2), send(0, "W", "take", 1), HALT], (HIRE_D, JOB_B), "image.speculation.refused"),
+        ([Fork(2), recv(0, "D", "take", 1), HALT], (HIRE_W,), "image.speculation.refused"),
+        ([Fork(9), HALT], (), "image.operand"),
+    ],
+)
+def test_speculations_out_of_order_are_refused(
+    code: list[Instruction], parameters: tuple[ValueType, ...], expected: str | None
+) -> None:
+    built = replace(build(code, *parameters), guards=("door",))
+    if expected is None:
+        load(built)
+    else:
+        assert refused(built).code == expected

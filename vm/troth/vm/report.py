@@ -199,7 +199,7 @@ def _coroutine(coroutine: Coroutine) -> CoroutineReport:
         program=coroutine.code.name,
         line=line,
         pc=coroutine.pc,
-        waits_for=_waits_on(endpoint, peer, edge, receiving=receiving),
+        waits_for=_waits_on(coroutine, endpoint, peer, edge, receiving=receiving),
         session=endpoint.session.id,
         protocol=endpoint.session.protocol,
         role=endpoint.role,
@@ -230,12 +230,20 @@ def _holder(guard: Guard) -> str:
     return holder.code.name + (f" at line {line}" if line else "")
 
 
-def _waits_on(endpoint: EndpointState, peer: EndpointState, edge: Edge, *, receiving: bool) -> str:
+def _waits_on(
+    coroutine: Coroutine,
+    endpoint: EndpointState,
+    peer: EndpointState,
+    edge: Edge,
+    *,
+    receiving: bool,
+) -> str:
     labels = " or ".join(transition.label for transition in endpoint.state.state.transitions)
     what = f"{labels} from {peer.role}" if receiving else f"space for {labels} to {peer.role}"
     if not receiving:
         what += f" (all {edge.buffer.capacity} places are taken)"
-    return f"{_name(endpoint)} waits for {what}; {peer.role} is {_whereabouts(peer)}"
+    verb = "waits" if coroutine.speculation is None else "speculates and waits"
+    return f"{_name(endpoint)} {verb} for {what}; {peer.role} is {_whereabouts(peer)}"
 
 
 def _whereabouts(endpoint: EndpointState) -> str:
