@@ -176,8 +176,6 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     ),
     *(
         Example("parse.unsupported", 1, 1, "leave it out", text)
-        for text in (
-            "on crash B:\n    pass\n",
-        )
+        for text in ("on crash B:\n    pass\n",)
     ),
 )
