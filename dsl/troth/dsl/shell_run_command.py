@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
@@ -14,6 +15,7 @@ from troth.dsl import shell_load
 from troth.vm.errors import Invalid, Place, Unusable
 from troth.vm.image import Image
 from troth.vm.instructions import ReplayMode, Seal
+from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.shell_effects import load_effects_module
 from troth.vm.shell_options import RunOptions, seed_from_number
 from troth.vm.shell_protect import refuse_same_file
@@ -50,7 +52,23 @@ def add_parser(subparsers: Subparsers) -> None:
         choices=[seal.value for seal in Seal],
         help="how every session is sealed, whatever the script says",
     )
+    parser.add_argument(
+        "--limit",
+        type=_limit,
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="set a limit of the run, such as instructions_max=1000; may be given several times",
+    )
     parser.set_defaults(run=run_command)
+
+
+def _limit(text: str) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    names = [field.name for field in fields(Limits)]
+    if name not in names:
+        raise argparse.ArgumentTypeError("expected NAME=N with one of " + ", ".join(names))
+    return name, _number(number)
 
 
 def _number(text: str) -> int:
@@ -103,6 +121,7 @@ def _run(image: Image, arguments: argparse.Namespace, seed: bytes | None) -> Run
             seed=seed,
             replay=None if arguments.replay is None else ReplayMode(arguments.replay),
             seal=None if arguments.seal is None else Seal(arguments.seal),
+            limits=replace(DEFAULT_LIMITS, **dict(arguments.limit)),
         )
         try:
             return run(image, options=options, write_line=write_line)
