@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
-from math import cos, hypot, radians, sin
 from typing import Final
 
 from troth.dsl.picture_layout import (
     FONT_SIZE,
-    HEAD_LENGTH,
     LINE_HEIGHT,
-    LOOP_REACH,
     RADIUS,
-    START_HEIGHT,
     TEXT_PADDING,
     TITLE_SIZE,
-    Course,
     Drawing,
-    Loop,
-    Point,
     StateBox,
     Text,
     layout,
 )
+from troth.dsl.picture_strokes import Stroke, number, start_of, strokes
 from troth.vm.local_text import format_state
 from troth.vm.types import LocalType
 
-_HEAD_HALF_WIDTH: Final = 4.5
-_LOOP_DEGREES: Final = 38
 _MARGIN: Final = 20
 
 _STYLE: Final = """\
@@ -64,11 +55,10 @@ def to_svg(local: LocalType, title: str) -> str:
         LimitExceeded: `project.picture`, for a type that is too large to draw.
     """
     drawing = layout(local, title)
-    said = "\n".join([format_state(local, number) for number in range(len(local.states))])
+    said = "\n".join([format_state(local, place) for place in range(len(local.states))])
     lines = [
         *_opening(drawing, title, said),
-        *(_course(course) for course in drawing.courses),
-        *(_loop(loop) for loop in drawing.loops),
+        *(_arc(stroke) for stroke in strokes(drawing)),
         *_start(drawing),
         *(line for state in drawing.states for line in _state(state)),
         *(line for text in drawing.texts for line in _text(text)),
@@ -78,7 +68,7 @@ def to_svg(local: LocalType, title: str) -> str:
 
 
 def _opening(drawing: Drawing, title: str, said: str) -> Iterator[str]:
-    width, height = _number(drawing.width), _number(drawing.height)
+    width, height = number(drawing.width), number(drawing.height)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img" font-size="{FONT_SIZE}">'
@@ -96,46 +86,12 @@ def _opening(drawing: Drawing, title: str, said: str) -> Iterator[str]:
 # --- arcs ----------------------------------------------------------------------------------
 
 
-def _course(course: Course) -> str:
-    points = list(course.points)
-    down = (0.0, -1.0) if course.is_upward else (0.0, 1.0)
-    tip = points[0] if course.is_upward else points[-1]
-    base = Point(tip.x, tip.y - down[1] * HEAD_LENGTH)
-    points[0 if course.is_upward else -1] = base
-    steps = [f"M{_pair(points[0])}"]
-    for before, point in pairwise(points):
-        if before.x == point.x:
-            steps.append(f"L{_pair(point)}")
-            continue
-        middle = (before.y + point.y) / 2
-        bend = (Point(before.x, middle), Point(point.x, middle), point)
-        steps.append("C" + " ".join(map(_pair, bend)))
-    return _stroke(" ".join(steps), course.is_send) + "\n" + _head(tip, down, _kind(course.is_send))
-
-
-def _loop(loop: Loop) -> str:
-    angle = radians(_LOOP_DEGREES)
-    x, rise = loop.right.x + RADIUS * cos(angle), RADIUS * sin(angle)
-    start, tip = Point(x, loop.right.y - rise), Point(x, loop.right.y + rise)
-    reach = x + LOOP_REACH + 8
-    pull = (Point(reach, start.y - 12), Point(reach, tip.y + 12))
-    length = hypot(tip.x - pull[1].x, tip.y - pull[1].y)
-    along = ((tip.x - pull[1].x) / length, (tip.y - pull[1].y) / length)
-    base = Point(tip.x - along[0] * HEAD_LENGTH, tip.y - along[1] * HEAD_LENGTH)
-    path = f"M{_pair(start)} C{_pair(pull[0])} {_pair(pull[1])} {_pair(base)}"
-    return _stroke(path, loop.is_send) + "\n" + _head(tip, along, _kind(loop.is_send))
-
-
-def _stroke(path: str, is_send: bool) -> str:
-    return f'  <path class="{_kind(is_send)}" stroke-width="1.5" d="{path}"/>'
-
-
-def _head(tip: Point, along: tuple[float, float], kind: str) -> str:
-    """An arrow's head that points along a direction of length 1."""
-    x, y = tip.x - along[0] * HEAD_LENGTH, tip.y - along[1] * HEAD_LENGTH
-    aside = (-along[1] * _HEAD_HALF_WIDTH, along[0] * _HEAD_HALF_WIDTH)
-    corners = (tip, Point(x + aside[0], y + aside[1]), Point(x - aside[0], y - aside[1]))
-    return f'  <polygon class="{kind}-mark" points="{" ".join(map(_pair, corners))}"/>'
+def _arc(stroke: Stroke) -> str:
+    kind = _kind(stroke.is_send)
+    return (
+        f'  <path class="{kind}" stroke-width="1.5" d="{stroke.path}"/>\n'
+        f'  <polygon class="{kind}-mark" points="{stroke.head}"/>'
+    )
 
 
 def _kind(is_send: bool) -> str:
@@ -146,13 +102,13 @@ def _kind(is_send: bool) -> str:
 
 
 def _start(drawing: Drawing) -> Iterator[str]:
-    for state in drawing.states[:1]:
-        tip = Point(state.centre.x, state.centre.y - RADIUS)
-        dot = Point(tip.x, tip.y - START_HEIGHT - 3)
-        head = Point(tip.x, tip.y - HEAD_LENGTH)
-        yield f'  <circle class="start-mark" cx="{_number(dot.x)}" cy="{_number(dot.y)}" r="4"/>'
-        yield f'  <path class="start" stroke-width="1.5" d="M{_pair(dot)} L{_pair(head)}"/>'
-        yield _head(tip, (0.0, 1.0), "start")
+    for start in start_of(drawing):
+        yield (
+            f'  <circle class="start-mark" cx="{number(start.dot.x)}" '
+            f'cy="{number(start.dot.y)}" r="4"/>'
+        )
+        yield f'  <path class="start" stroke-width="1.5" d="{start.path}"/>'
+        yield f'  <polygon class="start-mark" points="{start.head}"/>'
 
 
 def _state(state: StateBox) -> Iterator[str]:
@@ -161,12 +117,12 @@ def _state(state: StateBox) -> Iterator[str]:
         radius = RADIUS - inset
         x, y = state.centre.x - state.flat / 2 - radius, state.centre.y - radius
         yield (
-            f'  <rect class="state" stroke-width="1.5" x="{_number(x)}" y="{_number(y)}" '
-            f'width="{_number(state.flat + 2 * radius)}" height="{2 * radius}" rx="{radius}"/>'
+            f'  <rect class="state" stroke-width="1.5" x="{number(x)}" y="{number(y)}" '
+            f'width="{number(state.flat + 2 * radius)}" height="{2 * radius}" rx="{radius}"/>'
         )
     y = state.centre.y + FONT_SIZE * 0.36
     yield (
-        f'  <text class="number" x="{_number(state.centre.x)}" y="{_number(y)}" '
+        f'  <text class="number" x="{number(state.centre.x)}" y="{number(y)}" '
         f'text-anchor="middle">{state.number}</text>'
     )
 
@@ -174,29 +130,19 @@ def _state(state: StateBox) -> Iterator[str]:
 def _text(text: Text) -> Iterator[str]:
     x, y = text.centre.x - text.width / 2, text.centre.y - text.height / 2
     yield (
-        f'  <rect class="ground" x="{_number(x)}" y="{_number(y)}" '
-        f'width="{_number(text.width)}" height="{_number(text.height)}"/>'
+        f'  <rect class="ground" x="{number(x)}" y="{number(y)}" '
+        f'width="{number(text.width)}" height="{number(text.height)}"/>'
     )
     first = text.centre.y - (len(text.lines) - 1) * LINE_HEIGHT / 2 + FONT_SIZE * 0.36
-    for number, line in enumerate(text.lines):
-        y = first + number * LINE_HEIGHT
+    for place, line in enumerate(text.lines):
+        y = first + place * LINE_HEIGHT
         yield (
-            f'  <text class="{_kind(text.is_send)}-mark" x="{_number(x + TEXT_PADDING)}" '
-            f'y="{_number(y)}" xml:space="preserve">{_escape(line)}</text>'
+            f'  <text class="{_kind(text.is_send)}-mark" x="{number(x + TEXT_PADDING)}" '
+            f'y="{number(y)}" xml:space="preserve">{_escape(line)}</text>'
         )
 
 
 # --- words ---------------------------------------------------------------------------------
-
-
-def _pair(point: Point) -> str:
-    return f"{_number(point.x)},{_number(point.y)}"
-
-
-def _number(value: float) -> str:
-    """In tenths of a pixel."""
-    text = f"{value:.1f}".removesuffix(".0")
-    return "0" if text == "-0" else text
 
 
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
