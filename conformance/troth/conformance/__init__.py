@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from troth.conformance.shell_files import load_image_pin as load_image_pin
     from troth.conformance.shell_files import load_pins as load_pins
     from troth.conformance.shell_files import verify as verify
+    from troth.conformance.shell_report import report as report
     from troth.conformance.shell_testing import assert_replay_valid as assert_replay_valid
     from troth.conformance.verdict import Finding as Finding
     from troth.conformance.verdict import Verdict as Verdict
@@ -38,6 +39,7 @@ __all__ = [
     "assert_replay_valid",
     "load_image_pin",
     "load_pins",
+    "report",
     "to_json",
     "to_prose",
     "verify",
@@ -57,6 +59,7 @@ _HOME = {
     "Word": "verdict",
     "load_image_pin": "shell_files",
     "load_pins": "shell_files",
+    "report": "shell_report",
     "to_json": "json_form",
     "to_prose": "render",
     "verify": "shell_files",

@@ -69,9 +69,18 @@ class Names:
 
 def describe(record: RawRecord, world: World) -> str:
     """Such as `12 SEND session 0 (Hello): Client -> Server greet #0`."""
-    kind = Kind(record.items[0])
-    rest = _WORDS[kind](record.items, Names(world))
-    return f"{record.index} {kind.name}{' ' if rest else ''}{rest}"
+    rest = words(record.items, Names(world))
+    return f"{record.index} {kind_name(record.items[0])}{' ' if rest else ''}{rest}"
+
+
+def words(items: Items, names: Names) -> str:
+    """What `describe` says after the kind; "" for a kind that this table has no words for."""
+    say = _WORDS.get(items[0])
+    return "" if say is None else say(items, names)
+
+
+def kind_name(number: int) -> str:
+    return Kind(number).name if number in _KINDS else f"kind {number}"
 
 
 def _send(items: Items, names: Names) -> str:
@@ -183,7 +192,8 @@ def _seal(items: Items, names: Names) -> str:
     return f"{names.principal(items[1])}, {items[2]} leaves, round {items[5]}"
 
 
-_WORDS: Final[dict[Kind, Callable[[Items, Names], str]]] = {
+_KINDS: Final = frozenset(map(int, Kind))
+_WORDS: Final[dict[int, Callable[[Items, Names], str]]] = {
     Kind.HEADER: lambda items, _: f"version {items[1]}, image {items[2].hex()}",
     Kind.IMAGE: lambda items, _: f"{len(items[1])} bytes",
     Kind.PRINCIPAL: lambda items, _: f"{items[1]} key {items[2].hex()}",

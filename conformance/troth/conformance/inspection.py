@@ -10,6 +10,7 @@ from typing import BinaryIO, Final
 from troth.conformance.describe import describe
 from troth.conformance.divergence import Divergence
 from troth.conformance.protocols import ProtocolSource
+from troth.conformance.report_counters import Counters
 from troth.conformance.structure import Structure
 from troth.conformance.world import World
 from troth.vm.errors import LimitExceeded, Malformed
@@ -21,7 +22,7 @@ from troth.vm.reader import ArtifactReader, RawRecord
 from troth.vm.records import Kind
 
 LISTED_MAX: Final = 50
-"""Sessions, prints and faults listed one by one; more are only counted."""
+"""Sessions, edges, prints and faults listed one by one; more are only counted."""
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Inspection:
         self.statuses: Counter[Status] = Counter()
         self.image_bytes = 0
         self.broken: str | None = None
+        self.counters = Counters()
         self._on_event = on_event
         self._reader = ArtifactReader(stream)
         self._handlers = Structure(self.world, ProtocolSource(None)).handlers()
@@ -86,8 +88,11 @@ class Inspection:
     def _count(self, kind: Kind, record: RawRecord) -> None:
         items = record.items
         if kind is Kind.OPEN:
+            self.counters.open(items, self.world)
             self._opened()
-        elif kind is Kind.STATUS:
+            return
+        self.counters.take(kind, items)
+        if kind is Kind.STATUS:
             self._status(items[1], Status(items[2]), items[4])
         elif kind is Kind.IMAGE:
             self.image_bytes = len(items[1])
@@ -146,6 +151,7 @@ def to_text(inspection: Inspection, file: str) -> str:
         roles = escape(", ".join(entry.roles))
         lines.append(f"  {escape(entry.name)}({roles}) id {entry.id.hex()}")
     lines += _sessions(inspection)
+    lines += _edges(inspection)
     lines += _rest(inspection)
     return "\n".join(lines)
 
@@ -189,6 +195,29 @@ def _sessions(inspection: Inspection) -> list[str]:
         lines.append(f"    id {summary.id.hex()}, {escape(', '.join(summary.parties))}")
     if opened > len(inspection.sessions):
         lines.append(f"  and {opened - len(inspection.sessions)} more")
+    return lines
+
+
+def _edges(inspection: Inspection) -> list[str]:
+    """What each edge of each protocol carried, in all sessions together."""
+    found = inspection.counters.by_protocol()
+    lines = [f"edges: {len(found)}"]
+    for edge in found[:LISTED_MAX]:
+        entry = inspection.world.protocols[edge.protocol]
+        ends = f"{entry.name}: {entry.roles[edge.sender]} -> {entry.roles[edge.receiver]}"
+        parts = [f"{edge.sent} sent", f"{edge.received} received"]
+        parts += [
+            f"{count} {word}"
+            for count, word in (
+                (edge.undelivered, "undelivered"),
+                (edge.rejected, "rejected"),
+                (edge.in_flight, "in flight"),
+            )
+            if count
+        ]
+        lines.append(f"  {escape(ends)} {', '.join(parts)}")
+    if len(found) > LISTED_MAX:
+        lines.append(f"  and {len(found) - LISTED_MAX} more")
     return lines
 
 

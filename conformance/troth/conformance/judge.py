@@ -13,7 +13,7 @@ from troth.conformance.codes import (
     LEVEL_NAMES,
 )
 from troth.conformance.image_pin import ImagePin
-from troth.conformance.pipeline import FINDINGS_MAX, Pipeline
+from troth.conformance.pipeline import FINDINGS_MAX, Observer, Pipeline
 from troth.conformance.protocols import Pins
 from troth.conformance.replay import ReplayResult
 from troth.conformance.replay_meter import DEFAULT_BUDGET, Budget
@@ -51,18 +51,27 @@ def verify_stream(
     with_fragment: bool = False,
     image: ImagePin | None = None,
     budget: Budget | None = DEFAULT_BUDGET,
+    observer: Observer | None = None,
 ) -> Verdict:
     """Verifies one artifact at all levels that can run.
 
     `trust` holds the keys you trust, `pins` the protocols that sessions may follow, `image` what
     has to have run; `file` is a name for messages. `budget` bounds level 5, which is left out
-    with None. The fragment's digest costs some time and is left out by default.
+    with None. The fragment's digest costs some time and is left out by default. `observer` gets
+    to see every record that is read.
 
     Raises:
         Unusable: code `artifact.io`, when the stream cannot be read. What is wrong with the
             artifact itself is never raised, it is in the verdict.
     """
-    pipeline = Pipeline(stream, pins=pins, with_fragment=with_fragment, image=image, budget=budget)
+    pipeline = Pipeline(
+        stream,
+        pins=pins,
+        with_fragment=with_fragment,
+        image=image,
+        budget=budget,
+        observer=observer,
+    )
     pipeline.run()
     world = pipeline.world
     contradictions, contradictions_cut = _contradictions(

@@ -40,6 +40,9 @@ CONTEXT_RECORDS: Final = 3
 Handler: TypeAlias = Callable[[Items], None]
 Chain: TypeAlias = tuple[Handler, ...]
 
+Observer: TypeAlias = Callable[[RawRecord, World], None]
+"""Gets each record after levels 1 to 4 have looked at it, the one that stops them too."""
+
 
 class Fragment:
     """Builds the canonical fragment on the way, as long as nothing has diverged."""
@@ -76,6 +79,7 @@ class Pipeline:
         with_fragment: bool,
         image: ImagePin | None = None,
         budget: Budget | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """With a `budget` the image is run again in step with the file (level 5)."""
         self.world = World()
@@ -93,6 +97,7 @@ class Pipeline:
             self.replay = Replay(self.world, self.findings, budget, with_fragment=with_fragment)
         self.image_in_file = False
         self._image = image
+        self._observer = observer
         self._reader = ArtifactReader(stream)
         self._batch: Sequence[RawRecord] = ()
         """The records at hand, and with them the last few before."""
@@ -170,7 +175,7 @@ class Pipeline:
         Every record of a file goes through this loop: each step in it is paid for often.
         """
         world, chains, fragment = self.world, self._chains, self.fragment
-        followed: RawRecord | None = None
+        observer, followed = self._observer, None
         try:
             for batch in self._reader.batches():
                 self._batch = (*self._batch[-CONTEXT_RECORDS:], *batch)
@@ -184,9 +189,13 @@ class Pipeline:
                     except Divergence as divergence:
                         # `handler` is the one that raised; those after it have their say, too.
                         rest = chain[chain.index(handler) + 1 :]
-                        if not self._diverged(divergence, rest, items):
-                            return
                         fragment = None
+                        if not self._diverged(divergence, rest, items):
+                            if observer is not None:
+                                observer(record, world)
+                            return
+                    if observer is not None:
+                        observer(record, world)
                     if fragment is not None:
                         fragment.take(record)
                     followed = record

@@ -19,7 +19,7 @@ def to_prose(verdict: Verdict) -> str:
     lines = [
         f"{escape(verdict.file) or 'artifact'}: {verdict.status.value} (exit {verdict.exit_code})"
     ]
-    lines.append(f"  {_short(_text(verdict.reason))}")
+    lines.append(f"  {shorten(_text(verdict.reason))}")
     if verdict.findings:
         lines += ["", *finding_lines(verdict.findings[0], "first finding")]
         for number, finding in enumerate(verdict.findings[1:], start=2):
@@ -43,22 +43,22 @@ _LIMITS_OF_A_VERDICT: Final = (
 def finding_lines(finding: Finding, title: str) -> list[str]:
     """One finding as several lines, all of it escaped."""
     lines = [f"{title}: {finding.code} ({finding.category.value}, level {finding.level})"]
-    lines.append(f"  {_short(_text(finding.message))}")
-    lines += _row("where", _short(_where(finding)))
+    lines.append(f"  {shorten(_text(finding.message))}")
+    lines += _row("where", shorten(_where(finding)))
     if finding.said:
-        lines += _row("record", _short(_text(finding.said)))
+        lines += _row("record", shorten(_text(finding.said)))
     if finding.expected is not None:
-        expected = _short(_text(finding.expected))
+        expected = shorten(_text(finding.expected))
         lines += _row("expected", f"{expected}  [{_text(finding.expected_side)}]")
     if finding.actual is not None:
-        actual = _short(_text(finding.actual))
+        actual = shorten(_text(finding.actual))
         lines += _row("found", f"{actual}  [{_text(finding.actual_side)}]")
     if finding.position is not None:
         first, *rest = finding.position.split("\n")
         lines += _row("position", _text(first))
         lines += [f"  {'':{_LABEL_WIDTH}}{_text(line)}" for line in rest]
     for number, line in enumerate(finding.context):
-        lines += _row("before" if number == 0 else "", _short(_text(line)))
+        lines += _row("before" if number == 0 else "", shorten(_text(line)))
     lines += _row("advice", finding.advice)
     lines += _row("more", finding.docs)
     return lines
@@ -79,7 +79,7 @@ def _where(finding: Finding) -> str:
     return ", ".join(parts)
 
 
-def _short(text: str) -> str:
+def shorten(text: str) -> str:
     """Ids, keys and roots by their beginning: a person compares no more, JSON has the rest."""
     return _LONG_HEX.sub(lambda match: f"{match[0][:_HEX_SHOWN]}…", text)
 

@@ -13,6 +13,7 @@ from troth.conformance.shell_diff import add_parsers as add_diff
 from troth.conformance.shell_inspect import add_parser as add_inspect
 from troth.conformance.shell_proofs import add_parsers as add_proofs
 from troth.conformance.shell_redact import add_parser as add_redact
+from troth.conformance.shell_report import add_parser as add_report
 from troth.conformance.shell_verify import add_parser as add_verify
 from troth.dsl import shell_commands, shell_compile
 from troth.dsl.shell_report import print_error
@@ -59,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_diff(subparsers)
     add_proofs(subparsers)
     add_redact(subparsers)
+    add_report(subparsers)
     shell_keygen.add_parser(subparsers)
     return parser
 

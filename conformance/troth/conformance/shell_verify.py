@@ -39,6 +39,18 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="FILE-OR-DIR",
         help="a .replay artifact, or folders whose artifacts are judged each by itself",
     )
+    add_judging(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object; of a batch, one a line"
+    )
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit report to FILE")
+    parser.add_argument("--sarif", type=Path, metavar="FILE", help="write a SARIF report to FILE")
+    _add_batch(parser)
+    parser.set_defaults(run=run)
+
+
+def add_judging(parser: argparse.ArgumentParser) -> None:
+    """The options that say by what an artifact is judged."""
     parser.add_argument("--trust", type=Path, metavar="FILE", help="the keys you trust, one a line")
     parser.add_argument(
         "--protocol",
@@ -61,13 +73,6 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="N",
         help=f"instructions that level 5 may execute (default: {WORK_MAX:,})",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object; of a batch, one a line"
-    )
-    parser.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit report to FILE")
-    parser.add_argument("--sarif", type=Path, metavar="FILE", help="write a SARIF report to FILE")
-    _add_batch(parser)
-    parser.set_defaults(run=run)
 
 
 def _add_batch(parser: argparse.ArgumentParser) -> None:
@@ -117,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         trust=None if arguments.trust is None else load_trust(arguments.trust),
         pins=None if arguments.protocol is None else load_pins(arguments.protocol),
         image=None if arguments.image is None else load_image_pin(arguments.image),
-        budget=_budget(arguments),
+        budget=budget_of(arguments),
     )
     with CiReports(arguments.junit, arguments.sarif) as reports:
         if batch:
@@ -159,7 +164,7 @@ def _run_one(file: Path, options: BatchOptions, reports: CiReports, *, json: boo
     return verdict.exit_code
 
 
-def _budget(arguments: argparse.Namespace) -> Budget | None:
+def budget_of(arguments: argparse.Namespace) -> Budget | None:
     if arguments.no_replay:
         return None
     return DEFAULT_BUDGET if arguments.budget is None else Budget(work=arguments.budget)
