@@ -46,3 +46,20 @@ set_up() {
   .venv/bin/python -m pip install --quiet --disable-pip-version-check -e "$target" >&2
   : >"$stamp"
 }
+
+# The tests open pages in a browser. On Debian and Ubuntu it is installed when it may be; when it
+# may not, or cannot be, one line says so, and the tests that need it fail.
+set_up_browser() {
+  for candidate in "${TROTH_BROWSER:-}" chromium chromium-browser google-chrome; do
+    if [ -n "$candidate" ] && command -v "$candidate" >/dev/null 2>&1; then
+      return 0
+    fi
+  done
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing chromium for the tests (once) ..." >&2
+    apt-get update -qq >&2 || true
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium \
+      >/dev/null 2>&1 && return 0
+  fi
+  echo "the tests of pages need a browser: run 'sudo apt-get install chromium' once" >&2
+}

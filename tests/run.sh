@@ -3,6 +3,7 @@
 # benchmarks. Extra arguments go to pytest, and then only pytest runs.
 . "$(dirname -- "$0")/environment.sh"
 set_up dev
+set_up_browser
 if [ $# -gt 0 ]; then
   exec .venv/bin/python -m pytest "$@"
 fi

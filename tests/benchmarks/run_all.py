@@ -13,6 +13,7 @@ from benchmarks import (
     bench_main_job,
     bench_memory,
     bench_replay,
+    bench_report,
     bench_resume,
     bench_round_seal,
 )
@@ -44,6 +45,9 @@ def main() -> None:
         200 if smoke else 1000, 32 if smoke else 256, pairs=3 if smoke else 7
     ):
         print(ratio.line())
+    report, size = bench_report.measure(200 if smoke else 5000, pairs=3 if smoke else 9)
+    print(report.line())
+    print(size)
     for line in bench_memory.measure([1_000] if smoke else [10_000, 100_000]):
         print(line)
     if arguments.long:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Final
 
+from troth.conformance import report_model
 from troth.conformance.replay import CAPPED, QUANTUM_MAX
 from troth.conformance.replay_meter import Budget
 from troth.vm import limits
@@ -34,6 +35,21 @@ _READING: Final = {
     "PROGRAMS_MAX": "programs of one image",
     "PROTOCOLS_MAX": "protocols of one image",
     "GUARDS_MAX": "guards of one image",
+}
+
+
+_PAGES: Final = {
+    "ROWS_MAX": "records shown one by one",
+    "TEXT_BYTES_MAX": "bytes of what records say",
+    "TEXT_CHARACTERS_MAX": "characters of what one record says",
+    "SESSIONS_MAX": "sessions with a line of their own",
+    "EDGES_MAX": "edges with counters of their own, of all sessions together",
+    "PROTOCOLS_MAX": "protocols shown",
+    "NAME_BYTES_MAX": "bytes of the names of roles and labels",
+    "SIGNERS_MAX": "roles of a session whose principals are named",
+    "STATES_MAX": "states and branches of all local types",
+    "PICTURED_MAX": "states and branches of a local type that is drawn; a larger one is listed",
+    "PICTURES_MAX": "local types that are drawn",
 }
 
 
@@ -122,6 +138,13 @@ def limits_of_replay(_: str) -> str:
         (f"`{name}`", f"{getattr(DEFAULT_LIMITS, name):,}", f"{limits_of[name]}, in the header")
         for name in CAPPED
     ]
+    return table(("limit", "value", "counts"), rows)
+
+
+def limits_of_pages(_: str) -> str:
+    named = {name: value for name, value in vars(report_model).items() if name.endswith("_MAX")}
+    assert set(named) == set(_PAGES), "a limit of a page has no description, or no value"
+    rows = [(f"`{name}`", f"{value:,}", _PAGES[name]) for name, value in named.items()]
     return table(("limit", "value", "counts"), rows)
 
 

@@ -24,6 +24,7 @@ def test_installed_wheel_does_the_main_job(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("troth-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "troth/dsl/grammar.lark" in names
+    assert "troth/conformance/page/main.js" in names
     assert not [name for name in names if name == "troth/__init__.py" or "tests" in name]
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
@@ -39,6 +40,7 @@ def test_installed_wheel_does_the_main_job(tmp_path: Path) -> None:
     assert (done.code, done.out) == (0, printed_by("two_buyer"))
     trust = trust_file(keys, tmp_path / "trust")
     assert alone("verify", artifact, "--trust", trust).code == 0
+    assert alone("report", artifact, "--trust", trust, "-o", tmp_path / "page.html").code == 0
     damaged = bytearray(artifact.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     artifact.write_bytes(bytes(damaged))

@@ -1,0 +1,69 @@
+"""Takes pictures of pages, to be looked at: `python -m browser.take_pictures FOLDER`, in tests.
+
+A valid, an invalid and a large artifact, at the width of a desk and of a phone, light and dark.
+`--docs` makes only the picture of the documentation anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from benchmarks.workloads import ring_image, run_ring
+from browser.chromium import Page, running
+from page_samples import forged, page_of, two_buyer, view_of
+
+DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
+READY: Final = "document.documentElement.dataset.ready === 'true'"
+SIZES: Final = {"desktop": (1440, 1000), "phone": (390, 844)}
+LARGE_ROUNDS: Final = 12_500
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--docs", action="store_true", help="only the picture of the documentation")
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    trust = two_buyer().trust
+    bad = folder / "invalid.html"
+    bad.write_text(page_of(view_of(forged(), trust=trust, name="forged.replay")))
+    if arguments.docs:
+        _picture_for_docs(bad)
+        return
+    good = folder / "valid.html"
+    good.write_text(page_of(view_of(two_buyer().data, trust=trust, name="book.replay")))
+    run_ring(ring_image(LARGE_ROUNDS), record=folder / "ring.replay")
+    large = folder / "large.html"
+    large.write_text(page_of(view_of((folder / "ring.replay").read_bytes(), name="ring.replay")))
+    with running() as browser:
+        page = Page(browser)
+        for file in (good, bad, large):
+            for name, (width, height) in SIZES.items():
+                for scheme in ("light", "dark"):
+                    page.scheme(scheme)
+                    page.resize(width, height, mobile=name == "phone")
+                    page.open(file)
+                    page.wait(READY)
+                    page.settle()
+                    page.screenshot(folder / f"{file.stem}-{name}-{scheme}.png")
+                    assert page.complaints() == []
+
+
+def _picture_for_docs(file: Path) -> None:
+    with running() as browser:
+        page = Page(browser)
+        page.scheme("light")
+        page.resize(1240, 820)
+        page.open(file)
+        page.wait(READY)
+        page.settle()
+        page.evaluate("document.getElementById('explorer').scrollIntoView()")
+        page.settle()
+        page.screenshot(DOCS / "report.png")
+
+
+if __name__ == "__main__":
+    main()
