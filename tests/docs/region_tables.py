@@ -9,13 +9,18 @@ from dataclasses import fields
 from typing import Final
 
 from troth.conformance import report_model
+from troth.conformance.event_proof import EVENT_PROOF_BYTES_MAX, PATH_HASHES_MAX
+from troth.conformance.notes import NOTE_BYTES_MAX, SIGNATURES_MAX
+from troth.conformance.publications import PUBLICATIONS_BYTES_MAX, PUBLICATIONS_MAX
 from troth.conformance.replay import CAPPED, QUANTUM_MAX
 from troth.conformance.replay_meter import Budget
+from troth.conformance.run_diff import WAITING_MAX
 from troth.vm import limits
 from troth.vm.assembly_codes import CODES as ASSEMBLY_CODES
 from troth.vm.assembly_syntax import SYNTAX, form
 from troth.vm.effect_traits import TIMEOUT_SECONDS_MAX
 from troth.vm.faults import FAULT_CODES
+from troth.vm.keys import TRUST_BYTES_MAX
 from troth.vm.lifecycle import TRANSITIONS, mermaid
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.record_codec import FIELDS, NIL_TOGETHER, Field
@@ -107,6 +112,22 @@ def limits_of_reading(_: str) -> str:
     assert set(named) == set(_READING), "a limit of reading has no description, or no value"
     rows = [(f"`{name}`", f"{value:,}", _READING[name]) for name, value in named.items()]
     return table(("limit", "value", "counts"), rows)
+
+
+def limits_of_proofs(_: str) -> str:
+    rows = [
+        ("`EVENT_PROOF_BYTES_MAX`", EVENT_PROOF_BYTES_MAX, "bytes of the proof of one event"),
+        ("`PATH_HASHES_MAX`", PATH_HASHES_MAX, "hashes from a leaf to its root"),
+        ("`NOTE_BYTES_MAX`", NOTE_BYTES_MAX, "bytes of one checkpoint"),
+        ("`SIGNATURES_MAX`", SIGNATURES_MAX, "signatures of one checkpoint"),
+        ("`PUBLICATIONS_MAX`", PUBLICATIONS_MAX, "runs in the publication log of one key"),
+        ("`PUBLICATIONS_BYTES_MAX`", PUBLICATIONS_BYTES_MAX, "bytes of its file"),
+        ("`TRUST_BYTES_MAX`", TRUST_BYTES_MAX, "bytes of a trust file, or of one of witnesses"),
+        ("`WAITING_MAX`", WAITING_MAX, "actions of one track that wait in `troth diff`"),
+    ]
+    return table(
+        ("limit", "value", "counts"), [(name, f"{value:,}", text) for name, value, text in rows]
+    )
 
 
 def limits_of_effects(_: str) -> str:

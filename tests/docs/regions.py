@@ -23,6 +23,7 @@ GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
     "lifecycle": region_tables.lifecycle,
     "limits-of-effects": region_tables.limits_of_effects,
     "limits-of-pages": region_tables.limits_of_pages,
+    "limits-of-proofs": region_tables.limits_of_proofs,
     "limits-of-reading": region_tables.limits_of_reading,
     "limits-of-replay": region_tables.limits_of_replay,
     "limits-of-running": region_tables.limits_of_running,
