@@ -29,6 +29,17 @@ def test_text_of_all_roles_and_of_one(tmp_path: Path) -> None:
     assert (tmp_path / "bob.txt").read_text() == parts[1] + "\n"
 
 
+def test_a_family_stands_for_its_members_and_a_protocol_for_its_sizes(tmp_path: Path) -> None:
+    script = tmp_path / "farm.troth"
+    script.write_text("protocol Farm(Hub, Worker[N]):\n    Hub -> Worker[*]: task()\n")
+    workers = troth("project", script, "--protocol", "Farm", "--role", "Worker")
+    one = troth("project", script, "--protocol", "Farm[2]", "--role", "Worker[1]")
+    assert workers.out.count("Hub?task().\nend") == 2
+    assert one.out == "Farm[2].Worker[1]\nHub?task().\nend\n"
+    assert troth("project", script, "--role", "Worker", "--svg").code != 0
+    assert "no protocol Fram" in troth("project", script, "--protocol", "Fram").err
+
+
 @pytest.mark.parametrize("name", example_names())
 def test_pictures_of_the_first_role(name: str, tmp_path: Path) -> None:
     path = EXAMPLES / f"{name}.troth"

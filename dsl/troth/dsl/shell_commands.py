@@ -150,13 +150,14 @@ def _views(arguments: argparse.Namespace) -> list[LocalView]:
             expected="a script that declares a protocol",
             advice="Name the file that declares the protocol",
         )
-    names = [arguments.protocol] if arguments.protocol else module.protocol_names
-    protocols = [module.protocol(name) for name in names]
+    names = [name for name in module.protocol_names if _is_asked(arguments.protocol, name)]
+    # One that is not there: the module says which are.
+    protocols = [module.protocol(name) for name in names or [arguments.protocol]]
     views = [
         protocol.role(role)
         for protocol in protocols
         for role in protocol.roles
-        if arguments.role in (None, role)
+        if _is_asked(arguments.role, role)
     ]
     if not views:
         known = [f"{protocol.name}.{role}" for protocol in protocols for role in protocol.roles]
@@ -170,3 +171,8 @@ def _views(arguments: argparse.Namespace) -> list[LocalView]:
             advice=did_you_mean(arguments.role, tuple(roles)) or "Use one of the roles",
         )
     return views
+
+
+def _is_asked(asked: str | None, name: str) -> bool:
+    """Without brackets a family stands for all its members, a protocol for all its sizes."""
+    return asked in (None, name, name.partition("[")[0])
