@@ -141,6 +141,23 @@ def test_what_never_answers_does_not_keep_the_run(
     assert troth("verify", record).code == 5
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_what_nobody_can_stop_does_not_write_into_the_scripts_output(
+    tmp_path: Path, interrupted: bool
+) -> None:
+    effects = (
+        "import signal\nfrom troth import vm\n"
+        "@vm.effect(timeout_seconds=0.05)\ndef ask(n):\n    while True:\n        print('on')\n"
+    )
+    if interrupted:
+        effects += "import threading\nthreading.Timer(0.2, signal.raise_signal, [2]).start()\n"
+        effects = effects.replace("0.05", "60")
+    script, module = _files(tmp_path, ASKS, effects)
+    done = troth("run", script, "--effects", module)
+    assert (done.code, done.out) == (130 if interrupted else 1, "")
+    assert "on\n" in done.err
+
+
 INTERRUPTED: Final = {
     "here": "def ask(n):\n    ready()\n    signal.pause()\n",
     "threads": "import threading\n@vm.effect(concurrent=True)\n"

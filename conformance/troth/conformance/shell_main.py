@@ -17,7 +17,22 @@ EXIT_TERMINATED: Final = 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code."""
+    """Runs one command and returns its exit code.
+
+    A thread that a function of the host never leaves must not disturb the end of the process:
+    then the process ends here.
+    """
+    code = _run(arguments)
+    threads = sys.modules.get("troth.vm.shell_effect_threads")
+    if threads is not None and threads.left_behind():
+        try:
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         return _guarded(arguments)
     except KeyboardInterrupt as interruption:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from troth.dsl.shell_host_output import host_output_aside
 from troth.dsl.shell_run_command import line_writer
 from troth.vm.errors import Unusable
 from troth.vm.escape import plain
@@ -54,7 +54,7 @@ def resume_command(arguments: argparse.Namespace) -> int:
 def _resume(arguments: argparse.Namespace) -> ResumeResult:
     write_line = line_writer(sys.stdout)
     # What the host's functions print is not the script's output.
-    with contextlib.redirect_stdout(sys.stderr):
+    with host_output_aside():
         effects: ModuleType | None = None
         if arguments.effects is not None:
             effects = load_effects_module(arguments.effects)

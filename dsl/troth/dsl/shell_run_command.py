@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -12,6 +11,7 @@ from types import ModuleType
 from typing import Any, TextIO
 
 from troth.dsl import shell_load
+from troth.dsl.shell_host_output import host_output_aside
 from troth.vm.errors import Invalid, Place, Unusable
 from troth.vm.image import Image
 from troth.vm.instructions import ReplayMode, Seal
@@ -107,7 +107,7 @@ def run_command(arguments: argparse.Namespace) -> int:
 def _run(image: Image, arguments: argparse.Namespace, seed: bytes | None) -> RunResult:
     write_line = line_writer(sys.stdout)
     # What the host's functions print is not the script's output.
-    with contextlib.redirect_stdout(sys.stderr):
+    with host_output_aside():
         effects: ModuleType | None = None
         if arguments.effects is not None:
             effects = load_effects_module(arguments.effects)

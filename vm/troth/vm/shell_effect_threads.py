@@ -18,6 +18,8 @@ EFFECT_THREADS_MAX: Final = 32
 CLOSE_SECONDS: Final = 2.0
 """How long asynchronous effects get to clean up when a run ends before they do."""
 
+THREAD_NAME: Final = "troth-effects"
+
 Work = Callable[[], None]
 
 
@@ -28,18 +30,18 @@ class WorkerPool:
         self._threads_max = threads_max
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._threads = 0
+        self._threads: list[threading.Thread] = []
         self._unfinished = 0
 
     def submit(self, work: Work) -> None:
         """Has `work` done, which must not raise."""
         with self._lock:
             self._unfinished += 1
-            grow = self._threads < min(self._unfinished, self._threads_max)
-            self._threads += grow
-        if grow:
-            name = f"troth-effects-{self._threads}"
-            threading.Thread(target=self._serve, name=name, daemon=True).start()
+            if len(self._threads) < min(self._unfinished, self._threads_max):
+                name = f"{THREAD_NAME}-{len(self._threads)}"
+                thread = threading.Thread(target=self._serve, name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
         self._queue.put(work)
 
     def _serve(self) -> None:
@@ -49,11 +51,15 @@ class WorkerPool:
                 self._unfinished -= 1
 
     def close(self) -> None:
-        """Lets every thread end that is not busy, and the others when they are done."""
+        """Ends every thread that is not busy, and the others when they are done."""
         with self._lock:
-            for _ in range(self._threads):
-                self._queue.put(None)
-            self._threads = 0
+            threads, self._threads = self._threads, []
+            busy = self._unfinished
+        for _ in threads:
+            self._queue.put(None)
+        if not busy:
+            for thread in threads:
+                thread.join(CLOSE_SECONDS)
 
 
 class LoopThread:
@@ -63,7 +69,7 @@ class LoopThread:
         self.loop = asyncio.new_event_loop()
         self._ended = threading.Event()
         self._ending: asyncio.Task[None] | None = None
-        self._thread = threading.Thread(target=self._serve, name="troth-effects-loop", daemon=True)
+        self._thread = threading.Thread(target=self._serve, name=f"{THREAD_NAME}-loop", daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
@@ -88,6 +94,11 @@ class LoopThread:
         if await end_tasks(tasks):
             self.loop.stop()
             self._ended.set()
+
+
+def left_behind() -> bool:
+    """Whether a function of the host still runs in a thread, which nobody can stop."""
+    return any(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate())
 
 
 async def end_tasks(tasks: Collection[asyncio.Task[None]]) -> bool:
