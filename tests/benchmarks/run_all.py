@@ -10,6 +10,7 @@ import argparse
 from benchmarks import (
     bench_batch,
     bench_effects,
+    bench_event_socket,
     bench_main_job,
     bench_memory,
     bench_replay,
@@ -50,6 +51,9 @@ def main() -> None:
     print(size)
     for line in bench_memory.measure([1_000] if smoke else [10_000, 100_000]):
         print(line)
+    for line in bench_event_socket.measure(1 if smoke else 6, pairs=3 if smoke else 15):
+        print(line)
+    print(bench_event_socket.memory_per_call(50 if smoke else 300))
     if arguments.long:
         print(bench_memory.measure_long())
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from troth.conformance.shell_canon import add_parser as add_canon
 from troth.conformance.shell_diff import add_parsers as add_diff
@@ -43,6 +45,48 @@ class _Parser(argparse.ArgumentParser):
         (file or sys.stderr).write(message)
 
 
+class _LazyParser(_Parser):
+    """A command whose component is imported when somebody asks for it, and not before.
+
+    `module` has `fill(parser, parser_class)`, which adds its arguments. Most runs of `troth` need
+    neither asyncio nor anything else of `streaming`, and this component does not depend on it.
+    """
+
+    def __init__(self, *, module: str, **options: Any) -> None:
+        super().__init__(**options)
+        self._module: str | None = module
+
+    def fill(self) -> None:
+        """Adds the arguments, once."""
+        if self._module is not None:
+            module, self._module = importlib.import_module(self._module), None
+            module.fill(self, _Parser)
+
+    # The types are those of argparse's own stubs, which mypy cannot see here as overloads.
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self.fill()
+        return super().parse_known_args(args, namespace)
+
+
+LAZY_COMMANDS: Final = (
+    (
+        "esl",
+        "work with FreeSWITCH over its event socket",
+        "troth.streaming.eventsocket.shell_commands",
+    ),
+)
+"""Name, help, and the module that has the rest."""
+
+
+def _add_lazy(subparsers: Any) -> None:
+    for name, text, module in LAZY_COMMANDS:
+        make = partial(_LazyParser, module=module)
+        # argparse calls the class that it was given; for these it is one that knows its module.
+        subparsers._parser_class, usual = make, subparsers._parser_class
+        subparsers.add_parser(name, help=text, description=text)
+        subparsers._parser_class = usual
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="troth",
@@ -62,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_redact(subparsers)
     add_report(subparsers)
     shell_keygen.add_parser(subparsers)
+    _add_lazy(subparsers)
     return parser
 
 

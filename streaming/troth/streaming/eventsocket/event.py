@@ -42,7 +42,6 @@ class Event:
     def __init__(
         self,
         raw: bytes,
-        *,
         format: EventFormat = EventFormat.PLAIN,
         offset: int = 0,
         memory: LineMemory | None = None,
@@ -117,9 +116,12 @@ class Event:
         if self._content is not None or self.format is not EventFormat.PLAIN:
             return self.headers.get("Event-Name") or ""
         raw = self._raw
-        end = raw.find(b"\n\n")
-        end = len(raw) if end < 0 else end
-        at = raw.rfind(_NAME_LATER, 0, end) + 1
+        at, end = 0, len(raw)
+        if raw.rfind(_NAME_LATER) >= 0:
+            # The last one counts, but not one in the event's body.
+            blank = raw.find(b"\n\n")
+            end = end if blank < 0 else blank
+            at = raw.rfind(_NAME_LATER, 0, end) + 1
         if at == 0 and not raw.startswith(_NAME):
             return self.headers.get("Event-Name") or ""
         stop = raw.find(b"\n", at, end)
@@ -141,7 +143,8 @@ class Event:
 
 def _plain_content(raw: bytes, memory: LineMemory, limits: Limits) -> Content:
     head, blank, rest = raw.partition(b"\n\n")
-    if head.count(b"\n") >= limits.header_count_max:
+    most = limits.header_count_max
+    if len(head) >= most and head.count(b"\n") >= most:
         return Content(NO_HEADERS, raw, f"more than header_count_max={limits.header_count_max}")
     headers = decoded_headers(head, memory)
     if not blank or not rest:

@@ -99,6 +99,13 @@ class Headers(Mapping[str, str]):
         if not plain:
             self._last.pop("", None)
 
+    @classmethod
+    def of(cls, last: dict[str, str]) -> Headers:
+        """Headers that do not repeat; the dictionary is theirs from now on."""
+        made = cls.__new__(cls)
+        made._last, made._folded, made._pairs = last, None, None
+        return made
+
     def __getitem__(self, name: str) -> str:
         value = self._last.get(name)
         if value is not None:
@@ -156,4 +163,8 @@ def raw_headers(block: bytes) -> Headers:
 
 def decoded_headers(block: bytes, memory: LineMemory) -> Headers:
     """The lines of an event, decoded."""
-    return Headers(list(map(memory.__getitem__, text_of(block).split("\n"))))
+    lines = text_of(block).split("\n")
+    last = dict(map(memory.__getitem__, lines))
+    if len(last) == len(lines) and "" not in last:
+        return Headers.of(last)
+    return Headers(list(map(memory.__getitem__, lines)))

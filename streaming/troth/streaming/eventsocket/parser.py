@@ -32,7 +32,9 @@ _PLAIN_EVENT: Final = re.compile(
     rb"Content-Length: (?P<length>[0-9]{1,9})\nContent-Type: text/event-plain"
 )
 _LENGTH: Final = re.compile(r"[0-9]{1,19}")
-_ENCODED: Final = re.compile(rb"^Event-Name:", re.MULTILINE)
+_NAME: Final = b"Event-Name:"
+_LATER_NAME: Final = b"\nEvent-Name:"
+_ANY_LENGTH: Final = b"content-length"
 _EVENT_FORMATS: Final = {form.value: form for form in EventFormat}
 _PLAIN: Final = EventFormat.PLAIN.value
 _LOG: Final = "log/data"
@@ -160,10 +162,11 @@ class MessageParser:
         if block.count(b"\n") >= self._limits.header_count_max:
             raise self._exceeded("header_count_max", self._limits.header_count_max, "header block")
         # The reply to `connect` is an event in the shape of a reply: only then values are encoded.
-        encoded = _ENCODED.search(block) is not None
+        encoded = block.startswith(_NAME) or _LATER_NAME in block
         headers = decoded_headers(block, self._memory) if encoded else raw_headers(block)
         kind = headers.get("Content-Type", "").lower()
-        length = self._content_length(headers)
+        # The reply to `connect` has a hundred headers, and none of them is a length.
+        length = self._content_length(headers) if _ANY_LENGTH in block.lower() else 0
         self._check_length(length, kind)
         return _Head(kind, length, offset, headers)
 
@@ -207,9 +210,7 @@ class MessageParser:
     def _message(self, head: _Head, body: bytes) -> Message:
         form = _EVENT_FORMATS.get(head.kind)
         if form is not None:
-            return Event(
-                body, format=form, offset=head.offset, memory=self._memory, limits=self._limits
-            )
+            return Event(body, form, head.offset, self._memory, self._limits)
         headers, offset = head.headers, head.offset
         assert headers is not None, "only a plain event has no headers of its own"
         match head.kind:

@@ -1,0 +1,146 @@
+"""`troth esl serve` and `troth esl call`: an application, and a caller for it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import inspect
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from typing import Final, cast
+
+from troth.streaming.eventsocket.reports import SessionReport
+from troth.streaming.eventsocket.shell_server import (
+    EventSocketServer,
+    Handler,
+    ServerOptions,
+    start_server,
+)
+from troth.streaming.eventsocket.shell_terminal import say, write
+from troth.streaming.eventsocket.testing import EndOrder, Fault, Script, Transcript, call
+from troth.vm.errors import Unusable
+
+EXIT_NOT_ANSWERED: Final = 1
+
+
+def run_serve(arguments: argparse.Namespace) -> int:
+    """Takes calls until interrupted, or until `--calls` of them are over."""
+    handler = load_handler(arguments.handler)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    return asyncio.run(_serve(handler, arguments))
+
+
+async def _serve(handler: Handler, arguments: argparse.Namespace) -> int:
+    stop = asyncio.Event()
+    ended = 0
+
+    def count(_: SessionReport) -> None:
+        nonlocal ended
+        ended += 1
+        if ended == arguments.calls:
+            stop.set()
+
+    options = ServerOptions(on_report=count)
+    server = await start_server(handler, arguments.host, arguments.port, options=options)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if arguments.port_file is not None:
+        with open(arguments.port_file, "w", encoding="utf-8") as file:
+            file.write(f"{server.port}\n")
+    say(f"listening on {arguments.host}:{server.port}")
+    await stop.wait()
+    await server.close()
+    return 0
+
+
+def run_call(
+    arguments: argparse.Namespace, ends: Mapping[str, EndOrder], faults: Mapping[str, Fault]
+) -> int:
+    """Makes one call; 1 when the application did not answer or its handler failed."""
+    script = Script(
+        digits=tuple(arguments.digits),
+        hang_up_in=arguments.hang_up_in,
+        hang_up_after_s=arguments.hang_up_after,
+        end=ends[arguments.end],
+        fault=None if arguments.fault is None else faults[arguments.fault],
+        fault_after_s=arguments.fault_after,
+    )
+    if arguments.port is not None:
+        return asyncio.run(_call_only(arguments.host, arguments.port, script))
+    handler = load_handler(arguments.handler)
+    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s", stream=sys.stderr)
+    return asyncio.run(_call_here(handler, script))
+
+
+async def _call_only(host: str, port: int, script: Script) -> int:
+    transcript = await (await call(port, script, host=host)).finished()
+    _show(transcript)
+    return 0 if transcript.commands else EXIT_NOT_ANSWERED
+
+
+async def _call_here(handler: Handler, script: Script) -> int:
+    reports: list[SessionReport] = []
+    server: EventSocketServer = await start_server(
+        handler, port=0, options=ServerOptions(on_report=reports.append)
+    )
+    async with server:
+        transcript = await (await call(server.port, script)).finished()
+        await server.drained()
+    _show(transcript)
+    for report in reports:
+        write(f"session: {report.outcome.describe()}; handler: {report.handler.value}")
+    return EXIT_NOT_ANSWERED if any(report.handler.value == "failed" for report in reports) else 0
+
+
+def _show(transcript: Transcript) -> None:
+    for command in transcript.commands:
+        name = command.headers.get("execute-app-name")
+        if name is not None:
+            argument = command.headers.get("execute-app-arg", command.body)
+            write(f"execute {name} {argument}".rstrip())
+        elif command.headers.get("call-command") == "hangup":
+            write(f"hangup {command.headers.get('hangup-cause', '')}".rstrip())
+        else:
+            write(command.line)
+
+
+def load_handler(name: str) -> Handler:
+    """The async function that `module:handler` names; modules are found in this folder first.
+
+    Raises:
+        Unusable: there is no such thing, or it is not an async function.
+    """
+    module_name, _, handler_name = name.partition(":")
+    if not module_name or not handler_name:
+        raise _unusable(f"{name!r} names no handler", "MODULE:HANDLER", name)
+    sys.path.insert(0, os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        # Whatever a user's module raises is told in one line, with the place of the mistake.
+        said = f"{type(error).__name__}: {error}"
+        raise _unusable(f"{module_name} cannot be imported", "a Python module", said) from error
+    finally:
+        sys.path.remove(os.getcwd())
+    handler: Callable[..., object] | None = getattr(module, handler_name, None)
+    if handler is None:
+        raise _unusable(f"{module_name} has no {handler_name}", "a function of that name", "none")
+    if not inspect.iscoroutinefunction(handler):
+        actual = type(handler).__name__
+        raise _unusable(f"{name} is no async function", "async def handler(call)", actual)
+    return cast(Handler, handler)
+
+
+def _unusable(message: str, expected: str, actual: str) -> Unusable:
+    return Unusable(
+        "esl.handler",
+        message,
+        expected=expected,
+        actual=actual,
+        advice="Name a module of this folder and an async function in it, as in ivr:answer",
+    )
