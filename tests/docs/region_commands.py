@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 
 from docs.region_tables import table
-from troth.conformance.shell_command_line import build_parser
+from troth.conformance.shell_command_line import LazyParser, build_parser
 
 
 def parsers() -> Mapping[str, argparse.ArgumentParser]:
@@ -31,11 +31,23 @@ def commands(_: str) -> str:
     return table(("command", "what it does"), rows)
 
 
+def _parser(command: str) -> argparse.ArgumentParser:
+    """The parser of a command, or of one beneath it, as in `esl console`."""
+    first, *rest = command.split()
+    parser = parsers()[first]
+    if isinstance(parser, LazyParser):
+        parser.fill()
+    for word in rest:
+        (beneath,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+        parser = beneath.choices[word]
+    return parser
+
+
 def options(command: str) -> str:
     """The arguments of one command, as `troth COMMAND --help` shows them."""
     rows = [
         (_written(action), _meaning(action))
-        for action in parsers()[command]._actions
+        for action in _parser(command)._actions
         if not isinstance(action, argparse._HelpAction)
     ]
     return table(("argument", "meaning"), rows)

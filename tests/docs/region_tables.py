@@ -91,7 +91,7 @@ def lifecycle(_: str) -> str:
 
 
 def limits_of_running(_: str) -> str:
-    meaning = _attributes(Limits)
+    meaning = attributes(Limits)
     rows = [
         (f"`{field.name}`", f"{getattr(DEFAULT_LIMITS, field.name):,}", meaning[field.name])
         for field in fields(Limits)
@@ -99,7 +99,7 @@ def limits_of_running(_: str) -> str:
     return table(("limit", "default", "counts"), rows)
 
 
-def _attributes(described: type) -> dict[str, str]:
+def attributes(described: type) -> dict[str, str]:
     """The `name: meaning` lines of a class's docstring."""
     text = inspect.getdoc(described) or ""
     lines = text.partition("Attributes:\n")[2].splitlines()
@@ -151,10 +151,10 @@ def limits_of_effects(_: str) -> str:
 
 def limits_of_replay(_: str) -> str:
     """The budget, what its command-line option changes, and the caps on a header."""
-    meaning = _attributes(Budget)
+    meaning = attributes(Budget)
     rows = [(f"`{name}`", f"{getattr(Budget(), name):,}", meaning[name]) for name in meaning]
     rows.append(("`QUANTUM_MAX`", f"{QUANTUM_MAX:,}", "instructions of one turn, in the header"))
-    limits_of = _attributes(Limits)
+    limits_of = attributes(Limits)
     rows += [
         (f"`{name}`", f"{getattr(DEFAULT_LIMITS, name):,}", f"{limits_of[name]}, in the header")
         for name in CAPPED

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs import region_commands, region_evidence, region_tables
+from docs import region_commands, region_event_socket, region_evidence, region_tables
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 
@@ -29,6 +29,9 @@ GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
     "limits-of-running": region_tables.limits_of_running,
     "public": region_tables.public,
     "record": region_tables.record,
+    "event-socket-endings": region_event_socket.endings,
+    "event-socket-latch": region_event_socket.latch,
+    "event-socket-limits": region_event_socket.limits,
     "options": region_commands.options,
     "commands": region_commands.commands,
     "hello-records": region_evidence.hello_records,

@@ -45,7 +45,7 @@ class _Parser(argparse.ArgumentParser):
         (file or sys.stderr).write(message)
 
 
-class _LazyParser(_Parser):
+class LazyParser(_Parser):
     """A command whose component is imported when somebody asks for it, and not before.
 
     `module` has `fill(parser, parser_class)`, which adds its arguments. Most runs of `troth` need
@@ -80,7 +80,7 @@ LAZY_COMMANDS: Final = (
 
 def _add_lazy(subparsers: Any) -> None:
     for name, text, module in LAZY_COMMANDS:
-        make = partial(_LazyParser, module=module)
+        make = partial(LazyParser, module=module)
         # argparse calls the class that it was given; for these it is one that knows its module.
         subparsers._parser_class, usual = make, subparsers._parser_class
         subparsers.add_parser(name, help=text, description=text)

@@ -26,6 +26,8 @@ _NAME_LATER: Final = b"\nEvent-Name:"
 
 
 class EventFormat(Enum):
+    """In which form a switch sends events; all of a connection have the same."""
+
     PLAIN = "text/event-plain"
     JSON = "text/event-json"
     XML = "text/event-xml"

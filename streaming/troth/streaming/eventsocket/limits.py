@@ -17,15 +17,26 @@ NANOSECONDS_PER_SECOND: Final = 1_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one connection may hold and how long it may take. Everything is at least 1 or above 0.
+    """What one connection may hold and how long it may take. Each is above 0.
 
-    `header_bytes_max` is for one block of header lines, `header_count_max` for its lines, and for
-    the lines of an event; `event_bytes_max` is for the body of an event or a log line,
-    `body_bytes_max` for that of a reply. `pending_commands_max` counts commands that wait for
-    their turn, `forgotten_replies_max` replies still due to callers who have given up,
-    `stray_replies_max` replies that nobody asked for, `applications_max` applications that are
-    waited for at once. `events_queued_max` is the length of one reader's queue of events and
-    `hooks_running_max` the number of hooks that run at once.
+    Attributes:
+        header_bytes_max: bytes of one block of header lines.
+        header_count_max: lines of one such block, and of one event.
+        event_bytes_max: bytes of one event, or of one line of the log.
+        body_bytes_max: bytes of the body of a reply.
+        json_items_max: items of one event in JSON.
+        pending_commands_max: commands that wait for their turn.
+        forgotten_replies_max: replies still due to callers who have given up.
+        stray_replies_max: replies that nobody asked for, over the whole connection.
+        applications_max: applications that are waited for at once.
+        events_queued_max: events that wait in one stream, and hooks that wait for their turn.
+        hooks_running_max: hooks that run at once.
+        set_up_s: seconds for the whole set-up.
+        reply_s: seconds for the reply to a command.
+        api_reply_s: seconds for the reply to an api command, which runs before it answers.
+        latch_s: seconds from the first sign of a call's end to the last.
+        hooks_s: seconds for handler and hooks after the end.
+        exit_s: seconds for the switch to close after `exit`.
     """
 
     header_bytes_max: int = 1 << 20

@@ -87,9 +87,9 @@ def _add_events(subparsers: Any) -> None:
     parser.set_defaults(run=lambda given: run_events(given, password_of(given)))
 
 
-def _add_handler(parser: argparse.ArgumentParser) -> None:
+def _add_handler(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     parser.add_argument(
-        "handler", metavar="MODULE:HANDLER", help="the function that handles a call"
+        "handler", metavar="MODULE:HANDLER", nargs=nargs, help="the function that handles a call"
     )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen; else 127.0.0.1")
 
@@ -111,7 +111,7 @@ def _add_serve(subparsers: Any) -> None:
 def _add_call(subparsers: Any) -> None:
     text = "make a call from a fake switch, and show what the application does"
     parser = subparsers.add_parser("call", help=text, description=text)
-    _add_handler(parser)
+    _add_handler(parser, "?")
     parser.add_argument(
         "--port", type=_port, default=None,
         help="call the application that listens there instead of starting one",

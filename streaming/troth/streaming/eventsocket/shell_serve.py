@@ -109,15 +109,15 @@ def _show(transcript: Transcript) -> None:
             write(command.line)
 
 
-def load_handler(name: str) -> Handler:
+def load_handler(name: str | None) -> Handler:
     """The async function that `module:handler` names; modules are found in this folder first.
 
     Raises:
         Unusable: there is no such thing, or it is not an async function.
     """
-    module_name, _, handler_name = name.partition(":")
+    module_name, _, handler_name = (name or "").partition(":")
     if not module_name or not handler_name:
-        raise _unusable(f"{name!r} names no handler", "MODULE:HANDLER", name)
+        raise _unusable("this names no handler", "MODULE:HANDLER", name or "nothing")
     sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
