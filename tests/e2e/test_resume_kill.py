@@ -84,14 +84,14 @@ def _log(text):
     os.close(file)
 
 
-def draw(n):
+def draw(n, *, effect_id):
     value = secrets.randbelow(2**60)
-    _log(f"draw {n} {value}\\n")
+    _log(f"draw {n} {value} {effect_id}\\n")
     return value
 
 
-def note(n, value):
-    _log(f"note {n} {value}\\n")
+def note(n, value, *, effect_id):
+    _log(f"note {n} {value} {effect_id}\\n")
     return n
 """
 
@@ -203,13 +203,16 @@ def _require_one_story(
     lines = (folder / "stdout").read_text().splitlines()
     printed = [tuple(map(int, line.split())) for line in lines]
     log = [line.split() for line in (folder / "effects.log").read_text().splitlines()]
-    noted = [(int(n), int(value)) for what, n, value in log if what == "note"]
+    noted = [(int(n), int(value)) for what, n, value, _ in log if what == "note"]
     for released in (printed, noted):
         # Everything came out, in order, and whatever came out again was the same.
         assert set(released) == set(sent.items())
         firsts = list(dict.fromkeys(released))
         assert firsts == sorted(firsts)
-    drawn = [(int(n), int(value)) for what, n, value in log if what == "draw"]
+    drawn = [(int(n), int(value)) for what, n, value, _ in log if what == "draw"]
+    asked = {(what, n): effect_id for what, n, _, effect_id in log}
+    assert len(set(asked.values())) == len(asked) == 2 * DRAWS
+    assert all(asked[what, n] == effect_id for what, n, _, effect_id in log), "another id"
     assert set(sent.items()) <= set(drawn)
     counts.draws += len(drawn)
     counts.draws_again += len(drawn) - DRAWS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -123,13 +124,38 @@ def test_effects_that_were_not_answered_are_asked_for_again(tmp_path: Path) -> N
 
 
 def test_an_effect_keeps_its_id(tmp_path: Path) -> None:
-    recording = record_image(tmp_path, _asks_twice(), effects={"look": lambda n: n})
-    path = recording.cut(_after(recording, Kind.INVOKE, 1))
-    recording.resume(path)
-    data = path.read_bytes()
-    asked = [items[3] for items in parse(data) if items[0] == Kind.INVOKE]
-    answered = [items[1] for items in parse(data) if items[0] == Kind.COMPLETE]
-    assert asked == answered == [i[3] for i in parse(recording.data) if i[0] == Kind.INVOKE]
+    """So its function can tell that it has been asked before."""
+    told: list[tuple[int, str]] = []
+
+    def look(n: int, *, effect_id: str) -> int:
+        told.append((n, effect_id))
+        return n
+
+    recording = record_image(tmp_path, _asks_twice(), effects={"look": look})
+    recording.resume(recording.cut(_after(recording, Kind.INVOKE, 1)))
+    assert len(told) == 4
+    assert told[:2] == told[2:]
+    assert len(dict(told)) == 2
+
+
+@pytest.mark.parametrize("seal", ["message", "round"])
+def test_runs_whose_effects_overlap_can_be_resumed_wherever_they_are_cut(
+    seal: str, tmp_path: Path
+) -> None:
+    """Which effect ends first may differ each time, but not in what is recorded already."""
+
+    async def look(n: int) -> int:
+        await asyncio.sleep(0)
+        return n
+
+    recording = record_image(tmp_path, _asks_twice(), effects={"look": look}, seal=seal)
+    for size in range(_after(recording, Kind.IMAGE), len(recording.data), 11):
+        path = recording.cut(size)
+        assert recording.resume(path).ok
+        assert conformance.verify(path).exit_code == 5
+        recorded = parse(path.read_bytes())
+        lines = [items[2] for items in recorded if items[0] == Kind.PRINT]
+        assert (lines[0], sorted(lines[1:])) == ("begin", ["saw 1", "saw 2"])
 
 
 def test_another_answer_is_another_run_from_there_on(tmp_path: Path) -> None:

@@ -195,11 +195,14 @@ class ResumedArtifact:
 
     def go_live(self) -> None:
         """From now on the file is written: what has not been reproduced of it is cut off."""
-        if self._position < self._size:
-            try:
+        try:
+            if self._position < self._size:
                 os.ftruncate(self._file, self._position)
-            except OSError as error:
-                raise unusable(self._path, "cut", error) from error
+            if self._durable:
+                # What the stopped run has written may not be on the disk, and is released next.
+                os.fsync(self._file)
+        except OSError as error:
+            raise unusable(self._path, "cut", error) from error
         self._size = self._whole = 0
 
     def _read(self, size: int) -> bytes:
