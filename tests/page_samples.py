@@ -6,6 +6,7 @@ import io
 from functools import cache
 from typing import Final
 
+import builders
 from artifact_surgery import EXAMPLES, Record, Sample, find, join, parse, with_field
 from replay_samples import Host, record_run
 from troth.conformance.judge import verify_stream
@@ -23,6 +24,9 @@ BREAKOUT: Final = (
     "javascript:window.owned=4"
 )
 """What would run, ask for something, or turn the text around if it were not text."""
+
+NAME_BREAKOUT: Final = "</script><svg/onload=window.owned=5>\"'&lt;<!--\u05d0\u0301"
+"""The same without what an image refuses in a name: blanks and what cannot be seen."""
 
 _TALK: Final = """
 protocol Talk(A, B):
@@ -78,11 +82,40 @@ def forged() -> bytes:
 
 
 @cache
+def hostile_names() -> Sample:
+    """A valid run of an image in which every name and value is hostile."""
+    a, b, name = f"A{NAME_BREAKOUT}", f"B{NAME_BREAKOUT}", f"P{NAME_BREAKOUT}"
+    say, back = f"say{NAME_BREAKOUT}", f"back{NAME_BREAKOUT}"
+    text = [builders.STR]
+    talk = builders.protocol(
+        name,
+        {
+            a: builders.sends(b, (say, text, builders.receives(b, (back, text, builders.END)))),
+            b: builders.receives(a, (say, text, builders.sends(a, (back, text, builders.END)))),
+        },
+    )
+    first = [builders.set_(1, BREAKOUT), builders.send(0, b, say, 1), builders.recv(0, b, back, 2)]
+    other = [builders.recv(0, a, say, 1), builders.send(0, a, back, 1)]
+    ends = [builders.close(0), builders.HALT]
+    main = [builders.open_(0, 0, 1), builders.spawn(2, 1, 0), builders.spawn(3, 2, 1)]
+    image = builders.image(
+        [talk],
+        [
+            builders.program(f"main{NAME_BREAKOUT}", [*main, builders.HALT]),
+            builders.program(f"a{NAME_BREAKOUT}", [*first, *ends], builders.endpoint(name, a)),
+            builders.program(f"b{NAME_BREAKOUT}", [*other, *ends], builders.endpoint(name, b)),
+        ],
+    )
+    return record_run(image, Host())
+
+
+@cache
 def hostile() -> bytes:
     """A run whose messages, prints and reasons are hostile, and whose names were made so."""
     plain = _TALK.replace("TEXT", "T" * 5).replace("REASON", "R" * 5)
     records = parse(record_run(compile_source(plain, "talk.troth"), Host()).data)
-    changed = [_poisoned(record) for record in records]
+    # The image has to stay what its id says, or nothing after it would be read.
+    changed = [record if record[0] == Kind.IMAGE else _poisoned(record) for record in records]
     protocol = find(changed, Kind.PROTOCOL)
     roles, labels = ("A", "B"), ("b", "s")
     for field, names in ((3, roles), (4, labels)):

@@ -14,6 +14,8 @@ _BINARY_UNITS: Final = ("bytes", "KiB", "MiB", "GiB", "TiB")
 def facts_of(verdict: Verdict, world: World) -> tuple[tuple[str, str], ...]:
     """Only what is known: a file that cannot be read has few."""
     counts = verdict.counts
+    if not counts.records:
+        return (("records", "none that could be read"),)
     found = [
         ("file size", size(counts.bytes)),
         ("records", f"{counts.records:,}"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from hashlib import sha256
@@ -14,7 +15,7 @@ from typing import Any, Final
 import pytest
 
 from artifact_surgery import find, join, parse, with_field
-from page_samples import BREAKOUT, hostile, page_of, two_buyer, view_of
+from page_samples import BREAKOUT, hostile, hostile_names, page_of, two_buyer, view_of
 from troth.conformance.report_json import safe_json
 from troth.conformance.report_markup import Html, tag
 from troth.conformance.report_markup import join as joined
@@ -115,6 +116,11 @@ def test_scripts_are_short() -> None:
     assert long == []
 
 
+HOSTILE: Final = pytest.mark.parametrize(
+    "data", [hostile, lambda: hostile_names().data], ids=["texts", "names"]
+)
+
+
 # --- hostile text --------------------------------------------------------------------------
 
 
@@ -155,8 +161,19 @@ def test_a_hostile_verdict_stays_text() -> None:
     ].count("button")
 
 
-def test_a_hostile_artifact_stays_text() -> None:
-    page = page_of(view_of(hostile(), name=BREAKOUT))
+def test_a_run_of_hostile_names_is_valid() -> None:
+    """Nothing stops such an image from being run and recorded, so pages of it are ordinary."""
+    run = hostile_names()
+    view = view_of(run.data, trust=run.trust)
+    assert view.verdict.exit_code == 0
+    assert view.protocols[0].local_types[0].picture is not None
+
+
+@HOSTILE
+def test_a_hostile_artifact_stays_text(data: Callable[[], bytes]) -> None:
+    view = view_of(data(), name=BREAKOUT)
+    assert view.rows.count == len(parse(data())), "the verifier has read all of it"
+    page = page_of(view)
     outline = _outline(page)
     assert outline.scripts == [part(name) for name in SCRIPTS]
     data = json.loads(outline.data)
@@ -164,8 +181,9 @@ def test_a_hostile_artifact_stays_text() -> None:
     assert page.count("window.owned") > 5
 
 
-def test_nothing_that_cannot_be_seen_gets_onto_the_page() -> None:
-    page = page_of(view_of(hostile(), name=BREAKOUT))
+@HOSTILE
+def test_nothing_that_cannot_be_seen_gets_onto_the_page(data: Callable[[], bytes]) -> None:
+    page = page_of(view_of(data(), name=BREAKOUT))
     foreign = {c for c in page if not c.isprintable() and c != "\n"}
     assert foreign == set()
     outline = _outline(page)

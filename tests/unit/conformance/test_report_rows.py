@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from artifact_surgery import raw_records
-from page_samples import hostile, two_buyer, view_of
+from artifact_surgery import find, join, parse, raw_records, with_field
+from page_samples import two_buyer, view_of
 from troth.conformance.describe import kind_name
 from troth.conformance.report_collect import Collector
 from troth.conformance.report_model import ROWS_MAX, Rows
@@ -167,8 +167,11 @@ def test_a_record_that_names_what_is_not_there_is_a_row() -> None:
 
 
 def test_the_record_that_stops_the_verifier_is_the_last_row() -> None:
-    data = hostile()
-    view = view_of(data)
-    assert view.verdict.status is Word.INVALID
-    places = [row["offset"] for row in read_rows(view.rows)]
-    assert view.verdict.findings[-1].offset in places
+    records = parse(two_buyer().data)
+    index = find(records, Kind.RECEIVE, 2)
+    records[index] = with_field(records[index], 1, 99)
+    view = view_of(join(records))
+    (finding,) = view.verdict.findings
+    assert (view.verdict.status, finding.code) == (Word.INVALID, "structure.reference")
+    assert (finding.record, view.rows.count) == (index, index + 1)
+    assert read_rows(view.rows)[-1]["offset"] == finding.offset
