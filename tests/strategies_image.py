@@ -183,7 +183,7 @@ PROTOCOLS: Final = st.builds(
     tuples(st.builds(LocalType, tuples(STATES, 4))),
     tuples(EDGES),
 )
-EFFECTS: Final = st.builds(Effect, NAMES, FIELDS, TYPES)
+EFFECTS: Final = st.builds(Effect, NAMES, FIELDS, TYPES, st.booleans())
 
 
 @st.composite

@@ -501,6 +501,7 @@ class EffectDecl:
     parameters: tuple[FieldDecl, ...]
     result: TypeExpr
     span: Span
+    revertible: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ def _declaration(node: Node, reporter: Reporter) -> Declaration:
             return protocol(node, reporter)
         case "effect":
             result = type_expression(parts[2], reporter)
-            return EffectDecl(name_of(parts[0]), fields(parts[1], reporter), result, span)
+            name, parameters = name_of(parts[0]), fields(parts[1], reporter)
+            return EffectDecl(name, parameters, result, span, revertible=len(parts) > 3)
         case "type_decl":
             return TypeDecl(name_of(parts[0]), type_expression(parts[1], reporter), span)
         case "guard":

@@ -168,7 +168,7 @@ def call_type(context: Context, scope: Scope, call: CallEffect) -> ValueType | N
     if effect is None:
         types_of(context, scope, call.arguments)
         return None
-    if context.speculations:
+    if context.speculations and not effect.revertible:
         refuse(context, call.span, f"the effect {name}")
     _check_arguments(context, scope, call, effect.parameters)
     return effect.result

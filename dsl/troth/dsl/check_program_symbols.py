@@ -73,7 +73,7 @@ def _effect(item: EffectDecl, types: TypeScope, diagnostics: Diagnostics) -> Eff
     result = resolve_type(item.result, types, diagnostics, endpoints=False)
     if parameters is None or result is None:
         return None
-    return Effect(item.name.text, parameters, result)
+    return Effect(item.name.text, parameters, result, item.revertible)
 
 
 KIND_NAMES = {

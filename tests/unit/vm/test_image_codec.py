@@ -228,6 +228,7 @@ SPOILT: Final = [
     ([2, 0, 2], True, "effects[0].result"),
     ([2, 0, 2], [3, 1], "effects[0].result"),
     ([2, 0, 2], [False, 1], "effects[0].result"),
+    ([2, 0, 3], 0, "effects[0].revertible"),
     ([2, 0, 2], [0], "effects[0].result"),
     ([2, 0, 2], [1, [["b", 1], ["a", 1]]], "effects[0].result.fields[1]"),
     ([2, 0, 2], [1, [["a", 1], ["a", 1]]], "effects[0].result.fields[1]"),

@@ -577,13 +577,16 @@ def test_speculations_that_are_decided_on_every_path_are_accepted() -> None:
         ([Fork(2), Acquire(0), HALT], (), "image.speculation.refused"),
         ([Fork(2), send(0, "W", "take", 1), HALT], (HIRE_D, JOB_B), "image.speculation.refused"),
         ([Fork(2), recv(0, "D", "take", 1), HALT], (HIRE_W,), "image.speculation.refused"),
+        ([Fork(2), Invoke(0, (1,), 2), HALT], (INT, STR), "image.speculation.refused"),
+        ([Fork(3), Invoke(1, (1,), 2), Abort(), HALT], (INT, STR), None),
         ([Fork(9), HALT], (), "image.operand"),
     ],
 )
 def test_speculations_out_of_order_are_refused(
     code: list[Instruction], parameters: tuple[ValueType, ...], expected: str | None
 ) -> None:
-    built = replace(build(code, *parameters), guards=("door",))
+    effects = (*EFFECTS, Effect("stock", fields(STR), INT, revertible=True))
+    built = replace(build(code, *parameters), guards=("door",), effects=effects)
     if expected is None:
         load(built)
     else:

@@ -8,8 +8,9 @@ import pytest
 
 import builders as b
 from troth.vm.errors import Unusable
-from troth.vm.events import Cancelled, Event, Received, Sent, Status, Undelivered
+from troth.vm.events import Cancelled, Event, Invoked, Received, Sent, Status, Undelivered
 from troth.vm.host_signer import HostSigner
+from troth.vm.image import Effect
 from troth.vm.instructions import (
     Abort,
     Branch,
@@ -17,11 +18,13 @@ from troth.vm.instructions import (
     Case,
     Fork,
     Instruction,
+    Invoke,
     Join,
     Policy,
     ReplayMode,
 )
 from troth.vm.limits import DEFAULT_LIMITS
+from troth.vm.loader import load
 from troth.vm.machine import Machine, MachineState, Outcome
 from troth.vm.types import Mu, Term, Var
 
@@ -276,3 +279,30 @@ def test_inner_levels_join_into_the_outer_one() -> None:
     ]
     events = b.run(b.make_machine(b.image([], [b.program("main", code)])))
     assert b.printed(events) == ["0"]
+
+
+def test_a_revertible_effect_is_asked_at_once_and_anew_after_a_rollback() -> None:
+    """Its answers stay in the record; what they were written to is given back."""
+    ask = Effect("ask", (), b.INT, revertible=True)
+    code: list[Instruction] = [
+        *[b.set_(1, 0), Fork(4), Invoke(0, (), 1), Abort()],
+        *[b.print_(1), Invoke(0, (), 1), b.print_(1), b.HALT],
+    ]
+    image = b.image([], [b.program("main", code)], [ask])
+    load(image)
+    answers = iter((5, 6))
+    events = b.run(b.make_machine(image), {"ask": lambda: next(answers)})
+    assert b.printed(events) == ["0", "6"]
+    asked = [event.effect_id for event in events if isinstance(event, Invoked)]
+    assert len(asked) == len(set(asked)) == 2
+
+
+def test_an_effect_that_fails_while_speculating_is_a_fault_after_an_abort() -> None:
+    ask = Effect("ask", (), b.INT, revertible=True)
+    code: list[Instruction] = [b.set_(1, 0), Fork(4), b.set_(1, 1), Invoke(0, (), 1), b.HALT]
+    machine = b.make_machine(b.image([], [b.program("main", code)], [ask]))
+    coroutine = next(iter(machine._scheduler.coroutines.values()))
+    events = b.run(machine, {"ask": lambda: "no int"})
+    assert b.faults(events) == ["vm.fault.invoke"]
+    assert coroutine.registers[1] == 0
+    assert coroutine.speculation is None

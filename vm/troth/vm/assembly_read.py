@@ -184,7 +184,8 @@ class _Reader:
         self._start(len(self._effects), ITEMS_MAX)
         name, parameters = read_name(cursor), read_fields(cursor)
         cursor.expect("->")
-        self._effects.append(Effect(name, parameters, read_type(cursor)))
+        result = read_type(cursor)
+        self._effects.append(Effect(name, parameters, result, cursor.takes("revertible")))
         self._section = None
 
     def _read_guard(self) -> None:

@@ -62,6 +62,7 @@ def disassemble(image: Image) -> str:
         result = write_type(effect.result)
         lines.append(
             f"effect {write_name(effect.name)}{write_fields(effect.parameters)} -> {result}"
+            + (" revertible" if effect.revertible else "")
         )
     if image.guards:
         lines.append("")

@@ -6,8 +6,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from troth.vm.instructions import BufferMode, Instruction, PayloadForm, Policy, ReplayMode
+from troth.vm.instructions import (
+    Acquire,
+    BufferMode,
+    Cancel,
+    Close,
+    Halt,
+    Instruction,
+    Invoke,
+    Op,
+    Open,
+    Operator,
+    PayloadForm,
+    Policy,
+    Release,
+    ReplayMode,
+    Spawn,
+    Transfer,
+)
 from troth.vm.types import Field, LocalType, ValueType
 
 
@@ -40,6 +58,8 @@ class Effect:
     name: str
     parameters: tuple[Field, ...]
     result: ValueType
+    revertible: bool = False
+    """A program may go back behind it: what the host did then does no harm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +88,24 @@ class Image:
     """The script's base name, for messages only."""
     guards: tuple[str, ...] = ()
     """The names of the machine-wide guards that its programs use."""
+
+
+_IRREVOCABLE: Final[dict[type, str]] = {
+    Open: "opening a session",
+    Close: "close",
+    Cancel: "cancel",
+    Acquire: "acquire",
+    Release: "release",
+    Transfer: "handing over an endpoint",
+    Spawn: "spawn",
+    Halt: "the end of the program",
+}
+
+
+def irrevocable(image: Image, instruction: Instruction) -> str | None:
+    """What an instruction does that nobody could take back, in words; None if it does not."""
+    if isinstance(instruction, Op) and instruction.operator is Operator.PRINT:
+        return "print"
+    if isinstance(instruction, Invoke) and not image.effects[instruction.effect].revertible:
+        return f"the effect {image.effects[instruction.effect].name}"
+    return _IRREVOCABLE.get(type(instruction))

@@ -58,6 +58,7 @@ from troth.vm.limits import (
     STATES_MAX,
 )
 from troth.vm.shapes import (
+    FLAG,
     NAME,
     Path,
     Shape,
@@ -313,7 +314,9 @@ def _read_programs(raw: object, path: Path) -> object:
 
 _PROGRAM_ARRAY = array_of(_PROGRAM, PROGRAMS_MAX, "programs")
 _PROGRAMS = Shape(_PROGRAM_ARRAY.write, _read_programs)
-_EFFECT = row_of(Effect, ("name", NAME), ("parameters", _FIELDS), ("result", _TYPE))
+_EFFECT = row_of(
+    Effect, ("name", NAME), ("parameters", _FIELDS), ("result", _TYPE), ("revertible", FLAG)
+)
 _IMAGE = row_of(
     Image,
     ("protocols", array_of(_PROTOCOL, PROTOCOLS_MAX, "protocols")),

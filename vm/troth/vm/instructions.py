@@ -293,22 +293,3 @@ Instruction: TypeAlias = (
     | Yield
     | Halt
 )
-
-_IRREVOCABLE: Final[dict[type, str]] = {
-    Open: "opening a session",
-    Close: "close",
-    Cancel: "cancel",
-    Invoke: "an effect",
-    Acquire: "acquire",
-    Release: "release",
-    Transfer: "handing over an endpoint",
-    Spawn: "spawn",
-    Halt: "the end of the program",
-}
-
-
-def irrevocable(instruction: Instruction) -> str | None:
-    """What an instruction does that nobody could take back, in words; None if it does not."""
-    if isinstance(instruction, Op) and instruction.operator is Operator.PRINT:
-        return "print"
-    return _IRREVOCABLE.get(type(instruction))

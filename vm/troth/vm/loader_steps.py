@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeAlias
 
+from troth.vm.image import irrevocable
 from troth.vm.instructions import (
     HOLE,
     Abort,
@@ -37,7 +38,6 @@ from troth.vm.instructions import (
     Spawn,
     Transfer,
     Yield,
-    irrevocable,
 )
 from troth.vm.loader_cells import EndpointCell, HandleCell, has_holes
 from troth.vm.loader_frame import Frame
@@ -57,7 +57,7 @@ def apply(frame: Frame, instruction: Instruction) -> None:
         Invalid: `image.…`, with the program and the program counter.
     """
     if frame.path.forks:
-        what = irrevocable(instruction)
+        what = irrevocable(frame.view.image, instruction)
         if what is not None:
             frame.require_settled(what)
     _RULES[type(instruction)](frame, instruction)

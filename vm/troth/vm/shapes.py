@@ -88,6 +88,15 @@ def _read_name(raw: object, path: Path) -> str:
 NAME = Shape(_same, _read_name)
 
 
+def _read_flag(raw: object, path: Path) -> bool:
+    if type(raw) is not bool:
+        refuse(path, "true or false", kind_name(raw))
+    return raw
+
+
+FLAG = Shape(_same, _read_flag)
+
+
 def enumeration(kinds: type[StrEnum]) -> Shape:
     members = {str(kind): kind for kind in kinds}
 

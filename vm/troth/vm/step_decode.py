@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from troth.vm.coroutine import Coroutine
 from troth.vm.faults import fault
-from troth.vm.image import Image, Program
+from troth.vm.image import Image, Program, irrevocable
 from troth.vm.instructions import (
     HOLE,
     Abort,
@@ -37,7 +37,6 @@ from troth.vm.instructions import (
     Spawn,
     Transfer,
     Yield,
-    irrevocable,
 )
 from troth.vm.step_code import ProgramCode
 from troth.vm.step_common import Step
@@ -75,7 +74,7 @@ def _decode_program(image: Image, index: int, program: Program) -> ProgramCode:
     if any(isinstance(instruction, Fork) for instruction in program.code):
         steps = [
             step if what is None else not_while_speculating(step, what)
-            for step, what in zip(steps, map(irrevocable, program.code), strict=True)
+            for step, what in zip(steps, _irrevocable(image, program), strict=True)
         ]
     steps.append(_trap("vm.fault.pc", "the program runs off its end"))
     return ProgramCode(
@@ -86,6 +85,13 @@ def _decode_program(image: Image, index: int, program: Program) -> ProgramCode:
         tuple(steps),
         program.lines,
     )
+
+
+def _irrevocable(image: Image, program: Program) -> Iterator[str | None]:
+    """What each instruction does that nobody could take back; one that traps does nothing."""
+    for instruction in program.code:
+        known = all(0 <= index < count for index, count, _ in _references(image, instruction))
+        yield irrevocable(image, instruction) if known else None
 
 
 def _decode_checked(
