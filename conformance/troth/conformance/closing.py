@@ -33,9 +33,9 @@ class Closing:
         if session.ending:
             raise after_its_end(session, role)
         if role in session.in_transit or session.noticed[role]:
-            raise _diverged(session, role, "protocol.notice", f"{name} cannot give notice now")
+            raise broken(session, role, "protocol.notice", f"{name} cannot give notice now")
         if not tables.ends[role][session.states[role]]:
-            raise _diverged(
+            raise broken(
                 session,
                 role,
                 "protocol.notice",
@@ -45,7 +45,7 @@ class Closing:
             )
         finals = tuple((edge.receiver, 0, edge.sent) for edge in session.edges_from.get(role, ()))
         if rows != finals:
-            raise _diverged(
+            raise broken(
                 session,
                 role,
                 "protocol.notice",
@@ -55,7 +55,7 @@ class Closing:
             )
         for edge in session.edges_to.get(role, ()):
             if edge.receipted != (edge.received, edge.rejected):
-                raise _diverged(
+                raise broken(
                     session,
                     role,
                     "protocol.receipt",
@@ -63,10 +63,13 @@ class Closing:
                     expected=f"a receipt for {edge.received} received messages",
                     actual="none" if edge.receipted is None else f"one for {edge.receipted[0]}",
                 )
+        self.count_notice(session, role)
+
+    def count_notice(self, session: Session, role: int) -> None:
         session.noticed[role] = True
         if all(session.noticed):
             session.linger_from_ns = self.world.now_ns
-            session.latched = not any(edge.in_flight for edge in session.edges.values())
+            session.latched = session.drained_edges
 
     def receipt(self, items: Items) -> None:
         _, _, role, _, generation, consumed, discarded, _, _ = items
@@ -78,7 +81,7 @@ class Closing:
             raise after_its_end(edge.session, role)
         counted = (0, edge.received, edge.rejected)
         if (generation, consumed, discarded) != counted:
-            raise _diverged(
+            raise broken(
                 edge.session,
                 role,
                 "protocol.receipt",
@@ -100,13 +103,13 @@ class Closing:
             session.cancelled = reason
             return
         if session.cancelled is not None:
-            raise _diverged(session, role, "protocol.close", "the session is cancelled twice")
+            raise broken(session, role, "protocol.close", "the session is cancelled twice")
         if session.ending or session.latched:
             raise after_its_end(session, role)
         session.cancelled = reason
         session.ending = True
         if role is not None and (role in session.in_transit or session.noticed[role]):
-            raise _diverged(
+            raise broken(
                 session, role, "protocol.close", "a role cancels that does not hold its endpoint"
             )
 
@@ -126,7 +129,7 @@ class Closing:
             return
         wanted = 1 if status is Status.CLOSED else 0
         if epoch != wanted:
-            raise _diverged(
+            raise broken(
                 session,
                 None,
                 "protocol.epoch",
@@ -135,13 +138,13 @@ class Closing:
                 actual=str(epoch),
             )
         if status is Status.DRAINING and not any(session.noticed):
-            raise _diverged(
+            raise broken(
                 session, None, "protocol.close", "the session drains though no role gave notice"
             )
         if status is Status.DRAINING:
             session.drained = True
         elif any(session.noticed) and not session.drained:
-            raise _diverged(
+            raise broken(
                 session,
                 None,
                 "protocol.close",
@@ -156,7 +159,7 @@ class Closing:
     def _way_out(self, session: Session, status: Status, detail: str) -> None:
         """The status is one that what came before leads to."""
         if status is not Status.CLOSED and session.latched:
-            raise _diverged(
+            raise broken(
                 session,
                 None,
                 "protocol.close",
@@ -171,7 +174,7 @@ class Closing:
         elif status is Status.FAULTED:
             self._faulted(session, detail)
         elif session.cancelled != detail:
-            raise _diverged(
+            raise broken(
                 session,
                 None,
                 "protocol.close",
@@ -184,7 +187,7 @@ class Closing:
         if session.ending:
             raise after_its_end(session, None)
         if detail:
-            raise _diverged(
+            raise broken(
                 session,
                 None,
                 "protocol.close",
@@ -194,11 +197,16 @@ class Closing:
             )
 
     def _faulted(self, session: Session, detail: str) -> None:
-        """A fault ends its sessions in the step in which it happens, and nothing else does."""
+        """A fault ends its sessions in the step in which it happens, and nothing else does.
+
+        At another machine it ends them when that machine's word for it arrives.
+        """
         world = self.world
+        if session.failed is not None and session.failed == detail:
+            return
         fault = world.last_fault if world.fault_reaches == world.record.index + 1 else ""
         if session.cancelled is not None or not fault or detail != fault:
-            raise _diverged(
+            raise broken(
                 session,
                 None,
                 "protocol.close",
@@ -207,11 +215,11 @@ class Closing:
                 actual=detail,
             )
         usable = (
-            role not in session.in_transit and not noticed
+            role not in session.in_transit and not noticed and role not in session.peers
             for role, noticed in enumerate(session.noticed)
         )
         if not any(usable):
-            raise _diverged(
+            raise broken(
                 session,
                 None,
                 "protocol.close",
@@ -224,7 +232,7 @@ class Closing:
         roles = session.protocol.roles
         silent = [name for name, done in zip(roles, session.noticed, strict=True) if not done]
         if silent or session.cancelled is not None:
-            raise _diverged(
+            raise broken(
                 session,
                 None,
                 "protocol.close",
@@ -235,9 +243,10 @@ class Closing:
         listed = sum(edge.listed for edge in session.edges.values())
         assert session.linger_from_ns is not None
         over_ns = session.linger_from_ns + session.linger_ns
-        wanted = LINGER_OVER if listed else ""
-        if detail != wanted or (listed and self.world.now_ns < over_ns):
-            raise _diverged(
+        lingered = bool(listed) or not session.drained_edges
+        wanted = LINGER_OVER if lingered else ""
+        if detail != wanted or (lingered and self.world.now_ns < over_ns):
+            raise broken(
                 session,
                 None,
                 "protocol.close",
@@ -249,7 +258,7 @@ class Closing:
     def _nothing_left(self, session: Session) -> None:
         for edge in session.edges.values():
             if edge.in_flight and not edge.skip:
-                raise _diverged(
+                raise broken(
                     session,
                     None,
                     "protocol.undelivered",
@@ -265,13 +274,14 @@ class Closing:
             if session.skip:
                 continue
             if any(session.noticed) and not session.drained:
-                raise _diverged(session, None, "protocol.close", "a notice did not drain it")
-            if session.cancelled is not None or any(e.listed for e in session.edges.values()):
-                raise _diverged(
+                raise broken(session, None, "protocol.close", "a notice did not drain it")
+            ended = session.cancelled is not None or session.failed is not None
+            if ended or any(e.listed for e in session.edges.values()):
+                raise broken(
                     session, None, "protocol.close", "the session has ended without a status"
                 )
-            if all(session.noticed) and not any(e.in_flight for e in session.edges.values()):
-                raise _diverged(
+            if all(session.noticed) and session.drained_edges:
+                raise broken(
                     session,
                     None,
                     "protocol.close",
@@ -293,7 +303,7 @@ def _finals(session: Session, rows: tuple[tuple[int, int, int], ...]) -> str:
 
 def after_its_end(session: Session, role: int | None) -> Divergence:
     """Something other than its status follows what ends a session."""
-    return _diverged(
+    return broken(
         session,
         role,
         "protocol.close",
@@ -303,7 +313,7 @@ def after_its_end(session: Session, role: int | None) -> Divergence:
     )
 
 
-def _diverged(
+def broken(
     session: Session,
     role: int | None,
     code: str,

@@ -222,6 +222,24 @@ CODES: Final = (
         _ASK_SIGNER,
     ),
     Code(
+        "integrity.join",
+        Category.FORGED,
+        "That a role takes part in a session of several machines is not signed by its principal.",
+        _ASK_SIGNER,
+    ),
+    Code(
+        "integrity.fail",
+        Category.FORGED,
+        "That a machine has ended a session is not signed by the principal it speaks for.",
+        _ASK_SIGNER,
+    ),
+    Code(
+        "integrity.inclusion",
+        Category.FORGED,
+        "A message of another machine is not at its place in the signed log of its sender.",
+        _ASK_SIGNER,
+    ),
+    Code(
         "integrity.delegation",
         Category.FORGED,
         "A delegation is not signed by the principal that held the authority.",
@@ -306,6 +324,12 @@ CODES: Final = (
         "consumption.root",
         Category.FORGED,
         "The consumption root of an edge side is not the one recomputed from its messages.",
+        _NOT_A_RECORDER,
+    ),
+    Code(
+        "consumption.receipt",
+        Category.FORGED,
+        "A receiver at another machine signs for messages that it was not sent.",
         _NOT_A_RECORDER,
     ),
     # --- level 4 ---

@@ -10,6 +10,12 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from troth.conformance.divergence import Divergence
+from troth.conformance.edge_divergence import diverged, wrong_root
+from troth.conformance.peers_consumption import (
+    PeerConsumption,
+    bring_digest_forward,
+    bring_forward,
+)
 from troth.conformance.world import Edge, World
 from troth.vm.record_codec import Items
 from troth.vm.records import Kind
@@ -22,6 +28,7 @@ class ConsumptionLevel:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.peers = PeerConsumption(world)
 
     def handlers(self) -> Mapping[int, Handler]:
         return {
@@ -30,6 +37,8 @@ class ConsumptionLevel:
             Kind.RECEIPT: self.receipt,
             Kind.UNDELIVERED: self.undelivered,
             Kind.REJECT: self.reject,
+            Kind.ARRIVE: self.peers.arrive,
+            Kind.PEER_RECEIPT: self.peers.receipt,
         }
 
     def send(self, items: Items) -> None:
@@ -41,7 +50,7 @@ class ConsumptionLevel:
             return
         generation, sequence = items[6], items[7]
         if sequence != edge.sent or generation != 0:
-            raise _diverged(
+            raise diverged(
                 edge,
                 "consumption.sent.number",
                 "the message does not have the next number of its edge",
@@ -49,13 +58,16 @@ class ConsumptionLevel:
                 f"generation {generation}, number {sequence}",
             )
         edge.sent = sequence + 1
+        if edge.outbound:
+            self.peers.sent(edge)
+            return
         in_flight = edge.in_flight
         in_flight.append((generation, sequence, items[5], world.statement))
         if edge.session.round_sealed:
             signer = edge.session.signers[items[2]]
             edge.seals_due.append((signer, signer.log.size))
         if len(in_flight) > edge.in_flight_max:
-            raise _diverged(
+            raise diverged(
                 edge,
                 "consumption.sent.capacity",
                 "the message has no place in the buffer",
@@ -73,6 +85,8 @@ class ConsumptionLevel:
             return
         _, _, _, _, generation, sequence, root = items
         in_flight = edge.in_flight
+        if edge.inbound:
+            bring_forward(edge, generation, sequence)
         if not in_flight or in_flight[0][1] != sequence or generation != 0:
             raise _not_next(edge, generation, sequence)
         message = in_flight.popleft()
@@ -82,7 +96,7 @@ class ConsumptionLevel:
         consumption = edge.consumption
         code = consumption.decide(generation, sequence, statement)
         if code is not None:
-            raise _diverged(
+            raise diverged(
                 edge,
                 "consumption.duplicate" if code.endswith("duplicate") else "consumption.order",
                 f"the replay mode {edge.config.replay} refuses the message with {code}",
@@ -93,13 +107,13 @@ class ConsumptionLevel:
         edge.received += 1
         world.message = message
         if consumption.root != root:
-            raise _wrong_root(edge, consumption.root, root)
+            raise wrong_root(edge, consumption.root, root)
 
     def _require_seal(self, edge: Edge, sequence: int) -> None:
         """A message of a round-sealed session can be received once its round is sealed."""
         signer, size = edge.seals_due.popleft()
         if signer.sealed_size < size:
-            raise _diverged(
+            raise diverged(
                 edge,
                 "consumption.unsealed",
                 "the message is received before its sender's log was sealed",
@@ -111,7 +125,7 @@ class ConsumptionLevel:
         edge = self.world.edge
         assert edge is not None
         if not edge.skip and items[7] != edge.consumption.root:
-            raise _wrong_root(edge, edge.consumption.root, items[7])
+            raise wrong_root(edge, edge.consumption.root, items[7])
 
     def undelivered(self, items: Items) -> None:
         edge = self.world.edge
@@ -122,7 +136,7 @@ class ConsumptionLevel:
             return
         _, _, _, _, generation, sequence = items
         if not edge.in_flight or edge.in_flight[0][:2] != (generation, sequence):
-            raise _diverged(
+            raise diverged(
                 edge,
                 "protocol.undelivered",
                 "a message is listed as undelivered that is not the next one in flight",
@@ -133,7 +147,8 @@ class ConsumptionLevel:
         if edge.seals_due:
             edge.seals_due.popleft()
 
-    def reject(self, items: Items) -> None:  # noqa: ARG002 - the oldest in flight is refused
+    def reject(self, items: Items) -> None:
+        """The oldest in flight is refused; where they come in any order, the one of its digest."""
         edge = self.world.edge
         assert edge is not None
         self.world.tally.rejects += 1
@@ -141,30 +156,18 @@ class ConsumptionLevel:
         if edge.skip:
             return
         if not edge.in_flight:
-            raise _diverged(
+            raise diverged(
                 edge,
                 "consumption.unsent",
                 "a message is rejected that was never sent",
                 "a message in flight",
                 "none",
             )
+        if edge.inbound:
+            bring_digest_forward(edge, items[5])
         self.world.message = edge.in_flight.popleft()
         if edge.seals_due:
             edge.seals_due.popleft()
-
-
-def _diverged(edge: Edge, code: str, message: str, expected: str, actual: str) -> Divergence:
-    """One divergence of an edge is enough: what follows on it follows from this one."""
-    edge.skip = True
-    edge.session.skip = True
-    return Divergence(
-        code,
-        message,
-        expected=expected,
-        actual=actual,
-        edge=edge,
-        role=edge.config.sender if "sent" in code else edge.config.receiver,
-    )
 
 
 def _not_next(edge: Edge, generation: int, sequence: int) -> Divergence:
@@ -175,7 +178,7 @@ def _not_next(edge: Edge, generation: int, sequence: int) -> Divergence:
         code, message = "consumption.order", "a message is received before its turn"
     else:
         code, message = "consumption.duplicate", "a message is received a second time"
-    return _diverged(edge, code, message, _next_in_flight(edge), found)
+    return diverged(edge, code, message, _next_in_flight(edge), found)
 
 
 def _next_in_flight(edge: Edge) -> str:
@@ -183,13 +186,3 @@ def _next_in_flight(edge: Edge) -> str:
         return "no message: none is in flight"
     generation, sequence, _, _ = edge.in_flight[0]
     return f"generation {generation}, number {sequence}"
-
-
-def _wrong_root(edge: Edge, expected: bytes | None, actual: bytes | None) -> Divergence:
-    return _diverged(
-        edge,
-        "consumption.root",
-        "the consumption root is not the one that the messages give",
-        "no root" if expected is None else expected.hex(),
-        "no root" if actual is None else actual.hex(),
-    )

@@ -142,7 +142,7 @@ def _undelivered(items: Items, names: Names) -> str:
 
 
 def _reject(items: Items, names: Names) -> str:
-    _, session, sender, receiver, code, _ = items
+    _, session, sender, receiver, code, *_ = items
     ends = f"{names.role(session, sender)} -> {names.role(session, receiver)}"
     return f"{names.session(session)}: {ends} with {code}"
 
@@ -153,6 +153,20 @@ def _cancel(items: Items, names: Names) -> str:
     if role is not None:
         by = f" by {names.role(session, role)}"
     return f"{names.session(session)}{by}: {reason}"
+
+
+def _meet(items: Items, _: Names) -> str:
+    _, coroutine, parties, _ = items
+    roles = ", ".join(role for role, _, _ in parties) or "nobody"
+    return f"coroutine {coroutine} opens a session with other machines: {roles}"
+
+
+def _fail(items: Items, names: Names) -> str:
+    return f"{_role(items, names)} ends it: {items[3]}{f': {items[4]}' if items[4] else ''}"
+
+
+def _peer_head(items: Items, names: Names) -> str:
+    return f"{names.principal(items[1])}, {items[3]} leaves, its round {items[6]}"
 
 
 def _open(items: Items, names: Names) -> str:
@@ -221,4 +235,17 @@ _WORDS: Final[dict[int, Callable[[Items, Names], str]]] = {
     Kind.END: lambda items, _: f"{items[1]} rounds, {items[2]} records, {items[3]}",
     Kind.SEAL: _seal,
     Kind.INCARNATION: lambda items, _: f"{items[1]}, resumed after round {items[2]}",
+    Kind.PEER: lambda items, _: f"{items[1]} key {items[2].hex()}, at another machine",
+    Kind.MEET: _meet,
+    Kind.JOIN: _role,
+    Kind.FAIL: _fail,
+    Kind.ARRIVE: _send,
+    Kind.REFUSE: _reject,
+    Kind.PEER_HEAD: _peer_head,
+    Kind.PEER_JOIN: _role,
+    Kind.PEER_DELEGATE: _delegate,
+    Kind.PEER_NOTICE: _role,
+    Kind.PEER_RECEIPT: _receipt,
+    Kind.PEER_CANCEL: lambda items, names: f"{_role(items, names)}: {items[3]}",
+    Kind.PEER_FAIL: _fail,
 }

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from troth.conformance.divergence import Divergence
 from troth.conformance.leaf_log import LeafLog
+from troth.conformance.peers_integrity import PeerIntegrity
 from troth.conformance.protocols import ProtocolSource
 from troth.conformance.world import Principal, Session, World
 from troth.vm import statements
@@ -50,10 +51,13 @@ class Integrity:
             Kind.NOTICE: self.notice,
             Kind.RECEIPT: self.receipt,
             Kind.CANCEL: self.cancel,
+            Kind.JOIN: self.join,
+            Kind.FAIL: self.fail,
             Kind.SEAL: self.seal,
         }
         plain: dict[int, Handler] = dict.fromkeys(_MACHINE_KINDS, self.machine_leaf)
-        return plain | checked
+        peers = PeerIntegrity(self.world, self.machine_leaf, self._leaf, _plays)
+        return {**plain, **checked, **peers.handlers()}
 
     # --- leaves ---
 
@@ -65,9 +69,9 @@ class Integrity:
             owner.unsealed_from = record.index
 
     def machine_leaf(self, items: Items) -> None:  # noqa: ARG002 - the record at hand is hashed
-        """Adds the record to the log of principal 0."""
-        if self.world.principals:
-            self._leaf(self.world.principals[0])
+        """Adds the record to the log of the first principal that keeps one here."""
+        if self.world.keepers:
+            self._leaf(self.world.keepers[0])
             return
         record = self.world.record
         self._machine_log.append(record.index, record.data)
@@ -79,7 +83,7 @@ class Integrity:
     def principal(self, items: Items) -> None:
         owner = self.world.principals[-1]
         owner.log_id = statements.log_id(self.world.header_bytes, owner.key)
-        if owner.index == 0:
+        if owner is self.world.keepers[0]:
             owner.log = self._machine_log
             owner.unsealed_from = self._machine_from
         self._leaf(owner)
@@ -235,6 +239,20 @@ class Integrity:
         statement = statements.cancel_statement(session.id, session.protocol.roles[role], reason)
         self._signed("integrity.cancel", session, role, statement, signature)
 
+    def join(self, items: Items) -> None:
+        _, _, role, signature = items
+        session = self._session()
+        name = session.protocol.roles[role]
+        statement = statements.join_statement(session.id, name, session.nonces[role])
+        self._signed("integrity.join", session, role, statement, signature)
+
+    def fail(self, items: Items) -> None:
+        _, _, role, code, reason, signature = items
+        session = self._session()
+        name = session.protocol.roles[role]
+        statement = statements.fail_statement(session.id, name, code, reason)
+        self._signed("integrity.fail", session, role, statement, signature)
+
     def _signed(
         self, code: str, session: Session, role: int, statement: bytes, signature: bytes
     ) -> None:
@@ -256,7 +274,7 @@ class Integrity:
         """Says whose signature it is, if it is anybody's of this file."""
         signer = signer or session.signers[role]
         name = session.protocol.roles[role]
-        if session.round_sealed:
+        if session.round_sealed and (code == "integrity.message" or not session.peers):
             return Divergence(
                 code,
                 f"what {name} states carries a signature in a session that is sealed by round",
@@ -364,8 +382,11 @@ class Integrity:
 
 
 def _authentic(session: Session, signer: Principal, statement: bytes, signature: bytes) -> bool:
-    """A statement is signed by itself, or by its round: then the log's next head covers it."""
-    if session.round_sealed:
+    """A statement is signed by itself, or by its round: then the log's next head covers it.
+
+    What other machines are told as well is signed by itself in any case.
+    """
+    if session.round_sealed and not session.peers:
         return not signature
     return verify(signer.key, statement, signature)
 

@@ -166,7 +166,7 @@ def _principal(principal: Principal, trust: TrustFile | None) -> PrincipalReport
 
 
 def _hosting(world: World) -> str:
-    principals = world.principals
+    principals = world.keepers
     if len(principals) < 2:
         return "What the file holds was recorded by one process."
     runner = world.header.runner if world.header is not None else "unknown"
@@ -335,7 +335,7 @@ def _protection(world: World) -> Protection:
 
 
 def _sealing(pipeline: Pipeline) -> Sealing:
-    principals = pipeline.world.principals
+    principals = pipeline.world.keepers
     if not principals:
         return Sealing(records=0, unsealed=pipeline.records, complete=False)
     first = [p.unsealed_from for p in principals if p.unsealed_from is not None]

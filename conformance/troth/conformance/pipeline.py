@@ -238,10 +238,10 @@ class Pipeline:
         elif not world.ended:
             code, message = "incomplete.end", "the file has no end record"
             expected = "an END record"
-        elif world.final_seals < len(world.principals):
-            name = world.principals[world.final_seals].name
+        elif world.final_seals < len(world.keepers):
+            name = world.keepers[world.final_seals].name
             code, message = "incomplete.seals", f"the final seal of {name} is missing"
-            expected = f"{len(world.principals)} final seals"
+            expected = f"{len(world.keepers)} final seals"
         if code:
             self._add(
                 Finding(

@@ -13,6 +13,7 @@ from troth.conformance.closing import Closing, after_its_end
 from troth.conformance.delegation import Delegations
 from troth.conformance.divergence import Divergence
 from troth.conformance.guards import Guards
+from troth.conformance.peers_closing import PeerClosing
 from troth.conformance.protocols import ProtocolSource
 from troth.conformance.tables import describe_state
 from troth.conformance.world import Edge, Session, World
@@ -38,10 +39,13 @@ class ProtocolLevel:
         self.delegations = Delegations(world)
         self.closing = Closing(world)
         self.guards = Guards(world)
+        self.peers = PeerClosing(world, self.closing)
 
     def handlers(self) -> Mapping[int, Handler]:
         closing = self.closing
         return {
+            **self.peers.handlers(),
+            Kind.ARRIVE: self.arrive,
             Kind.OPEN: self.open,
             Kind.SEND: self.send,
             Kind.RECEIVE: self.receive,
@@ -152,6 +156,13 @@ class ProtocolLevel:
             role=edge.config.sender,
             position=self._position(edge.session, edge.sender),
         )
+
+    def arrive(self, items: Items) -> None:  # noqa: ARG002 - levels 1 to 3 have read the record
+        """Its sender's machine follows the sender's type; what is taken of it is judged later."""
+        session = self.world.session
+        assert session is not None
+        if not session.skip and session.ending:
+            raise after_its_end(session, None)
 
     def receive(self, items: Items) -> None:
         world = self.world

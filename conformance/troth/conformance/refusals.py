@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from troth.conformance.divergence import Divergence
 from troth.conformance.world import Session
 from troth.vm.errors import TrothError
@@ -26,6 +28,46 @@ def no_edge(session: Session, sender: int, receiver: int) -> Divergence:
         actual=f"role {sender} -> role {receiver}",
         session=session,
     )
+
+
+def not_here(session: Session, role: int) -> Divergence:
+    """The record says what only the machine that holds the role can say."""
+    name = session.protocol.roles[role]
+    return Divergence(
+        "structure.reference",
+        f"{name} is held by another machine and does nothing in this file",
+        expected="a role that this machine holds",
+        expected_side="recorded at open",
+        actual=name,
+        session=session,
+        role=name,
+    )
+
+
+def not_elsewhere(session: Session, role: int) -> Divergence:
+    """The record says that something came from a role which is held here."""
+    name = session.protocol.roles[role]
+    return Divergence(
+        "structure.reference",
+        f"{name} is held by this machine: nothing of it comes from another",
+        expected="a role that another machine holds",
+        expected_side="recorded at open",
+        actual=name,
+        session=session,
+        role=name,
+    )
+
+
+def known_word(word: str, words: Collection[str]) -> None:
+    """`word` is one of a closed list."""
+    if word not in words:
+        raise Divergence(
+            "structure.shape",
+            "a field has a word that it cannot have",
+            expected=" or ".join(words),
+            expected_side=FORMAT,
+            actual=word,
+        )
 
 
 def wrong_id(what: str, expected: bytes, actual: bytes) -> Divergence:

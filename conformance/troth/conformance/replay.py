@@ -25,6 +25,7 @@ from troth.conformance.replay_ahead import (
     Parted,
     Refuted,
     Unreadable,
+    Withheld,
 )
 from troth.conformance.replay_meter import Budget, Meter
 from troth.conformance.replay_run import Run
@@ -92,6 +93,9 @@ class Replay:
         except FileEnds:
             why = "as far as the file goes"
             self.result = ReplayResult(ran=self._run is not None, ok=self._run is not None, why=why)
+        except Withheld as withheld:
+            why = f"not beyond record {withheld.record.index}, whose payload is not in the file"
+            self.result = ReplayResult(ran=self._run is not None, ok=False, why=why)
         except Refuted:
             self.result = self._refuted()
         except Unreadable as unreadable:

@@ -34,7 +34,7 @@ _SEND: Final = int(Kind.SEND)
 _DELEGATE: Final = int(Kind.DELEGATE)
 _STATUS: Final = int(Kind.STATUS)
 _STATED: Final = frozenset(map(int, STATED))
-_INTRODUCTIONS: Final = frozenset((int(Kind.PRINCIPAL), int(Kind.PROTOCOL)))
+_INTRODUCTIONS: Final = frozenset((int(Kind.PRINCIPAL), int(Kind.PEER), int(Kind.PROTOCOL)))
 
 
 class Parted(Divergence):
@@ -53,6 +53,14 @@ class Parted(Divergence):
 
 class FileEnds(Exception):
     """There is no further record."""
+
+
+class Withheld(Exception):
+    """What another machine sent is not in the file, so what came of it cannot be found out."""
+
+    def __init__(self, record: RawRecord) -> None:
+        super().__init__(record.index)
+        self.record = record
 
 
 class Refuted(Exception):
@@ -209,7 +217,9 @@ class RecordedSigner:
         ahead = self._ahead
         place = self._after_receives(ahead.answered)
         record = ahead.peek(place)
-        while record is not None and _unsigned(record.items):
+        opens = 0
+        while record is not None and (_unsigned(record.items) or _opens(record.items, opens)):
+            opens += record.items[0] == Kind.OPEN
             place += 1
             record = ahead.peek(place)
         if record is None:
@@ -259,6 +269,11 @@ def _unknown(what: object) -> None:
 def _unsigned(items: Items) -> bool:
     """Whether the record may come before one that the program has signed in one instruction."""
     return items[0] == _STATUS or (items[0] in _STATED and items[0] != _SEND and not items[-1])
+
+
+def _opens(items: Items, opens: int) -> bool:
+    """Whether the record opens a session, the first, whose roles sign that they join it next."""
+    return items[0] in _INTRODUCTIONS or (items[0] == Kind.OPEN and opens == 0)
 
 
 def _no_session(protocol: str, record: RawRecord, other: str | None = None) -> Parted:

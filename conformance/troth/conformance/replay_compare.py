@@ -60,6 +60,7 @@ class Comparison(EventRecords):
         self.record: RawRecord | None = None
         self.sessions: dict[int, tuple[bytes, int]] = {}
         self.effects: dict[bytes, int] = {}
+        self._signers: dict[int, list[bytes]] = {}
         self._ahead = ahead
         self._signer = signer
         self._world = world
@@ -71,6 +72,15 @@ class Comparison(EventRecords):
     def number_of(self, coroutine: Coroutine) -> int | None:
         """The coroutine's number in the file; None when the file has not introduced it."""
         return self._coroutines.get(coroutine.id)
+
+    def id_of(self, number: int) -> bytes:
+        """The id of a coroutine by its number in the file; b"" when it has ended."""
+        found = (identity for identity, known in self._coroutines.items() if known == number)
+        return next(found, b"")
+
+    def signer_of(self, session: int, role: int) -> bytes:
+        """Who signs for a role of a live session, as far as the program has come."""
+        return self._signers[session][role]
 
     def protocol_of(self, session: int) -> ProtocolEntry | None:
         """The protocol of a live session, by its number in the file."""
@@ -116,6 +126,9 @@ class Comparison(EventRecords):
     ) -> None:
         self._compare(items)
 
+    def _covered(self, principal: bytes, items: Items, cover: bytes) -> None:  # noqa: ARG002
+        self._compare(items)
+
     def _introduce(self, principal: bytes, items: Items) -> None:  # noqa: ARG002
         self._compare(items)
 
@@ -154,13 +167,21 @@ class Comparison(EventRecords):
     def _opened(self, event: ev.Opened) -> None:
         super()._opened(event)
         protocol = self._protocols[event.protocol_id, event.protocol].number
-        self.sessions[self._sessions[event.session].number] = (event.session, protocol)
+        number = self._sessions[event.session].number
+        self.sessions[number] = (event.session, protocol)
+        self._signers[number] = list(event.principals)
+
+    def _peer_delegated(self, event: ev.PeerDelegated) -> None:
+        session = self._session(event.session)
+        self._signers[session.number][session.roles[event.role]] = event.new
+        super()._peer_delegated(event)
 
     def _status_changed(self, event: ev.StatusChanged) -> None:
         number = self._session(event.session).number
         super()._status_changed(event)
         if event.status not in LIVE:
             self.sessions.pop(number, None)
+            self._signers.pop(number, None)
 
     def _spawned(self, event: ev.Spawned) -> None:
         registers = self._image.programs[event.program].register_count

@@ -15,19 +15,22 @@ from troth.conformance.replay_ahead import (
 )
 from troth.conformance.replay_compare import Comparison, EventSink
 from troth.conformance.replay_meter import Meter, metered_decode
+from troth.conformance.replay_peers import PeerInputs
 from troth.conformance.world import Header, World
 from troth.vm.codec import decode_payload
 from troth.vm.coroutine import Coroutine
 from troth.vm.errors import TrothError
-from troth.vm.events import Event
+from troth.vm.events import Event, Proof
+from troth.vm.evidence import Position, Sealed
 from troth.vm.fragment import FragmentBuilder
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.limits import RECORD_BYTES_MAX
 from troth.vm.loaded import LoadedImage
 from troth.vm.machine import Machine, MachineState, Outcome
+from troth.vm.peer_heads import PeerHeads
 from troth.vm.reader import RawRecord
 from troth.vm.record_codec import Items
-from troth.vm.records import Kind
+from troth.vm.records import PEER_INPUTS, Kind
 from troth.vm.run_coop import TurnEnd, take_turn
 from troth.vm.settings import Overrides
 from troth.vm.statements import DIGEST_BYTES, payload_commitment
@@ -67,6 +70,7 @@ class Run:
         self._fragment = fragment
         self._now_ns = 0
         self._machine = self._make(header, image)
+        self._peers = PeerInputs(self._machine, self.comparison, world)
         meter.held = self._machine.held
         meter.value_bytes_max = world.limits.value_bytes_max
 
@@ -85,9 +89,12 @@ class Run:
                 seal=None if seal is None else Seal(seal),
             ),
             evidence=_Recorded(),
+            home=header.home,
             substitutes=Substitutes(
                 verify=_holds,
                 acceptable_key=_acceptable,
+                included=_included,
+                before_linger=self._tell_time,
                 commitment=self._commitment,
                 execute=self._execute,
                 decode=metered_decode(self._meter),
@@ -123,8 +130,6 @@ class Run:
         before = coroutine.spent
         end = take_turn(turn, coroutine, quantum)
         self._meter.work(_TURN_WORK + coroutine.spent - before)
-        if turn.lingering:
-            self._tell_time()
         return end
 
     def _tell_time(self) -> None:
@@ -132,7 +137,7 @@ class Run:
         record = self.ahead.peek()
         if record is None or record.items[0] != Kind.TIME:
             return
-        if record.items[2] == self._machine.rounds + 1:
+        if record.items[2] == self._machine.rounds + self._machine.in_round:
             self._now_ns = record.items[1]
             self._machine.tell_time(self._now_ns)
 
@@ -165,12 +170,23 @@ class Run:
             self.comparison.next_record()
         elif kind == Kind.CANCEL and items[4] == rounds:
             self._cancel(record)
+        elif kind in PEER_INPUTS and items[-1] == rounds:
+            self._peers.feed(record)
+        elif kind == Kind.PEER and (after := self._after_peer()) is not None:
+            self._peers.feed(after)
         elif kind == Kind.END and items[1] == rounds:
             self._end(items)
             return True
         else:
             self._round(record)
         return False
+
+    def _after_peer(self) -> RawRecord | None:
+        """What introduces a principal of another machine between two rounds: a delegation."""
+        record = self.ahead.peek(1)
+        if record is None or record.items[0] != Kind.PEER_DELEGATE:
+            return None
+        return record if record.items[-1] == self._machine.rounds else None
 
     def _round(self, record: RawRecord) -> None:
         machine = self._machine
@@ -194,8 +210,10 @@ class Run:
             raise self._differs(f"the program does not go on: {error.message}") from error
         if not ran:
             raise self._differs(f"the program does nothing more: it is {machine.state.value}")
-        # Nobody calls the effects that were asked for: their results are in the file.
+        # Nobody calls the effects that were asked for: their results are in the file. What was
+        # to be told to other machines, they have been told.
         machine.poll_effects()
+        machine.forget_outgoing()
 
     def _complete(self, record: RawRecord) -> None:
         """Feeds in an effect's result."""
@@ -258,9 +276,17 @@ class _Recorded:
     def extend(self, events: object, round_number: int) -> None:
         raise AssertionError(f"events were kept until round {round_number}: {events}")
 
+    def proofs(self) -> dict[Position, Sealed]:
+        return {}
+
 
 def _holds(principal: bytes, statement: bytes, signature: bytes) -> bool:  # noqa: ARG001
     """Level 2 has checked the signature of every statement in the file."""
+    return True
+
+
+def _included(heads: PeerHeads, principal: bytes, proof: Proof, statement: bytes) -> bool:  # noqa: ARG001
+    """Level 2 has checked the place of every message that arrived."""
     return True
 
 

@@ -13,7 +13,7 @@ from troth.conformance.describe import describe
 from troth.conformance.world import World
 from troth.vm.reader import RawRecord
 from troth.vm.record_codec import FIELDS, Items
-from troth.vm.records import Kind
+from troth.vm.records import PEER_INPUTS, Kind
 
 SHOWN_CHARACTERS_MAX: Final = 200
 _VALUES: Final = frozenset({"payload", "arguments", "result"})
@@ -29,11 +29,14 @@ _OF_SESSION: Final = frozenset(
         Kind.REJECT,
         Kind.CANCEL,
         Kind.TRANSFER,
+        Kind.JOIN,
+        Kind.FAIL,
+        *(PEER_INPUTS - {Kind.MEET, Kind.PEER_HEAD}),
     }
 )
-_OF_SENDER: Final = frozenset({Kind.SEND, Kind.UNDELIVERED, Kind.REJECT})
-_OF_RECEIVER: Final = frozenset({Kind.RECEIVE, Kind.RECEIPT})
-_OF_ROLE: Final = frozenset({Kind.DELEGATE, Kind.NOTICE, Kind.CANCEL, Kind.TRANSFER})
+_OF_SENDER: Final = frozenset({Kind.SEND, Kind.UNDELIVERED, Kind.REJECT, Kind.ARRIVE, Kind.REFUSE})
+_OF_RECEIVER: Final = frozenset({Kind.RECEIVE, Kind.RECEIPT, Kind.PEER_RECEIPT})
+_OF_ROLE: Final = _OF_SESSION - _OF_SENDER - _OF_RECEIVER - {Kind.STATUS}
 
 
 class Whereabouts(NamedTuple):

@@ -7,16 +7,18 @@ lives holds. A record that fails here cannot be interpreted, so verification sto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from troth.conformance.divergence import Divergence
+from troth.conformance.peers_structure import FAIL_CODES, PeerStructure
 from troth.conformance.protocols import ProtocolSource
 from troth.conformance.refusals import (
-    FORMAT,
     backwards,
+    known_word,
     no_edge,
     no_reference,
+    not_here,
     out_of_order,
     over_limit,
     wrong_id,
@@ -45,10 +47,14 @@ class Structure:
         self._introductions = Introductions(world, source, self._coroutine)
         self._input_round = 0
         self._last_seal: tuple[int, int] = (-1, -1)
+        self._peers = PeerStructure(world, self._coroutine, self._input)
 
     def handlers(self) -> Mapping[int, Handler]:
         introductions = self._introductions
         return {
+            **self._peers.handlers(),
+            Kind.PEER: introductions.peer,
+            Kind.FAIL: self.fail,
             Kind.HEADER: introductions.header,
             Kind.IMAGE: introductions.image,
             Kind.PRINCIPAL: introductions.principal,
@@ -88,6 +94,8 @@ class Structure:
         edge = session.edges.get(items[2] * ROLES_STRIDE + items[3])
         if edge is None:
             raise no_edge(session, items[2], items[3])
+        if items[2] in session.peers:
+            raise not_here(session, items[2])
         if items[5] >= len(session.protocol.labels):
             raise no_reference("there is no such label", "a label of the protocol", items[5])
         world.session = session
@@ -104,6 +112,8 @@ class Structure:
         edge = session.edges.get(items[3] * ROLES_STRIDE + items[2])
         if edge is None:
             raise no_edge(session, items[3], items[2])
+        if items[2] in session.peers:
+            raise not_here(session, items[2])
         world.session = session
         world.edge = edge
 
@@ -121,14 +131,19 @@ class Structure:
 
     def reject(self, items: Items) -> None:
         self.edge_of_sender(items)
-        _known(items[4], REJECT_CODES)
+        known_word(items[4], REJECT_CODES)
 
     def delegate(self, items: Items) -> None:
-        self._role(items[1], items[2])
+        self._role_here(items[1], items[2])
         self._principal(items[3])
 
+    def fail(self, items: Items) -> None:
+        self._role_here(items[1], items[2])
+        known_word(items[3], FAIL_CODES)
+        self._after_fault()
+
     def notice(self, items: Items) -> None:
-        session = self._role(items[1], items[2])
+        session = self._role_here(items[1], items[2])
         for receiver, _, _ in items[3]:
             if items[2] * ROLES_STRIDE + receiver not in session.edges:
                 raise no_edge(session, items[2], receiver)
@@ -151,7 +166,7 @@ class Structure:
 
     def cancel(self, items: Items) -> None:
         if items[2] is not None:
-            self._role(items[1], items[2])
+            self._role_here(items[1], items[2])
             return
         self._session(items[1])
         if items[4] is None:
@@ -201,7 +216,7 @@ class Structure:
         world = self.world
         _, index, code, _, program, pc, session, role = items
         coroutine = self._coroutine(index)
-        _known(code, FAULT_CODES)
+        known_word(code, FAULT_CODES)
         if session is not None:
             self._role_if_alive(session, role)
         if world.image is not None:
@@ -299,7 +314,7 @@ class Structure:
     def _outcome(self, outcome: str) -> None:
         """The outcome is `ok` exactly when nothing faulted and everything came to its end."""
         world = self.world
-        _known(outcome, OUTCOMES)
+        known_word(outcome, OUTCOMES)
         sessions = world.sessions_opened - world.tally.closed
         left = sessions + len(world.coroutines) + world.tally.faults
         if (outcome == OUTCOME_OK) != (left == 0):
@@ -320,9 +335,12 @@ class Structure:
         world.round = round_number
         record = world.record.index
         previous_record, previous_index = self._last_seal
+        if not principal.here:
+            raise no_reference("its log is kept elsewhere", "a principal with a log here", index)
         if world.ended:
-            if index != world.final_seals:
-                expected = f"the seal of principal {world.final_seals}"
+            due = world.keepers[world.final_seals :][:1]
+            if due != [principal]:
+                expected = f"the seal of principal {due[0].index}" if due else "no further seal"
                 raise out_of_order("a final seal", expected, f"that of principal {index}")
             world.final_seals += 1
             principal.final_sealed = True
@@ -351,6 +369,12 @@ class Structure:
         session = self._session(number)
         if role >= len(session.signers):
             raise no_reference("there is no such role", "a role of the protocol", f"role {role}")
+        return session
+
+    def _role_here(self, number: int, role: int) -> Session:
+        session = self._role(number, role)
+        if role in session.peers:
+            raise not_here(session, role)
         return session
 
     def _role_if_alive(self, number: int, role: int) -> None:
@@ -391,18 +415,6 @@ REJECT_CODES: Final = (
     "vm.fault.verification",
 )
 """Why a receiver can refuse a message."""
-
-
-def _known(word: str, words: Collection[str]) -> None:
-    """`word` is one of a closed list."""
-    if word not in words:
-        raise Divergence(
-            "structure.shape",
-            "a field has a word that it cannot have",
-            expected=" or ".join(words),
-            expected_side=FORMAT,
-            actual=word,
-        )
 
 
 def _after(status: Status) -> str:

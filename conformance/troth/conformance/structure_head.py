@@ -59,6 +59,7 @@ class Introductions:
         self.source = source
         self._coroutine = coroutine
         self._keys: set[bytes] = set()
+        self._peer_keys: set[bytes] = set()
         self._protocols: set[tuple[bytes, str]] = set()
 
     def header(self, items: Items) -> None:
@@ -95,8 +96,19 @@ class Introductions:
         if key in self._keys:
             raise duplicate("principal", key.hex())
         self._keys.add(key)
-        principals = self.world.principals
-        principals.append(Principal(len(principals), name, key, self.world.record))
+        world = self.world
+        world.principals.append(Principal(len(world.principals), name, key, world.record))
+        world.keepers.append(world.principals[-1])
+
+    def peer(self, items: Items) -> None:
+        """A principal whose log is kept at another machine."""
+        _, name, key = items
+        if key in self._keys or key in self._peer_keys:
+            raise duplicate("principal", key.hex())
+        self._peer_keys.add(key)
+        world = self.world
+        index = len(world.principals)
+        world.principals.append(Principal(index, name, key, world.record, here=False))
 
     def protocol(self, items: Items) -> None:
         _, identity, name, roles, labels = items
@@ -138,18 +150,52 @@ class Introductions:
             raise over_limit("roles", "roles_max", world.limits.roles_max)
         if world.header.seal not in (None, seal):
             raise wrong_setting("the session's seal", f"{world.header.seal}, as the run's", seal)
-        expected = statements.session_nonce(world.header.seed, opener.id, opener.sessions)
+        signers = [world.principals[index] for index in principals]
+        peers, nonces = self._parties(opener, protocol, signers)
+        expected = (
+            statements.joint_nonce(nonces)
+            if nonces
+            else statements.session_nonce(world.header.seed, opener.id, opener.sessions)
+        )
         if nonce != expected:
             raise wrong_id("session nonce", expected, nonce)
         if identity in world.sessions_by_id:
             raise duplicate("session", identity.hex())
-        signers = [world.principals[index] for index in principals]
-        session = Session(world.sessions_opened, identity, protocol, signers, linger_ns)
+        session = Session(world.sessions_opened, identity, protocol, signers, linger_ns, peers)
+        session.nonces = nonces
         session.round_sealed = seal == Seal.ROUND
         self._add_edges(session, rows)
         self._note_protection(session)
         protocol.sessions += 1
         return session
+
+    def _parties(
+        self, opener: Coroutine, protocol: ProtocolEntry, signers: list[Principal]
+    ) -> tuple[frozenset[int], tuple[bytes, ...]]:
+        """The roles of other machines, and the nonces of all roles if there are such."""
+        world = self.world
+        assert world.header is not None
+        met = {role: (key, nonce) for role, key, nonce in world.met.pop(opener.index, ())}
+        peers, nonces = set(), []
+        for role, (name, signer) in enumerate(zip(protocol.roles, signers, strict=True)):
+            if name in met:
+                key, nonce = met.pop(name)
+                if key != signer.key:
+                    raise wrong_id(f"key of {name}, which another machine holds,", key, signer.key)
+                peers.add(role)
+            else:
+                seed, index = world.header.seed, opener.sessions
+                nonce = statements.role_nonce(seed, opener.id, index, name)
+                if not signer.here:
+                    raise no_reference(
+                        f"{name} is held here by a principal without a log",
+                        "a PRINCIPAL record",
+                        f"a PEER record of {signer.name}",
+                    )
+            nonces.append(nonce)
+        if met or len(peers) == len(signers):
+            raise wrong_setting("the roles of other machines", "some of the roles", ", ".join(met))
+        return frozenset(peers), tuple(nonces) if peers else ()
 
     def _note_protection(self, session: Session) -> None:
         off = [edge for edge in session.edges.values() if edge.config.replay == ReplayMode.OFF]

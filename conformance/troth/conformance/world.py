@@ -20,7 +20,9 @@ from troth.vm.instructions import ReplayMode
 from troth.vm.limits import Limits
 from troth.vm.loaded import LoadedImage
 from troth.vm.merkle import EMPTY_ROOT
+from troth.vm.peer_heads import PeerHeads
 from troth.vm.reader import RawRecord
+from troth.vm.sent_history import SentHistory
 
 ROLES_STRIDE: Final = 1 << 16
 """An edge is found under `sender * ROLES_STRIDE + receiver`."""
@@ -40,10 +42,11 @@ class Header(NamedTuple):
     seal: str | None
     entry: int
     anchor_unix_ns: int
+    home: tuple[str, ...] | None
 
 
 class Principal:
-    """One principal and its log.
+    """One principal and its log, which is in this file when `here`.
 
     `offset` and `record` say where the file introduces it, `unsealed_from` is the first of its
     records that no seal covers yet.
@@ -51,6 +54,7 @@ class Principal:
 
     __slots__ = (
         "final_sealed",
+        "here",
         "index",
         "key",
         "log",
@@ -65,7 +69,10 @@ class Principal:
         "unsealed_from",
     )
 
-    def __init__(self, index: int, name: str, key: bytes, record: RawRecord) -> None:
+    def __init__(
+        self, index: int, name: str, key: bytes, record: RawRecord, *, here: bool = True
+    ) -> None:
+        self.here = here
         self.index = index
         self.name = name
         self.key = key
@@ -125,15 +132,28 @@ class Edge:
     `rejected` counts refused messages and `listed` undelivered ones, `receipted` is what the
     receiver has signed for, and `carried` the endpoints that travel inside of messages, by
     sequence number.
+
+    `inbound` and `outbound` say that only the sender or only the receiver is at another machine,
+    `elsewhere` that both are. Of an
+    inbound edge, level 3 counts in `arrived` the messages that came and level 4 keeps in `final`
+    how many there are by the sender's notice. Of an outbound edge, level 3 keeps in
+    `acknowledged` and `history` what the receiver has signed for.
     """
 
     __slots__ = (
+        "acknowledged",
+        "arrived",
         "carried",
         "config",
         "consumption",
+        "elsewhere",
+        "final",
+        "history",
         "in_flight",
         "in_flight_max",
+        "inbound",
         "listed",
+        "outbound",
         "receipted",
         "received",
         "receiver",
@@ -161,6 +181,23 @@ class Edge:
         self.listed = 0
         self.receipted: tuple[int, int] | None = None
         self.carried: dict[int, tuple[tuple[Session, int], ...]] = {}
+        away = sender in session.peers, receiver in session.peers
+        self.inbound = away == (True, False)
+        self.outbound = away == (False, True)
+        self.elsewhere = away == (True, True)
+        self.arrived = 0
+        self.final: int | None = None
+        self.acknowledged = 0
+        self.history: SentHistory | None = None
+        if self.outbound and config.replay == ReplayMode.SEQUENCE:
+            self.history = SentHistory()
+
+    @property
+    def drained(self) -> bool:
+        """Nothing is in flight that could still be received here."""
+        if self.inbound and (self.final is None or self.arrived < self.final):
+            return False
+        return not self.in_flight
 
     def __str__(self) -> str:
         return f"{self.config.sender} -> {self.config.receiver}"
@@ -174,7 +211,9 @@ class Session:
     `states` are positions in the local types by role, `in_transit` the roles whose endpoints
     travel inside a message (or are lost with one), and `skip` is set when the trace has diverged
     or cannot be judged. `ending` is set by what ends a session at once, before its status says
-    so; `latched` when every role gave notice and nothing was in flight.
+    so; `latched` when every role gave notice and nothing was in flight. `peers` are the roles
+    that other machines hold, `nonces` what each role has added to the nonce then, `joined` the
+    roles that have signed that they take part, `failed` why another machine has ended it.
     """
 
     __slots__ = (
@@ -185,13 +224,17 @@ class Session:
         "edges_from",
         "edges_to",
         "ending",
+        "failed",
         "id",
         "in_transit",
         "index",
+        "joined",
         "latched",
         "linger_from_ns",
         "linger_ns",
+        "nonces",
         "noticed",
+        "peers",
         "protocol",
         "receives",
         "round_sealed",
@@ -209,7 +252,12 @@ class Session:
         protocol: ProtocolEntry,
         signers: list[Principal],
         linger_ns: int,
+        peers: frozenset[int] = frozenset(),
     ) -> None:
+        self.peers = peers
+        self.nonces: tuple[bytes, ...] = ()
+        self.joined: set[int] = set()
+        self.failed: str | None = None
         self.index = index
         self.id = session_id
         self.protocol = protocol
@@ -239,6 +287,11 @@ class Session:
         """How findings name the session."""
         return f"{self.index} of {self.protocol.name}, id {self.id.hex()}"
 
+    @property
+    def drained_edges(self) -> bool:
+        """Whether nothing is in flight that could still be received here."""
+        return all(edge.drained for edge in self.edges.values())
+
     def add_edge(self, config: EdgeConfig, sender: int, receiver: int) -> None:
         """Edges come sorted by the names of their roles, and so are the lists of each role."""
         edge = Edge(self, config, sender, receiver)
@@ -259,6 +312,7 @@ class Tally:
     undelivered: int = 0
     delegations: int = 0
     rejects: int = 0
+    refused: int = 0
     withheld: int = 0
     unprotected: int = 0
     faults: int = 0
@@ -287,7 +341,9 @@ class World:
     `record`, `session`, `edge`, `statement` and `message` belong to the record at hand: an
     earlier level sets them for the later ones. `handed` are the (session, role) pairs that were
     delegated and whose message has not come yet. `edges_off` are the first few edges whose
-    replay protection was turned off. `last_fault` is a fault's code, and
+    replay protection was turned off. `keepers` are the principals whose logs are in the file,
+    `met` the other machines of the sessions that coroutines are about to open, `heads` the heads
+    of the logs that those keep. `last_fault` is a fault's code, and
     `fault_reaches` the number of the next record that can be a part of it.
     """
 
@@ -297,6 +353,9 @@ class World:
         self.limits = Limits()
         self.image: LoadedImage | None = None
         self.principals: list[Principal] = []
+        self.keepers: list[Principal] = []
+        self.met: dict[int, tuple[tuple[str, bytes, bytes], ...]] = {}
+        self.heads = PeerHeads()
         self.protocols: list[ProtocolEntry] = []
         self.sessions: dict[int, Session] = {}
         self.sessions_by_id: dict[bytes, Session] = {}

@@ -370,7 +370,7 @@ def test_rejects_beyond_the_limit_are_counted_and_not_listed() -> None:
     limits = Limits(rejects_listed_max=4)
     turn = Turn(machine._context._replace(limits=limits))
     for _ in range(6):
-        reject(turn, edge, "vm.fault.verification")
+        reject(turn, edge, 0, "vm.fault.verification")
     assert len(turn.events) == 4
     assert edge.rejects == {"vm.fault.verification": 6}
     assert edge.discarded == 6

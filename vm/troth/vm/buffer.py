@@ -62,11 +62,16 @@ class EdgeBuffer:
     def __len__(self) -> int:
         return len(self.messages)
 
-    def admission(self) -> Admission:
-        """Whether one more message has a place. Changes nothing."""
-        if len(self.messages) < self.capacity:
+    def admission(self, in_flight: int | None = None) -> Admission:
+        """Whether one more message has a place. Changes nothing.
+
+        `in_flight` counts the messages when the buffer itself is at another machine.
+        """
+        if (len(self.messages) if in_flight is None else in_flight) < self.capacity:
             return Admission.ADMIT
         if self.policy is Policy.RESIZE:
+            if in_flight is not None:
+                return Admission.ADMIT if in_flight < self.resize_max else Admission.WAIT
             return Admission.ADMIT if self.capacity < self.resize_max else Admission.WAIT
         if self.policy is Policy.ERROR:
             return Admission.REFUSE
@@ -85,9 +90,13 @@ class EdgeBuffer:
         """The oldest message, left in its place."""
         return self.messages[0] if self.messages else None
 
-    def take(self) -> Envelope:
-        """Removes the oldest message."""
-        return self.messages.popleft()
+    def take(self, place: int = 0) -> Envelope:
+        """Removes the oldest message, or the one after `place` others."""
+        if place == 0:
+            return self.messages.popleft()
+        envelope = self.messages[place]
+        del self.messages[place]
+        return envelope
 
     def drain(self) -> tuple[Envelope, ...]:
         """Removes everything, oldest first."""

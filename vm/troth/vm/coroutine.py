@@ -24,6 +24,7 @@ class Blocked(Enum):
     RECEIVE = "a message"
     SEND = "space in a full buffer"
     EFFECT = "an effect of the host"
+    PEERS = "the other machines of a session"
     HOLES = "endpoints that its parent has yet to transfer"
     GUARD = "a guard that another coroutine holds"
 
@@ -44,7 +45,11 @@ class Coroutine:
     Attributes:
         owned: the endpoints it owns, in the order it got them (an ordered set).
         spent: instructions executed so far, out of the budget `instructions_max`.
-        children, opened, invoked: local counters that ids are derived from.
+        place: names its way down from the first coroutine, the same on every machine that runs
+            the program; only known where sessions are spread over machines.
+        children, opened, invoked, met: local counters that ids are derived from; `opened` counts
+            sessions of this machine, `met` every `open`.
+        parties: the other machines of the session that it opens, once they are known.
         blocked: what it waits for, and on which edge, while BLOCKED.
         blocked_guard: the guard it waits for while `blocked` is GUARD; stale otherwise.
         guards: the guards it holds, in the order in which it got them.
@@ -66,19 +71,25 @@ class Coroutine:
         "holes",
         "id",
         "invoked",
+        "met",
         "opened",
         "owned",
         "parent",
+        "parties",
         "pc",
+        "place",
         "registers",
         "speculation",
         "spent",
         "status",
     )
 
-    def __init__(self, identity: bytes, parent: bytes, code: ProgramCode) -> None:
+    def __init__(
+        self, identity: bytes, parent: bytes, code: ProgramCode, place: bytes = b""
+    ) -> None:
         self.id = identity
         self.parent = parent
+        self.place = place
         self.code = code
         self.registers: list[Cell] = [None] * code.register_count
         self.pc = 0
@@ -88,6 +99,8 @@ class Coroutine:
         self.children = 0
         self.opened = 0
         self.invoked = 0
+        self.met = 0
+        self.parties: tuple[tuple[str, bytes, bytes], ...] | None = None
         self.blocked: Blocked | None = None
         self.blocked_edge: Edge | None = None
         self.blocked_guard: Guard | None = None

@@ -23,4 +23,21 @@ def statement_of(event: Event | None) -> bytes | None:
             return statements.delegation_statement(*event[:4])
         case ev.Cancelled() if event.role:
             return statements.cancel_statement(*event[:3])
+        case ev.Joined():
+            return statements.join_statement(*event[:3])
+        case ev.Failed():
+            return statements.fail_statement(*event[:4])
+        case ev.Arrived():
+            return arrival_cover(event)
     return None
+
+
+def arrival_cover(event: ev.Arrived) -> bytes:
+    """What the receiver's log covers of a message of another machine.
+
+    The sender's statement, which holds the commitment in the place of the payload, with what
+    proves it and when it came.
+    """
+    proof = None if event.proof is None else tuple(event.proof)
+    said = statements.message_statement(*event[:7], event.commitment)
+    return statements.arrival(said, event.signature, proof, event.round_number)

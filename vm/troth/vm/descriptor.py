@@ -30,7 +30,7 @@ class Descriptor(NamedTuple):
                 self.protocol,
                 self.roles,
                 self.principals,
-                _rows(self.edges),
+                edge_rows(self.edges),
                 self.seal,
                 self.linger_ns,
                 self.nonce,
@@ -43,5 +43,6 @@ class Descriptor(NamedTuple):
         return statements.session_id(self.encode())
 
 
-def _rows(edges: Sequence[EdgeConfig]) -> tuple[tuple[object, ...], ...]:
+def edge_rows(edges: Sequence[EdgeConfig]) -> tuple[tuple[object, ...], ...]:
+    """The edges as they are hashed."""
     return tuple(tuple(edge) for edge in edges)

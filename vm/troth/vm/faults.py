@@ -56,6 +56,10 @@ FAULT_CODES: Final[dict[str, FaultInfo]] = {
         "an index is outside its list",
         "Compare the index with len() first; the first item has index 0",
     ),
+    "vm.fault.elsewhere": FaultInfo(
+        "an endpoint that another machine holds is used here",
+        "Let main only open sessions and spawn programs, or run this role on this machine too",
+    ),
     "vm.fault.invoke": FaultInfo(
         "an effect failed",
         "Look at the host function that provides the effect, and at the type it is declared with",
@@ -149,7 +153,12 @@ def fault(
 
 
 class MessageRefused(Fault):
-    """The oldest message of `edge` failed a check of its receiver, for the reason of the fault."""
+    """A message of `edge` failed a check of its receiver, for the reason of the fault.
+
+    `behind` is how many messages of the buffer are before it.
+    """
+
+    behind: int = 0
 
     def __init__(self, cause: Fault, edge: Edge) -> None:
         super().__init__(

@@ -5,6 +5,9 @@ each endpoint did, in that endpoint's own order, and how it ended. It holds no s
 round numbers, coroutines, prints or effects. Two runs with the same seed and keys mean the same
 if and only if their fragments are the same bytes.
 
+A session that several machines hold is in the fragment of each, which holds what the endpoints
+of that machine did; the others are there without actions.
+
 All parts are canonical msgpack arrays; texts are names.
 
 * fragment: `[1, [session, …]]`, sorted by session id.
@@ -15,7 +18,7 @@ All parts are canonical msgpack arrays; texts are names.
 * action: `["send", receiver, step kind, label, generation, sequence, commitment]`,
   `["recv", sender, step kind, label, generation, sequence, commitment, root after]`,
   `["delegate", old key, new key]`, `["notice", [[receiver, generation, count], …]]`,
-  `["cancel", reason]`.
+  `["cancel", reason]`, `["fail", code, reason]`.
 * receipts: `[role, sender, generation, consumed, discarded, root]`, only the last one of each
   role, sender and generation (earlier ones depend on when seals were made), sorted.
 * undelivered: `[sender, receiver, generation, sequence]`, sorted.
@@ -84,14 +87,16 @@ class _Session:
         "host_cancel",
         "in_flight",
         "opened",
+        "peers",
         "receipts",
         "rejected",
         "status",
         "undelivered",
     )
 
-    def __init__(self, opened: ev.Opened, *, keep: bool) -> None:
+    def __init__(self, opened: ev.Opened, peers: frozenset[str], *, keep: bool) -> None:
         self.opened = opened
+        self.peers = peers
         self.endpoints = {role: _Endpoint(keep=keep) for role in opened.roles}
         self.in_flight: dict[tuple[str, str, int, int], tuple[int, str, bytes]] = {}
         self.receipts: dict[tuple[str, str, int], tuple[int, int, bytes | None]] = {}
@@ -173,6 +178,7 @@ class FragmentBuilder:
         self._live: dict[bytes, _Session] = {}
         self._ended: dict[bytes, bytes] = {}
         self._kept: dict[bytes, bytes] = {}
+        self._met: dict[bytes, frozenset[str]] = {}
         self._adders: dict[type, Callable[..., None]] = {
             ev.Opened: self._opened,
             ev.Sent: self._sent,
@@ -184,6 +190,9 @@ class FragmentBuilder:
             ev.Undelivered: self._undelivered,
             ev.Rejected: self._rejected,
             ev.Cancelled: self._cancelled,
+            ev.Met: self._parties,
+            ev.Arrived: self._arrived,
+            ev.Failed: self._failed,
         }
 
     def add(self, event: Event) -> None:
@@ -227,13 +236,16 @@ class FragmentBuilder:
     def _opened(self, event: ev.Opened) -> None:
         if event.session in self._live or event.session in self._ended:
             raise _unexpected(event, "a session that was never open")
-        self._live[event.session] = _Session(event, keep=self._keep)
+        peers = self._met.pop(event.coroutine, frozenset())
+        self._live[event.session] = _Session(event, peers, keep=self._keep)
 
     def _sent(self, event: ev.Sent) -> None:
         endpoint = self._endpoint(event, event.sender)
         message = (int(event.kind), event.label, event.commitment)
         position = (event.sender, event.receiver, event.generation, event.sequence)
-        self._live[event.session].in_flight[position] = message
+        session = self._live[event.session]
+        if event.receiver not in session.peers:
+            session.in_flight[position] = message
         kind, label, commitment = message
         endpoint.act("send", event.receiver, kind, label, *position[2:], commitment)
 
@@ -278,6 +290,17 @@ class FragmentBuilder:
     def _rejected(self, event: ev.Rejected) -> None:
         row = (event.sender, event.receiver, event.code, event.digest)
         self._session(event).rejected.append(row)
+
+    def _parties(self, event: ev.Met) -> None:
+        self._met[event.coroutine] = frozenset(role for role, _, _ in event.parties)
+
+    def _arrived(self, event: ev.Arrived) -> None:
+        position = (event.sender, event.receiver, event.generation, event.sequence)
+        message = (int(event.kind), event.label, event.commitment)
+        self._session(event).in_flight[position] = message
+
+    def _failed(self, event: ev.Failed) -> None:
+        self._endpoint(event, event.role).act("fail", event.code, event.reason)
 
     def _cancelled(self, event: ev.Cancelled) -> None:
         if event.role:

@@ -12,12 +12,14 @@ limits, the quantum and what came through the doors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
 from typing import Final
 
 from troth.vm import statements
 from troth.vm.coroutine import FIRST_PARENT, Completion, Coroutine
+from troth.vm.deliver import Delivery
+from troth.vm.envelope import Envelope, Outgoing
 from troth.vm.errors import Unusable
 from troth.vm.events import Event
 from troth.vm.evidence import Evidence
@@ -30,12 +32,13 @@ from troth.vm.scheduler import Scheduler
 from troth.vm.session import Cell
 from troth.vm.settings import NO_OVERRIDES, Overrides
 from troth.vm.signer import Roster, Signer
+from troth.vm.statements import NONCE_BYTES, PUBLIC_KEY_BYTES
 from troth.vm.step_code import ProgramCode
 from troth.vm.step_decode import decode_image
 from troth.vm.step_spawn import require_registers
 from troth.vm.step_tables import all_initial_states
 from troth.vm.substitutes import NO_SUBSTITUTES, Substitutes
-from troth.vm.turn import Context, EffectRequest
+from troth.vm.turn import Context, EffectRequest, Meeting
 from troth.vm.values import RegisterValue
 
 QUANTUM_DEFAULT: Final = 64
@@ -51,6 +54,7 @@ __all__ = [
     "EffectRequest",
     "Machine",
     "MachineState",
+    "Meeting",
     "Outcome",
     "Overrides",
 ]
@@ -59,9 +63,9 @@ __all__ = [
 class MachineState(Enum):
     """What a machine can do next.
 
-    READY: `run_round` has something to run. WAITING: an effect is outstanding or a deadline is
-    set. STUCK: coroutines wait for each other and nothing will ever wake them. FINISHED: every
-    coroutine has ended and no session lingers.
+    READY: `run_round` has something to run. WAITING: an effect is outstanding, a deadline is
+    set, or another machine takes part. STUCK: coroutines wait for each other and nothing will
+    ever wake them. FINISHED: every coroutine has ended and no session lingers.
     """
 
     READY = "ready"
@@ -86,11 +90,14 @@ class Machine:
         overrides: Overrides = NO_OVERRIDES,
         evidence: Evidence | None = None,
         substitutes: Substitutes = NO_SUBSTITUTES,
+        home: Collection[str] | None = None,
     ) -> None:
         """`loaded` comes from the loader, which has checked it; `seed` has 32 bytes.
 
         `evidence` is given the events of each round before anything they release is polled.
         Without it no session can be sealed by round. `substitutes` are for re-executions.
+        `home` names the roles that this machine holds, as `Role` or `Protocol.Role`; the others
+        are held by other machines. Without it all are.
 
         Raises:
             Unusable: codes `machine.seed`, `machine.quantum`, `machine.policy`.
@@ -115,6 +122,7 @@ class Machine:
             keeps_logs=evidence is not None,
             substitutes=substitutes,
             guards=make_guards(loaded.image.guards),
+            home=None if home is None else frozenset(home),
         )
         self._scheduler = Scheduler(self._context, coroutines, quantum, evidence)
         self._started = False
@@ -245,6 +253,68 @@ class Machine:
             )
         self._scheduler.cancel(found, reason)
 
+    # --- other machines ------------------------------------------------------------------------
+
+    def poll_meetings(self) -> list[Meeting]:
+        """Sessions to be opened with other machines, since the last call."""
+        asked = self._scheduler.asked
+        self._scheduler.asked = []
+        return asked
+
+    def meet(self, coroutine: bytes, parties: Sequence[tuple[str, bytes, bytes]]) -> None:
+        """The host has found the other machines of the session that a coroutine opens.
+
+        `parties` are (role, 32-byte public key, 16-byte nonce) for each role that
+        `Meeting.elsewhere` names, in that order. Without any the open faults: nobody came.
+
+        Raises:
+            Unusable: code `meeting.unknown` or `meeting.parties`.
+        """
+        meeting = self._scheduler.meetings.get(coroutine)
+        if meeting is None:
+            raise Unusable(
+                "meeting.unknown",
+                "no coroutine waits for such a meeting",
+                actual=coroutine.hex(),
+                advice="Answer each meeting once, with the coroutine that asked for it",
+            )
+        if parties and not _fit(parties, meeting.elsewhere):
+            raise Unusable(
+                "meeting.parties",
+                "these are not the parties of the meeting",
+                expected=f"a key and a nonce for {', '.join(meeting.elsewhere)}",
+                actual=", ".join(str(role) for role, _, _ in parties),
+                advice="Give each role that another machine holds, in the order of the meeting",
+            )
+        self._scheduler.meet(meeting, tuple(parties))
+
+    def deliver(self, envelope: Envelope) -> Delivery:
+        """Takes what another machine says, between two rounds. Safe for anything that decodes.
+
+        What is refused is recorded, where it concerns a message of a live session, and changes
+        nothing else.
+        """
+        return self._scheduler.deliver(envelope)
+
+    def refuse(self, session: bytes, sender: str, receiver: str, code: str, digest: bytes) -> bool:
+        """For a re-execution: the record says that a message was refused when it arrived.
+
+        False when no message can arrive there.
+        """
+        return self._scheduler.refuse(session, sender, receiver, code, digest)
+
+    def poll_outgoing(self) -> list[Outgoing]:
+        """What other machines are to be told since the last call, in order.
+
+        The evidence has it already; let nothing leave before the record is written.
+        """
+        return self._scheduler.poll_outgoing()
+
+    def forget_outgoing(self) -> None:
+        """Drops what would leave: in a re-execution it has left long ago."""
+        self._scheduler.outgoing.clear()
+        self._scheduler.asked.clear()
+
     def held(self) -> Iterator[Cell]:
         """Every register of every coroutine and every payload in flight, as they are now."""
         return self._scheduler.held()
@@ -252,6 +322,11 @@ class Machine:
     def deadline_ns(self) -> int | None:
         """The time at which a round will have something to do although nothing is ready."""
         return self._scheduler.next_deadline_ns()
+
+    @property
+    def in_round(self) -> bool:
+        """Whether a round is in progress."""
+        return self._scheduler.in_round
 
     @property
     def rounds(self) -> int:
@@ -263,7 +338,7 @@ class Machine:
         scheduler = self._scheduler
         if scheduler.ready or scheduler.answers:
             return MachineState.READY
-        if scheduler.effects or scheduler.next_deadline_ns() is not None:
+        if scheduler.effects or scheduler.next_deadline_ns() is not None or scheduler.awaits_peers:
             return MachineState.WAITING
         return MachineState.STUCK if scheduler.coroutines else MachineState.FINISHED
 
@@ -280,6 +355,12 @@ class Machine:
             return Outcome.STUCK
         clean = self._scheduler.fault_count == 0 and self._scheduler.sessions.all_closed
         return Outcome.OK if clean else Outcome.FAILED
+
+
+def _fit(parties: Sequence[tuple[str, bytes, bytes]], roles: tuple[str, ...]) -> bool:
+    return tuple(role for role, _, _ in parties) == roles and all(
+        len(key) == PUBLIC_KEY_BYTES and len(nonce) == NONCE_BYTES for _, key, nonce in parties
+    )
 
 
 def _unusable(what: str, expected: str, actual: str) -> Unusable:

@@ -46,6 +46,11 @@ class Frontier:
         subtrees.append(node)
 
     @property
+    def subtrees(self) -> tuple[bytes, ...]:
+        """The roots of the full subtrees, the largest first."""
+        return tuple(self._subtrees)
+
+    @property
     def root(self) -> bytes:
         """The tree hash of all leaves so far."""
         if not self._subtrees:
@@ -93,7 +98,7 @@ def _require(condition: bool, name: str, value: int) -> None:
         raise ValueError(f"{name} {value} is outside of the tree")
 
 
-def _split(size: int) -> int:
+def split(size: int) -> int:
     """The largest power of two below `size`, for sizes from 2."""
     return 1 << ((size - 1).bit_length() - 1)
 
@@ -111,21 +116,21 @@ def _root(leaves: Sequence[bytes]) -> bytes:
 def _path(index: int, leaves: Sequence[bytes]) -> list[bytes]:
     if len(leaves) == 1:
         return []
-    split = _split(len(leaves))
-    if index < split:
-        return [*_path(index, leaves[:split]), _root(leaves[split:])]
-    return [*_path(index - split, leaves[split:]), _root(leaves[:split])]
+    middle = split(len(leaves))
+    if index < middle:
+        return [*_path(index, leaves[:middle]), _root(leaves[middle:])]
+    return [*_path(index - middle, leaves[middle:]), _root(leaves[:middle])]
 
 
 def _consistency(old_size: int, leaves: Sequence[bytes], *, whole: bool) -> list[bytes]:
     """`whole`: the old tree is this subtree from its first leaf on, so its root is known."""
     if old_size == len(leaves):
         return [] if whole else [_root(leaves)]
-    split = _split(len(leaves))
-    if old_size <= split:
-        return [*_consistency(old_size, leaves[:split], whole=whole), _root(leaves[split:])]
-    right = _consistency(old_size - split, leaves[split:], whole=False)
-    return [*right, _root(leaves[:split])]
+    middle = split(len(leaves))
+    if old_size <= middle:
+        return [*_consistency(old_size, leaves[:middle], whole=whole), _root(leaves[middle:])]
+    right = _consistency(old_size - middle, leaves[middle:], whole=False)
+    return [*right, _root(leaves[:middle])]
 
 
 def verify_inclusion(

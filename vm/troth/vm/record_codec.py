@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
+from itertools import combinations
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from troth.vm.errors import Malformed, Place
@@ -19,6 +20,7 @@ from troth.vm.limits import GUARDS_MAX, NAME_BYTES_MAX, RECORD_BYTES_MAX
 from troth.vm.records import Kind
 from troth.vm.statements import (
     DIGEST_BYTES,
+    NONCE_BYTES,
     PUBLIC_KEY_BYTES,
     SALT_BYTES,
     SIGNATURE_BYTES,
@@ -32,6 +34,8 @@ Items: TypeAlias = tuple[Any, ...]
 LIST_ITEMS_MAX: Final = 1 << 17
 SEED_BYTES_MAX: Final = 64
 ID_BYTES: Final = 16
+PATH_BYTES_MAX: Final = 64 * DIGEST_BYTES
+"""No log has more than 2^63 leaves."""
 
 
 class Names(Enum):
@@ -151,6 +155,7 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _choice("seal override", Seal),
         _count("entry program"),
         _count("unix time anchor ns"),
+        _list("home", _name(""), low=1),
     ),
     Kind.IMAGE: (_bytes("image", 1, RECORD_BYTES_MAX),),
     Kind.PRINCIPAL: (_name("name", 0), _bytes("public key", PUBLIC_KEY_BYTES)),
@@ -248,6 +253,87 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
     Kind.ACQUIRE: (_COROUTINE, _GUARD),
     Kind.RELEASE: (_COROUTINE, _GUARD),
     Kind.END: (_count("rounds"), _count("records"), _name("outcome")),
+    Kind.PEER: (_name("name", 0), _bytes("public key", PUBLIC_KEY_BYTES)),
+    Kind.MEET: (
+        _COROUTINE,
+        _list(
+            "parties",
+            _name("role"),
+            _bytes("public key", PUBLIC_KEY_BYTES),
+            _bytes("nonce", NONCE_BYTES),
+            low=1,
+        ),
+        _ROUND,
+    ),
+    Kind.JOIN: (_SESSION, _ROLE, _SIGNATURE),
+    Kind.FAIL: (_SESSION, _ROLE, _name("code"), _text("reason"), _SIGNATURE),
+    Kind.ARRIVE: (
+        _SESSION,
+        _SENDER,
+        _RECEIVER,
+        _count("step kind", min(StepKind), max(StepKind)),
+        _index("label", Names.LABEL),
+        _GENERATION,
+        _SEQUENCE,
+        _bytes("salt", SALT_BYTES),
+        _bytes("payload", 0, RECORD_BYTES_MAX),
+        _bytes("commitment", DIGEST_BYTES),
+        _OWN_SIGNATURE,
+        _count("head size", 1),
+        _count("number"),
+        _count("leaf"),
+        _bytes("path", 0, PATH_BYTES_MAX),
+        _ROUND,
+    ),
+    Kind.REFUSE: (
+        _SESSION,
+        _SENDER,
+        _RECEIVER,
+        _name("code"),
+        _bytes("digest", DIGEST_BYTES),
+        _ROUND,
+    ),
+    Kind.PEER_HEAD: (
+        _PRINCIPAL,
+        _bytes("log id", DIGEST_BYTES),
+        _count("log size", 1),
+        _ROOT,
+        _bytes("previous root", DIGEST_BYTES),
+        _count("head's round"),
+        _count("sessions open"),
+        _count("sessions ended"),
+        _flag("final"),
+        _SIGNATURE,
+        _ROUND,
+    ),
+    Kind.PEER_JOIN: (_SESSION, _ROLE, _SIGNATURE, _ROUND),
+    Kind.PEER_NOTICE: (
+        _SESSION,
+        _ROLE,
+        _list("finals", _RECEIVER, _GENERATION, _count("count")),
+        _SIGNATURE,
+        _ROUND,
+    ),
+    Kind.PEER_RECEIPT: (
+        _SESSION,
+        _RECEIVER,
+        _SENDER,
+        _GENERATION,
+        _count("consumed"),
+        _count("discarded"),
+        _ROOT,
+        _SIGNATURE,
+        _ROUND,
+    ),
+    Kind.PEER_CANCEL: (_SESSION, _ROLE, _text("reason"), _SIGNATURE, _ROUND),
+    Kind.PEER_DELEGATE: (
+        _SESSION,
+        _ROLE,
+        _index("new principal", Names.PRINCIPAL),
+        _SIGNATURE,
+        _ROUND,
+    ),
+    Kind.PEER_FAIL: (_SESSION, _ROLE, _name("code"), _text("reason"), _SIGNATURE, _ROUND),
     Kind.SEAL: (
         _PRINCIPAL,
         _count("log size"),
@@ -263,16 +349,23 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
 }
 """The fields after the kind."""
 
+_PROOF_FIELDS: Final = frozenset({"head size", "number", "leaf", "path"})
+
 NIL_TOGETHER: Final[dict[Kind, tuple[frozenset[str], ...]]] = {
-    Kind.HEADER: (
-        frozenset(),
-        frozenset({"replay override"}),
-        frozenset({"seal override"}),
-        frozenset({"replay override", "seal override"}),
+    Kind.HEADER: tuple(
+        frozenset(names)
+        for count in range(4)
+        for names in combinations(("replay override", "seal override", "home"), count)
     ),
     Kind.SEND: (frozenset({"commitment"}), frozenset({"salt", "payload"})),
+    Kind.ARRIVE: tuple(
+        content | proof
+        for content in (frozenset({"commitment"}), frozenset({"salt", "payload"}))
+        for proof in (frozenset[str](), _PROOF_FIELDS)
+    ),
     Kind.RECEIVE: (frozenset(), frozenset({"root"})),
     Kind.RECEIPT: (frozenset(), frozenset({"root"})),
+    Kind.PEER_RECEIPT: (frozenset(), frozenset({"root"})),
     Kind.CANCEL: (frozenset({"round"}), frozenset({"role"}), frozenset({"role", "round"})),
     Kind.FAULT: (frozenset(), frozenset({"session", "role"})),
     Kind.SPAWN: (frozenset(), frozenset({"parent"})),
@@ -330,7 +423,7 @@ def validate(items: Items, record: int, offset: int) -> None:
         if not low <= len(items[i]) <= high:
             raise _misfit(items, record, offset)
     for i, field in others:
-        if not _fits(field, items[i]):
+        if not fits(field, items[i]):
             raise _misfit(items, record, offset)
 
 
@@ -368,7 +461,7 @@ def _columns_fit(columns: Sequence[Items], checks: _Checks | None) -> bool:
     return (
         all(low <= min(columns[i]) and max(columns[i]) <= high for i, low, high in checks.integers)
         and all(_sizes_fit(columns[i], low, high) for i, low, high in checks.bytestrings)
-        and all(_fits(field, item) for i, field in checks.others for item in columns[i])
+        and all(fits(field, item) for i, field in checks.others for item in columns[i])
     )
 
 
@@ -377,7 +470,8 @@ def _sizes_fit(column: Items, low: int, high: int) -> bool:
     return low <= min(sizes) and max(sizes) <= high
 
 
-def _fits(field: Field, value: Any) -> bool:
+def fits(field: Field, value: Any) -> bool:
+    """Whether a decoded value has the type of a field and is within its bounds."""
     kind = type(value)
     if kind is not field.type:
         return False
@@ -398,10 +492,10 @@ def _fits(field: Field, value: Any) -> bool:
 
 def _row_fits(row: tuple[Field, ...], item: Any) -> bool:
     if len(row) == 1 and not row[0].name:
-        return _fits(row[0], item)
+        return fits(row[0], item)
     if type(item) is not tuple or len(item) != len(row):
         return False
-    return all(_fits(field, value) for field, value in zip(row, item, strict=True))
+    return all(fits(field, value) for field, value in zip(row, item, strict=True))
 
 
 def _unknown_kind(items: Items, record: int, offset: int) -> Malformed:
@@ -441,7 +535,7 @@ def _first_misfit(kind: Kind, items: Items) -> tuple[str, str, str]:
     for field, value in zip(FIELDS[kind], items[1:], strict=True):
         if value is None and field.name in may_be_nil:
             continue
-        if not _fits(field, value):
+        if not fits(field, value):
             if field.row and type(value) is tuple:
                 return field.name, "an array of items of its shape", "another item"
             return field.name, field.described, _found(value)

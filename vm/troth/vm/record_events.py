@@ -19,7 +19,7 @@ from troth.vm.reader import RawRecord
 from troth.vm.record_codec import Items
 from troth.vm.record_items import ENDED_SESSIONS_KEPT
 from troth.vm.records import Kind
-from troth.vm.statements import StepKind, payload_commitment
+from troth.vm.statements import StepKind, payload_commitment, role_nonce
 
 
 class _Principal(NamedTuple):
@@ -39,6 +39,8 @@ class _Session(NamedTuple):
     protocol: _Protocol
     signers: list[bytes]
     """The key that signs for each role now."""
+    nonces: tuple[bytes, ...]
+    """What each role has added to the session's nonce, where several machines hold it."""
 
 
 class EventDecoder:
@@ -50,10 +52,14 @@ class EventDecoder:
         self._sessions: dict[int, _Session] = {}
         self._ended: dict[int, _Session] = {}
         self._coroutines: dict[int, bytes] = {}
+        self._opened: dict[int, int] = {}
+        self._met: dict[int, dict[str, bytes]] = {}
+        self._seed = b""
         self._sessions_count = 0
         self._coroutines_count = 0
         self._place = Place()
         self._decoders: Final[dict[int, Callable[[Items], Event | None]]] = {
+            Kind.HEADER: self._header,
             Kind.PRINCIPAL: self._principal,
             Kind.PROTOCOL: self._protocol,
             Kind.OPEN: self._open,
@@ -77,6 +83,19 @@ class EventDecoder:
             Kind.ACQUIRE: self._acquire,
             Kind.RELEASE: self._release,
             Kind.INCARNATION: self._incarnation,
+            Kind.PEER: self._principal,
+            Kind.MEET: self._meet,
+            Kind.JOIN: self._join,
+            Kind.FAIL: self._fail,
+            Kind.ARRIVE: self._arrive,
+            Kind.REFUSE: self._refuse,
+            Kind.PEER_HEAD: self._peer_head,
+            Kind.PEER_JOIN: self._peer_join,
+            Kind.PEER_DELEGATE: self._peer_delegate,
+            Kind.PEER_NOTICE: self._peer_notice,
+            Kind.PEER_RECEIPT: self._peer_receipt,
+            Kind.PEER_CANCEL: self._peer_cancel,
+            Kind.PEER_FAIL: self._peer_fail,
         }
 
     def decode(self, record: RawRecord) -> Event | None:
@@ -114,6 +133,12 @@ class EventDecoder:
             raise self._missing("coroutine", number)
         return self._coroutines[number]
 
+    def _end_coroutine(self, number: int) -> bytes:
+        coroutine = self._coroutine_at(number)
+        del self._coroutines[number]
+        self._opened.pop(number, None)
+        return coroutine
+
     def _key_at(self, number: int) -> bytes:
         if number >= len(self._principals):
             raise self._missing("principal", number)
@@ -128,6 +153,9 @@ class EventDecoder:
         return self._text_at("role", session.protocol.roles, number)
 
     # --- one method per kind, with the items after the kind ----------------------------------
+
+    def _header(self, items: Items) -> None:
+        self._seed = items[2]
 
     def _principal(self, items: Items) -> None:
         self._principals.append(_Principal(*items))
@@ -150,7 +178,8 @@ class EventDecoder:
             )
             for sender, receiver, *rest in rows
         )
-        self._sessions[self._sessions_count] = _Session(session, protocol, keys)
+        nonces = self._nonces(coroutine, protocol)
+        self._sessions[self._sessions_count] = _Session(session, protocol, keys, nonces)
         self._sessions_count += 1
         return ev.Opened(
             session,
@@ -166,11 +195,29 @@ class EventDecoder:
             self._coroutine_at(coroutine),
         )
 
+    def _nonces(self, coroutine: int, protocol: _Protocol) -> tuple[bytes, ...]:
+        index = self._opened.get(coroutine, 0)
+        self._opened[coroutine] = index + 1
+        met = self._met.pop(coroutine, None)
+        if met is None:
+            return ()
+        opener = self._coroutine_at(coroutine)
+        return tuple(
+            met.get(role) or role_nonce(self._seed, opener, index, role) for role in protocol.roles
+        )
+
     def _send(self, items: Items) -> Event:
-        number, sender, receiver, kind, label, generation, sequence, *rest = items
-        salt, payload, commitment, signature = rest
-        session = self._session_at(number)
-        return ev.Sent(
+        session = self._session_at(items[0])
+        message = self._message(session, items)
+        return ev.Sent(*message, items[10], session.signers[items[1]])
+
+    def _message(
+        self, session: _Session, items: Items
+    ) -> tuple[bytes, str, str, StepKind, str, int, int, bytes, bytes, bytes]:
+        _, sender, receiver, kind, label, generation, sequence, salt, payload, commitment, *_ = (
+            items
+        )
+        return (
             session.id,
             self._role(session, sender),
             self._role(session, receiver),
@@ -181,8 +228,6 @@ class EventDecoder:
             salt or b"",
             payload or b"",
             payload_commitment(salt, payload) if commitment is None else commitment,
-            signature,
-            session.signers[sender],
         )
 
     def _receive(self, items: Items) -> Event:
@@ -253,8 +298,7 @@ class EventDecoder:
 
     def _fault(self, items: Items) -> Event:
         number, code, message, program, pc, session_number, role = items
-        coroutine = self._coroutine_at(number)
-        del self._coroutines[number]
+        coroutine = self._end_coroutine(number)
         session, name = b"", ""
         if session_number is not None:
             found = self._session_at(session_number)
@@ -275,9 +319,7 @@ class EventDecoder:
         return ev.Transferred(session.id, self._role(session, role), *ends)
 
     def _halt(self, items: Items) -> Event:
-        coroutine = self._coroutine_at(items[0])
-        del self._coroutines[items[0]]
-        return ev.Halted(coroutine)
+        return ev.Halted(self._end_coroutine(items[0]))
 
     def _print(self, items: Items) -> Event:
         return ev.Printed(self._coroutine_at(items[0]), items[1])
@@ -300,3 +342,69 @@ class EventDecoder:
 
     def _incarnation(self, items: Items) -> Event:
         return ev.Resumed(*items)
+
+    # --- sessions that several machines hold ------------------------------------------------
+
+    def _meet(self, items: Items) -> Event:
+        number, parties, round_number = items
+        self._met[number] = {role: nonce for role, _, nonce in parties}
+        return ev.Met(self._coroutine_at(number), parties, round_number)
+
+    def _join(self, items: Items) -> Event:
+        number, role, signature = items
+        session = self._session_at(number)
+        name = self._role(session, role)
+        if not session.nonces:
+            raise self._missing("session with peers", number)
+        return ev.Joined(session.id, name, session.nonces[role], signature, session.signers[role])
+
+    def _fail(self, items: Items) -> Event:
+        number, role, code, reason, signature = items
+        session = self._session_at(number)
+        name = self._role(session, role)
+        return ev.Failed(session.id, name, code, reason, signature, session.signers[role])
+
+    def _arrive(self, items: Items) -> Event:
+        session = self._session_at(items[0])
+        message = self._message(session, items)
+        signature, size, *place, round_number = items[10:]
+        proof = None if size is None else ev.Proof(size, *place)
+        return ev.Arrived(*message, signature, proof, round_number, session.signers[items[2]])
+
+    def _refuse(self, items: Items) -> Event:
+        number, sender, receiver, *rest = items
+        session = self._session_at(number)
+        roles = self._role(session, sender), self._role(session, receiver)
+        return ev.Refused(session.id, *roles, *rest)
+
+    def _peer_head(self, items: Items) -> Event:
+        return ev.PeerHead(self._key_at(items[0]), *items[1:])
+
+    def _peer_join(self, items: Items) -> Event:
+        return ev.PeerJoined(*self._peer_role(items), *items[2:])
+
+    def _peer_delegate(self, items: Items) -> Event:
+        session_id, name = self._peer_role(items)
+        signers = self._session_at(items[0]).signers
+        old, new = signers[items[1]], self._key_at(items[2])
+        signers[items[1]] = new
+        return ev.PeerDelegated(session_id, name, old, new, *items[3:])
+
+    def _peer_notice(self, items: Items) -> Event:
+        session = self._session_at(items[0])
+        finals = tuple((self._role(session, peer), *counts) for peer, *counts in items[2])
+        return ev.PeerNoticed(*self._peer_role(items), finals, *items[3:])
+
+    def _peer_receipt(self, items: Items) -> Event:
+        sender = self._role(self._session_at(items[0]), items[2])
+        return ev.PeerReceipted(*self._peer_role(items), sender, *items[3:])
+
+    def _peer_cancel(self, items: Items) -> Event:
+        return ev.PeerCancelled(*self._peer_role(items), *items[2:])
+
+    def _peer_fail(self, items: Items) -> Event:
+        return ev.PeerFailed(*self._peer_role(items), *items[2:])
+
+    def _peer_role(self, items: Items) -> tuple[bytes, str]:
+        session = self._session_at(items[0])
+        return session.id, self._role(session, items[1])

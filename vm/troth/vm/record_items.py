@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 from troth.vm import events as ev
+from troth.vm.covered import arrival_cover
 from troth.vm.errors import InternalError
 from troth.vm.events import Event, Status
 from troth.vm.instructions import PayloadForm, Seal
@@ -41,7 +42,9 @@ class SessionNames(NamedTuple):
     digest_edges: frozenset[tuple[str, str]]
     """Edges whose payloads stay out of the artifact."""
     round_sealed: bool
-    """Its statements carry no signatures: the head at the end of the round covers them."""
+    """Its messages carry no signatures: the head at the end of the round covers them."""
+    peers: frozenset[str]
+    """Roles that other machines hold."""
 
 
 class EventRecords(ABC):
@@ -50,10 +53,13 @@ class EventRecords(ABC):
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self._principals: dict[bytes, int] = {}
+        self._peers: dict[bytes, int] = {}
+        self._named_principals = 0
         self._protocols: dict[tuple[bytes, str], _ProtocolNames] = {}
         self._sessions: dict[bytes, SessionNames] = {}
         self._ended: dict[bytes, SessionNames] = {}
         self._coroutines: dict[bytes, int] = {}
+        self._met: dict[bytes, frozenset[str]] = {}
         self._sessions_count = 0
         self._coroutines_count = 0
         self._writers = self._table()
@@ -77,6 +83,10 @@ class EventRecords(ABC):
         """A record of what a principal stated, see `covered.statement_of`."""
 
     @abstractmethod
+    def _covered(self, principal: bytes, items: Items, cover: bytes) -> None:
+        """A record in a principal's log of which `cover` takes the place."""
+
+    @abstractmethod
     def _introduce(self, principal: bytes, items: Items) -> None:
         """The record that introduces a principal: the first of its log."""
 
@@ -87,9 +97,19 @@ class EventRecords(ABC):
         known = self._principals.get(key)
         if known is not None:
             return known
-        index = len(self._principals)
-        self._principals[key] = index
+        index = self._principals[key] = self._named_principals
+        self._named_principals += 1
         self._introduce(key, (Kind.PRINCIPAL, self._roster.name_of(key), key))
+        return index
+
+    def _peer(self, key: bytes) -> int:
+        """The index of a principal whose log is kept at another machine."""
+        known = self._principals.get(key, self._peers.get(key))
+        if known is not None:
+            return known
+        index = self._peers[key] = self._named_principals
+        self._named_principals += 1
+        self._machine_owned((Kind.PEER, self._roster.name_of(key), key))
         return index
 
     def _protocol(self, event: ev.Opened) -> _ProtocolNames:
@@ -144,10 +164,26 @@ class EventRecords(ABC):
             ev.Acquired: self._acquired,
             ev.Released: self._released,
             ev.Resumed: self._resumed,
+            ev.Met: self._met_parties,
+            ev.Joined: self._joined,
+            ev.Failed: self._failed,
+            ev.Arrived: self._arrived,
+            ev.Refused: self._refused,
+            ev.PeerHead: self._peer_head,
+            ev.PeerJoined: self._peer_joined,
+            ev.PeerDelegated: self._peer_delegated,
+            ev.PeerNoticed: self._peer_noticed,
+            ev.PeerReceipted: self._peer_receipted,
+            ev.PeerCancelled: self._peer_cancelled,
+            ev.PeerFailed: self._peer_failed,
         }
 
     def _opened(self, event: ev.Opened) -> None:
-        principals = tuple(self._principal(key) for key in event.principals)
+        peers = self._met.pop(event.coroutine, frozenset())
+        principals = tuple(
+            self._peer(key) if role in peers else self._principal(key)
+            for role, key in zip(event.roles, event.principals, strict=True)
+        )
         protocol = self._protocol(event)
         roles = protocol.roles
         edges = tuple((roles[e.sender], roles[e.receiver], *e[2:]) for e in event.edges)
@@ -168,34 +204,14 @@ class EventRecords(ABC):
             (e.sender, e.receiver) for e in event.edges if e.payload == PayloadForm.DIGEST
         )
         self._sessions[event.session] = SessionNames(
-            self._sessions_count, roles, protocol.labels, hidden, event.seal == Seal.ROUND
+            self._sessions_count, roles, protocol.labels, hidden, event.seal == Seal.ROUND, peers
         )
         self._sessions_count += 1
 
     def _sent(self, event: ev.Sent) -> None:
         session = self._session(event.session)
-        roles = session.roles
-        sender, receiver = event.sender, event.receiver
-        form: tuple[bytes | None, bytes | None, bytes | None] = (event.salt, event.payload, None)
-        if session.digest_edges and (sender, receiver) in session.digest_edges:
-            form = (None, None, event.commitment)
-        self._stated(
-            event.signer,
-            session,
-            (
-                Kind.SEND,
-                session.number,
-                roles[sender],
-                roles[receiver],
-                event.kind,
-                session.labels[event.label],
-                event.generation,
-                event.sequence,
-                *form,
-                event.signature,
-            ),
-            event,
-        )
+        items = (Kind.SEND, *_message(session, event), event.signature)
+        self._stated(event.signer, session, items, event)
 
     def _received(self, event: ev.Received) -> None:
         session = self._session(event.session)
@@ -326,3 +342,91 @@ class EventRecords(ABC):
 
     def _resumed(self, event: ev.Resumed) -> None:
         self._machine_owned((Kind.INCARNATION, *event))
+
+    # --- sessions that several machines hold ------------------------------------------------
+
+    def _met_parties(self, event: ev.Met) -> None:
+        self._met[event.coroutine] = frozenset(role for role, _, _ in event.parties)
+        coroutine = self._coroutine(event.coroutine)
+        self._machine_owned((Kind.MEET, coroutine, event.parties, event.round_number))
+
+    def _joined(self, event: ev.Joined) -> None:
+        session = self._session(event.session)
+        items = (Kind.JOIN, session.number, session.roles[event.role], event.signature)
+        self._stated(event.signer, session, items, event)
+
+    def _failed(self, event: ev.Failed) -> None:
+        session = self._session(event.session)
+        role = session.roles[event.role]
+        items = (Kind.FAIL, session.number, role, event.code, event.reason, event.signature)
+        self._stated(event.signer, session, items, event)
+
+    def _arrived(self, event: ev.Arrived) -> None:
+        session = self._session(event.session)
+        proof = (None, None, None, None) if event.proof is None else tuple(event.proof)
+        message = _message(session, event)
+        items = (Kind.ARRIVE, *message, event.signature, *proof, event.round_number)
+        self._covered(event.signer, items, arrival_cover(event))
+
+    def _refused(self, event: ev.Refused) -> None:
+        session = self._session(event.session)
+        roles = session.roles[event.sender], session.roles[event.receiver]
+        items = (Kind.REFUSE, session.number, *roles, event.code, event.digest, event.round_number)
+        self._machine_owned(items)
+
+    def _peer_head(self, event: ev.PeerHead) -> None:
+        self._machine_owned((Kind.PEER_HEAD, self._peer(event.principal), *event[1:]))
+
+    def _peer_joined(self, event: ev.PeerJoined) -> None:
+        self._machine_owned((Kind.PEER_JOIN, *self._named(event), *event[2:]))
+
+    def _peer_delegated(self, event: ev.PeerDelegated) -> None:
+        new = self._peer(event.new)
+        named = self._named(event)
+        self._machine_owned((Kind.PEER_DELEGATE, *named, new, *event[4:]))
+
+    def _peer_noticed(self, event: ev.PeerNoticed) -> None:
+        roles = self._session(event.session).roles
+        finals = tuple((roles[peer], *counts) for peer, *counts in event.finals)
+        self._machine_owned((Kind.PEER_NOTICE, *self._named(event), finals, *event[3:]))
+
+    def _peer_receipted(self, event: ev.PeerReceipted) -> None:
+        sender = self._session(event.session).roles[event.sender]
+        self._machine_owned((Kind.PEER_RECEIPT, *self._named(event), sender, *event[3:]))
+
+    def _peer_cancelled(self, event: ev.PeerCancelled) -> None:
+        self._machine_owned((Kind.PEER_CANCEL, *self._named(event), *event[2:]))
+
+    def _peer_failed(self, event: ev.PeerFailed) -> None:
+        self._machine_owned((Kind.PEER_FAIL, *self._named(event), *event[2:]))
+
+    def _named(
+        self,
+        event: ev.PeerJoined
+        | ev.PeerDelegated
+        | ev.PeerNoticed
+        | ev.PeerReceipted
+        | ev.PeerCancelled
+        | ev.PeerFailed,
+    ) -> tuple[int, int]:
+        session = self._session(event.session)
+        return session.number, session.roles[event.role]
+
+
+def _message(session: SessionNames, event: ev.Sent | ev.Arrived) -> Items:
+    """What a SEND and an ARRIVE say of a message, up to its signature."""
+    roles = session.roles
+    sender, receiver = event.sender, event.receiver
+    form: tuple[bytes | None, bytes | None, bytes | None] = (event.salt, event.payload, None)
+    if session.digest_edges and (sender, receiver) in session.digest_edges:
+        form = (None, None, event.commitment)
+    return (
+        session.number,
+        roles[sender],
+        roles[receiver],
+        event.kind,
+        session.labels[event.label],
+        event.generation,
+        event.sequence,
+        *form,
+    )

@@ -16,18 +16,25 @@ import msgpack
 
 from troth.vm import statements
 from troth.vm.covered import statement_of
+from troth.vm.envelope import HeadEnvelope
 from troth.vm.errors import InternalError, LimitExceeded, Place
-from troth.vm.events import Event, Resumed
+from troth.vm.events import Event, Proof, Resumed, Sent
+from troth.vm.evidence import Position, Sealed
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.limits import RECORD_BYTES_MAX
 from troth.vm.merkle import EMPTY_ROOT, Frontier
+from troth.vm.merkle_recent import RecentTree
 from troth.vm.record_items import EventRecords, Items, SessionNames
 from troth.vm.records import FORMAT_VERSION, MAGIC, SEAL_EVERY_LEAVES, Kind
 from troth.vm.signer import Roster, Signer
 
 
 class HeaderFacts(NamedTuple):
-    """What a run is a function of, besides the keys. `limits` are in the order of `Limits`."""
+    """What a run is a function of, besides the keys.
+
+    `limits` are in the order of `Limits`; `home` are the roles that the machine holds, None for
+    all.
+    """
 
     image_id: bytes
     seed: bytes
@@ -39,20 +46,31 @@ class HeaderFacts(NamedTuple):
     seal: Seal | None
     entry: int
     anchor_unix_ns: int
+    home: tuple[str, ...] | None = None
 
 
 class _Log:
     """One principal's log; the key is set when the principal is first named."""
 
-    __slots__ = ("due", "frontier", "key", "log_id", "previous_root", "seal_at")
+    __slots__ = ("due", "frontier", "key", "log_id", "previous_root", "seal_at", "to_prove")
 
     def __init__(self, seal_at: int) -> None:
-        self.frontier = Frontier()
+        self.frontier: Frontier = Frontier()
         self.key = b""
         self.log_id = b""
         self.previous_root = EMPTY_ROOT
         self.seal_at = seal_at
         self.due = False
+        self.to_prove: list[tuple[Position, int, int]] = []
+
+    def prove_later(self, position: Position, number: int) -> None:
+        """The newest leaf, of record `number`, is a message for another machine."""
+        self.to_prove.append((position, number, self.frontier.size - 1))
+
+    def provable(self) -> None:
+        """From the next leaf on, leaves can be proved."""
+        if not isinstance(self.frontier, RecentTree):
+            self.frontier = RecentTree(self.frontier)
 
 
 class Recorder(EventRecords):
@@ -77,8 +95,9 @@ class Recorder(EventRecords):
         self._records = 0
         # Log 0 exists before its principal does: it takes what comes before any session.
         self._machine_log = _Log(seal_every)
-        self._logs: list[_Log] = []
+        self._logs: dict[bytes, _Log] = {}
         self._header = b""
+        self._proofs: dict[Position, Sealed] = {}
         self._write_beginning(header, image)
 
     @property
@@ -95,9 +114,14 @@ class Recorder(EventRecords):
         writers = self._writers
         for event in events:
             writers[type(event)](event)
-        for log in self._logs:
+        for log in self._logs.values():
             if log.due or log.frontier.size >= log.seal_at:
                 self._seal(log, round_number)
+
+    def proofs(self) -> dict[Position, Sealed]:
+        """See `evidence.Evidence`."""
+        proofs, self._proofs = self._proofs, {}
+        return proofs
 
     def take_bytes(self) -> bytes:
         """The bytes since the last call, to be appended to the file."""
@@ -118,7 +142,7 @@ class Recorder(EventRecords):
     def finish(self, rounds: int, outcome: str) -> None:
         """Writes the END record and every principal's last seal. Nothing may follow."""
         self._machine_owned((Kind.END, rounds, self._records, outcome))
-        for log in self._logs:
+        for log in self._logs.values():
             self._seal(log, rounds, final=True)
 
     # --- writing ---------------------------------------------------------------------------
@@ -152,7 +176,7 @@ class Recorder(EventRecords):
 
     def _log_of(self, principal: bytes) -> _Log:
         try:
-            return self._logs[self._principals[principal]]
+            return self._logs[principal]
         except KeyError:
             raise InternalError("an event names a signer of no open session") from None
 
@@ -163,14 +187,26 @@ class Recorder(EventRecords):
         statement = statement_of(event)
         assert statement is not None, "what is stated has a statement"
         number = self._records
+        if session.peers and session.round_sealed:
+            log.provable()
         self._put(self._pack(items))
         log.frontier.append(number.to_bytes(8, "big") + statement)
+        if type(event) is Sent and event.receiver in session.peers and session.round_sealed:
+            log.prove_later(
+                (event.session, event.sender, event.receiver, event.generation, event.sequence),
+                number,
+            )
+
+    def _covered(self, principal: bytes, items: Items, cover: bytes) -> None:
+        number = self._records
+        self._put(self._pack(items))
+        self._log_of(principal).frontier.append(number.to_bytes(8, "big") + cover)
 
     def _introduce(self, principal: bytes, items: Items) -> None:
         log = _Log(self._seal_every) if self._logs else self._machine_log
         log.key = principal
         log.log_id = statements.log_id(self._header, principal)
-        self._logs.append(log)
+        self._logs[principal] = log
         self._append(log, items)
 
     def _write_beginning(self, header: HeaderFacts, image: bytes | None) -> None:
@@ -188,6 +224,15 @@ class Recorder(EventRecords):
         statement = statements.head_statement(log.log_id, *head)
         signature = self._signer.sign(log.key, statement)
         self._put(self._pack((Kind.SEAL, self._principals[log.key], *head, signature)))
+        if isinstance(log.frontier, RecentTree):
+            self._prove(log, log.frontier, HeadEnvelope(log.key, log.log_id, *head, signature))
         log.previous_root = root
         log.seal_at = size + self._seal_every
         log.due = False
+
+    def _prove(self, log: _Log, tree: RecentTree, head: HeadEnvelope) -> None:
+        for position, number, index in log.to_prove:
+            path = b"".join(tree.inclusion_path(index))
+            self._proofs[position] = Sealed(head, Proof(head.size, number, index, path))
+        log.to_prove.clear()
+        tree.mark()

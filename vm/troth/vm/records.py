@@ -9,9 +9,10 @@ Every record but SEAL is a leaf of exactly one principal's log: PRINCIPAL of its
 records in `SIGNER_OWNED` of the signer of the endpoint that acts, all others of principal 0.
 Records that come before the first PRINCIPAL are the first leaves of log 0.
 A leaf is the record's number (8 bytes, big endian) followed by what it covers: for a record that
-carries a statement (`STATED`, and CANCEL by a role) the statement's bytes, for all others the
-record's bytes. A statement holds a commitment where the record holds a payload, so a payload
-can be taken out of an artifact without breaking a seal.
+carries a statement (`STATED`, and CANCEL by a role) the statement's bytes, for ARRIVE what
+`covered.arrival_cover` says, for all others the record's bytes. A statement holds a commitment
+where the record holds a payload, so a payload can be taken out of an artifact without breaking a
+seal.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Kind(IntEnum):
     | kind | fields after the kind |
     |---|---|
     | HEADER | version, image id, seed, quantum, policy, limits, runner, then as below |
-    | | replay override?, seal override?, entry program, unix time anchor ns |
+    | | replay override?, seal override?, entry program, unix time anchor ns, home roles? |
     | IMAGE | image bytes |
     | PRINCIPAL | name, public key |
     | PROTOCOL | protocol id, name, roles, labels |
@@ -61,9 +62,29 @@ class Kind(IntEnum):
     | SEAL | principal, log size, root, previous root, round, sessions open, then |
     | | sessions ended, final, signature |
     | INCARNATION | number, round, unix time anchor ns |
+    | PEER | name, public key |
+    | MEET | coroutine, rows of (role name, public key, nonce), round |
+    | JOIN | session, role, signature |
+    | FAIL | session, role, code, reason, signature |
+    | ARRIVE | session, sender, receiver, step kind, label, generation, sequence, then |
+    | | salt?, payload?, commitment?, signature, head size?, number?, leaf?, path?, round |
+    | REFUSE | session, sender, receiver, code, digest, round |
+    | PEER_HEAD | principal, log id, size, root, previous root, its round, sessions open, then |
+    | | sessions ended, final, signature, round |
+    | PEER_JOIN | session, role, signature, round |
+    | PEER_NOTICE | session, role, rows of (receiver, generation, count), signature, round |
+    | PEER_RECEIPT | session, receiver, sender, generation, consumed, discarded, root?, then |
+    | | signature, round |
+    | PEER_CANCEL | session, role, reason, signature, round |
+    | PEER_FAIL | session, role, code, reason, signature, round |
+    | PEER_DELEGATE | session, role, new principal, signature, round |
 
     A SEND has either salt and payload (inline) or the commitment (digest), never both.
-    The file ends with END and one SEAL per principal, in their order.
+    The file ends with END and one SEAL per principal that keeps a log here, in their order.
+    PEER introduces a principal whose endpoints are at another machine, whose log is kept there;
+    PRINCIPAL and PEER records are numbered together.
+    An ARRIVE has a signature, or in a session that is sealed by round the place of its leaf in
+    the log of its sender, under the last PEER_HEAD of that size.
     """
 
     HEADER = 0
@@ -93,15 +114,52 @@ class Kind(IntEnum):
     ACQUIRE = 24
     RELEASE = 25
     INCARNATION = 26
+    PEER = 27
+    MEET = 28
+    JOIN = 29
+    FAIL = 30
+    ARRIVE = 31
+    REFUSE = 32
+    PEER_HEAD = 33
+    PEER_JOIN = 34
+    PEER_NOTICE = 35
+    PEER_RECEIPT = 36
+    PEER_CANCEL = 37
+    PEER_FAIL = 38
+    PEER_DELEGATE = 39
 
 
-SIGNER_OWNED: Final = frozenset(
-    {Kind.SEND, Kind.RECEIVE, Kind.DELEGATE, Kind.NOTICE, Kind.RECEIPT, Kind.CANCEL}
+STATED: Final = frozenset(
+    {
+        Kind.SEND,
+        Kind.DELEGATE,
+        Kind.NOTICE,
+        Kind.RECEIPT,
+        Kind.CANCEL,
+        Kind.JOIN,
+        Kind.FAIL,
+    }
 )
+"""Records that carry a statement of their signer (CANCEL only when it has a role)."""
+
+SIGNER_OWNED: Final = STATED | {Kind.RECEIVE, Kind.ARRIVE}
 """CANCEL by the host has no role and belongs to principal 0."""
 
-STATED: Final = SIGNER_OWNED - {Kind.RECEIVE}
-"""Records that carry a signed statement (CANCEL only when it has a role)."""
+PEER_INPUTS: Final = frozenset(
+    {
+        Kind.MEET,
+        Kind.ARRIVE,
+        Kind.REFUSE,
+        Kind.PEER_HEAD,
+        Kind.PEER_JOIN,
+        Kind.PEER_NOTICE,
+        Kind.PEER_RECEIPT,
+        Kind.PEER_CANCEL,
+        Kind.PEER_FAIL,
+        Kind.PEER_DELEGATE,
+    }
+)
+"""What came from other machines: the last field is how many rounds had run by then."""
 
 SEAL_EVERY_LEAVES: Final = 4096
 """A principal signs its log's head at the latest after this many new leaves."""

@@ -76,7 +76,7 @@ def take_turn(turn: Turn, coroutine: Coroutine, quantum: int) -> TurnEnd:
 def _trap(turn: Turn, coroutine: Coroutine, pc: int, error: TrothError) -> None:
     code = coroutine.code
     located = trap(error, coroutine=coroutine.id, program=code.name, pc=pc, line=code.line_of(pc))
-    refused = error.edge if isinstance(error, MessageRefused) else None
+    refused = (error.edge, error.behind) if isinstance(error, MessageRefused) else None
     end_by_fault(turn, coroutine, located, refused)
 
 

@@ -19,14 +19,18 @@ from typing import Final, NamedTuple
 from troth.vm import step_end
 from troth.vm.codec import encode_payload
 from troth.vm.coroutine import FIRST_PARENT, Completion, Coroutine, CoroutineStatus
+from troth.vm.deliver import Delivery, Door
+from troth.vm.envelope import Envelope, Outgoing
 from troth.vm.errors import Fault, LimitExceeded, TrothError
-from troth.vm.events import Cancelled, Completed, Event, Spawned, TimeSet
+from troth.vm.events import Cancelled, Completed, Event, Met, Spawned, TimeSet
 from troth.vm.evidence import Evidence
 from troth.vm.lifecycle import LIVE, LifeEvent
+from troth.vm.outbox import proved
+from troth.vm.peer_heads import PeerHeads
 from troth.vm.run_coop import TurnEnd
 from troth.vm.session import Cell, Edge, Session
 from troth.vm.store import SessionStore
-from troth.vm.turn import Context, EffectRequest, Turn
+from troth.vm.turn import Context, EffectRequest, Meeting, Turn
 
 FAULTS_LISTED_MAX: Final = 64
 _STATUS_READY: Final = CoroutineStatus.READY
@@ -48,16 +52,21 @@ class Scheduler:
     """The machine-wide state. Only commits and the start of a round change it.
 
     Attributes:
-        rounds: rounds that have run; the one in progress has the number `rounds + 1`.
+        rounds: rounds that have run; the one in progress, `in_round`, has the number `rounds + 1`.
         evidence: what records and seals each round, if anything does.
         recorded: how many of `events` it has got.
         awaiting_seal: edges with messages that nobody may receive before the round is sealed.
+        outgoing: what other machines are to be told and nobody has polled.
+        meetings: sessions that wait for their other machines, by coroutine; `asked` are those
+            that nobody has polled.
+        peers: how many live sessions each principal of another machine has a role in.
         now_ns: the last time that was recorded, 0 before any.
         faults: the first faults of the run, `fault_count` counts all.
     """
 
     __slots__ = (
         "answers",
+        "asked",
         "awaiting_seal",
         "context",
         "coroutines",
@@ -66,7 +75,12 @@ class Scheduler:
         "evidence",
         "fault_count",
         "faults",
+        "heads",
+        "in_round",
+        "meetings",
         "now_ns",
+        "outgoing",
+        "peers",
         "quantum",
         "ready",
         "recorded",
@@ -98,6 +112,7 @@ class Scheduler:
         self.timers: list[tuple[int, int, Session]] = []
         self.timer_count = 0
         self.rounds = 0
+        self.in_round = False
         self.now_ns = 0
         self.round_now_ns = 0
         events = context.substitutes.events
@@ -108,6 +123,11 @@ class Scheduler:
         self.faults: list[Fault] = []
         self.fault_count = 0
         self.turn = Turn(context)
+        self.outgoing: list[Outgoing] = []
+        self.meetings: dict[bytes, Meeting] = {}
+        self.asked: list[Meeting] = []
+        self.peers: dict[bytes, int] = {}
+        self.heads = PeerHeads()
 
     # --- the doors -------------------------------------------------------------------------
 
@@ -146,6 +166,46 @@ class Scheduler:
         # Not when somebody polls: where the seals of a record are must not depend on that.
         self.record()
 
+    def deliver(self, envelope: Envelope) -> Delivery:
+        """Takes what another machine says, between two rounds."""
+        turn = self.turn
+        door = Door(turn, self.sessions.live, self.peers, self.heads, self.rounds)
+        delivery = door.deliver(envelope)
+        self._commit(turn)
+        return delivery
+
+    def refuse(self, session: bytes, sender: str, receiver: str, code: str, digest: bytes) -> bool:
+        """A message of another machine was refused, says a record; False for no such edge."""
+        found = self.sessions.live.get(session)
+        edge = None if found is None else found.endpoints[sender].outgoing.get(receiver)
+        if edge is None or not edge.inbound:
+            return False
+        door = Door(self.turn, self.sessions.live, self.peers, self.heads, self.rounds)
+        door.refuse(edge, code, digest)
+        self._commit(self.turn)
+        return True
+
+    def meet(self, meeting: Meeting, parties: tuple[tuple[str, bytes, bytes], ...]) -> None:
+        """The other machines of a session that is being opened; none when nobody came."""
+        del self.meetings[meeting.coroutine]
+        coroutine = self.coroutines[meeting.coroutine]
+        self.events.append(Met(coroutine.id, parties, self.rounds))
+        coroutine.parties = parties
+        self._make_ready(coroutine)
+
+    def poll_outgoing(self) -> list[Outgoing]:
+        """What is to be told since the last call, in order; the evidence has it already."""
+        self.record()
+        outgoing, self.outgoing = self.outgoing, []
+        if self.evidence is None or not outgoing:
+            return outgoing
+        return list(proved(outgoing, self.evidence.proofs()))
+
+    @property
+    def awaits_peers(self) -> bool:
+        """Whether another machine can still make something happen here."""
+        return bool(self.meetings or self.peers)
+
     def held(self) -> Iterator[Cell]:
         for coroutine in self.coroutines.values():
             yield from coroutine.registers
@@ -177,6 +237,7 @@ class Scheduler:
             return False
         if self.rounds >= self.context.limits.rounds_max:
             raise _too_many_rounds(self.context.limits.rounds_max)
+        self.in_round = True
         self.tell_time(now_ns)
         if deadline_ns is not None:
             self._record_time()
@@ -185,6 +246,7 @@ class Scheduler:
         if due:
             self._expire()
         self._run_batch()
+        self.in_round = False
         self.rounds += 1
         if self.evidence is not None:
             self.record()
@@ -213,7 +275,7 @@ class Scheduler:
     def _record_time(self) -> None:
         if self.round_now_ns != self.now_ns:
             self.now_ns = self.round_now_ns
-            self.events.append(TimeSet(self.now_ns, self.rounds + 1))
+            self.events.append(TimeSet(self.now_ns, self.rounds + self.in_round))
 
     def _deliver_answers(self) -> None:
         for effect_id, coroutine, completion, recorded in self.answers:
@@ -301,11 +363,19 @@ class Scheduler:
         turn.unusual = False
         self.coroutines.update(turn.spawned)
         turn.spawned.clear()
+        for coroutine in turn.left_out:
+            del self.coroutines[coroutine.id]
+        turn.left_out.clear()
         self._commit_sessions(turn)
         for request in turn.requests:
             self.effects[request.effect_id] = self.coroutines[request.coroutine]
         self.requests += turn.requests
         turn.requests.clear()
+        self.outgoing += turn.outgoing
+        turn.outgoing.clear()
+        self.meetings.update((meeting.coroutine, meeting) for meeting in turn.meetings)
+        self.asked += turn.meetings
+        turn.meetings.clear()
         self.fault_count += len(turn.faults)
         self.faults += turn.faults[: FAULTS_LISTED_MAX - len(self.faults)]
         turn.faults.clear()
@@ -313,10 +383,14 @@ class Scheduler:
     def _commit_sessions(self, turn: Turn) -> None:
         for session in turn.opened:
             self.sessions.add(session)
+            self._know_peers(session)
         for session in turn.ended:
             self.sessions.retire(session)
+            self._forget_peers(session)
         for session in turn.lingering:
             if session.status in LIVE:
+                if self.context.substitutes.before_linger is not None:
+                    self.context.substitutes.before_linger()
                 self._record_time()
                 deadline_ns = self.now_ns + session.descriptor.linger_ns
                 session.linger_deadline_ns = deadline_ns
@@ -327,6 +401,19 @@ class Scheduler:
         turn.opened.clear()
         turn.ended.clear()
         turn.lingering.clear()
+
+    def _know_peers(self, session: Session) -> None:
+        for role in session.peers:
+            principal = session.endpoints[role].signer
+            self.peers[principal] = self.peers.get(principal, 0) + 1
+
+    def _forget_peers(self, session: Session) -> None:
+        for role in session.peers:
+            principal = session.endpoints[role].signer
+            self.peers[principal] -= 1
+            if not self.peers[principal]:
+                del self.peers[principal]
+                self.heads.forget(principal)
 
 
 def _too_many_rounds(rounds_max: int) -> LimitExceeded:

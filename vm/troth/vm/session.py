@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from troth.vm import consumption
 from troth.vm.buffer import EdgeBuffer, Envelope
@@ -18,6 +18,7 @@ from troth.vm.descriptor import Descriptor
 from troth.vm.events import EdgeConfig, Status
 from troth.vm.instructions import Policy, ReplayMode, Seal
 from troth.vm.loaded import ProtocolTables
+from troth.vm.sent_history import SentHistory
 from troth.vm.values import Endpoint, RegisterValue
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Custody(Enum):
     IN_TRANSIT = "in transit inside a message"
     DONE = "done"
     LOST = "lost with the message that carried it"
+    ELSEWHERE = "held by another machine"
 
 
 class EndpointState:
@@ -83,7 +85,14 @@ class EndpointState:
         self.handle = Endpoint(session.id, role)
 
 
-Cell: TypeAlias = RegisterValue | EndpointState
+class EndpointElsewhere(NamedTuple):
+    """What `open` gives for a role that another machine holds: it can only be spawned with."""
+
+    protocol: str
+    role: str
+
+
+Cell: TypeAlias = RegisterValue | EndpointState | EndpointElsewhere
 """What a register can hold. A bare `Endpoint` never is in a register."""
 
 
@@ -100,21 +109,39 @@ class Edge:
         discarded: messages that were refused or that nobody will take any more.
         rejects: per fault code, how many messages were refused.
         waiting_receiver, waiting_sender: the coroutine blocked here, if any.
+        inbound: only the sender is at another machine: messages arrive through `deliver`.
+        outbound: only the receiver is: messages leave by the outbox.
+        arrived: messages that were accepted from another machine.
+        final: how many messages the sender's notice says there are, None before it.
+        acknowledged: of an outbound edge, how many messages the receiver's receipts cover.
+        receipted: of an inbound edge, how many the last receipt covered.
+        receipts: of an outbound edge, how many receipts came.
+        history: of an outbound edge in mode `sequence`, what receipts are checked against.
+        waiting: of an inbound edge, the statements of the messages in the buffer.
     """
 
     __slots__ = (
+        "acknowledged",
+        "arrived",
         "buffer",
         "config",
         "consumed",
         "consumption",
         "discarded",
+        "final",
         "generation",
+        "history",
+        "inbound",
+        "outbound",
+        "receipted",
+        "receipts",
         "receiver",
         "rejects",
         "sealed",
         "sender",
         "sent",
         "unsealed",
+        "waiting",
         "waiting_receiver",
         "waiting_sender",
     )
@@ -134,15 +161,37 @@ class Edge:
         self.rejects: dict[str, int] = {}
         self.waiting_receiver: Coroutine | None = None
         self.waiting_sender: Coroutine | None = None
+        away = sender.custody is Custody.ELSEWHERE, receiver.custody is Custody.ELSEWHERE
+        self.inbound = away == (True, False)
+        self.outbound = away == (False, True)
+        self.history: SentHistory | None = None
+        if self.outbound and config.replay == ReplayMode.SEQUENCE:
+            self.history = SentHistory()
+        self.arrived = 0
+        self.final: int | None = None
+        self.acknowledged = 0
+        self.receipted = 0
+        self.receipts = 0
+        self.waiting: set[bytes] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Messages sent that the receiver, here or at another machine, has not taken."""
+        return self.sent - self.acknowledged if self.outbound else len(self.buffer.messages)
+
+    @property
+    def complete(self) -> bool:
+        """The sender is done, and everything that it sent is in the buffer or was taken."""
+        return self.sender.noticed and (not self.inbound or self.arrived == self.final)
 
     def __str__(self) -> str:
         return f"{self.sender.role} -> {self.receiver.role}"
 
-    def take(self) -> Envelope:
-        """The oldest message leaves the buffer, and its sealed statement with it."""
+    def take(self, place: int = 0) -> Envelope:
+        """A message leaves the buffer, the oldest if no other, and its sealed statement with it."""
         if self.sealed:
             self.sealed.popleft()
-        return self.buffer.take()
+        return self.buffer.take(place)
 
     def seal(self) -> None:
         """What was sent in this round can be received from now on."""
@@ -161,6 +210,9 @@ class Session:
         ended_by: the role that cancelled or faulted it, "" for the host or the clock.
         linger_deadline_ns: when the linger clock runs out, None while it does not run.
         round_sealed: what its roles say is covered by their logs' heads, not signed one by one.
+        nonces: what each role has added to the nonce, where several machines hold the session.
+        peers: the roles that other machines hold.
+        joined: those of them that have signed that they take part.
     """
 
     __slots__ = (
@@ -171,8 +223,11 @@ class Session:
         "endpoints",
         "epoch",
         "id",
+        "joined",
         "linger_deadline_ns",
+        "nonces",
         "notices_missing",
+        "peers",
         "round_sealed",
         "status",
         "tables",
@@ -191,10 +246,20 @@ class Session:
         self.notices_missing = len(descriptor.roles)
         self.linger_deadline_ns: int | None = None
         self.round_sealed = descriptor.seal == Seal.ROUND
+        self.nonces: tuple[bytes, ...] = ()
+        self.peers: tuple[str, ...] = ()
+        self.joined: set[str] = set()
 
     @property
     def protocol(self) -> str:
         return self.descriptor.protocol
+
+    @property
+    def drained(self) -> bool:
+        """Nothing is in its buffers, and nothing more will come."""
+        return all(
+            not edge.buffer.messages and (not edge.inbound or edge.complete) for edge in self.edges
+        )
 
 
 def build(
@@ -202,13 +267,22 @@ def build(
     tables: ProtocolTables,
     initial: tuple[StateTable, ...],
     owner: Coroutine,
+    peers: tuple[str, ...] = (),
 ) -> Session:
-    """A session in its first state, all endpoints held by `owner`. Changes nothing else."""
+    """A session in its first state; `owner` holds all endpoints that `peers` do not.
+
+    Changes nothing else.
+    """
     session = Session(descriptor, tables)
+    session.peers = peers
     for role, principal, state in zip(
         descriptor.roles, descriptor.principals, initial, strict=True
     ):
-        session.endpoints[role] = EndpointState(session, role, state, principal, owner)
+        endpoint = EndpointState(session, role, state, principal, owner)
+        session.endpoints[role] = endpoint
+        if role in peers:
+            endpoint.owner = None
+            endpoint.custody = Custody.ELSEWHERE
     edges = []
     for config in descriptor.edges:
         sender, receiver = session.endpoints[config.sender], session.endpoints[config.receiver]

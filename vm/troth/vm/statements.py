@@ -19,6 +19,7 @@ DIGEST_BYTES: Final = 32
 SALT_BYTES: Final = 16
 SIGNATURE_BYTES: Final = 64
 PUBLIC_KEY_BYTES: Final = 32
+NONCE_BYTES: Final = 16
 
 _MESSAGE: Final = b"\x00troth/v1/message\x00"
 _NOTICE: Final = b"\x00troth/v1/notice\x00"
@@ -26,6 +27,8 @@ _RECEIPT: Final = b"\x00troth/v1/receipt\x00"
 _CANCEL: Final = b"\x00troth/v1/cancel\x00"
 _DELEGATION: Final = b"\x00troth/v1/delegation\x00"
 _HEAD: Final = b"\x00troth/v1/head\x00"
+_JOIN: Final = b"\x00troth/v1/join\x00"
+_FAIL: Final = b"\x00troth/v1/fail\x00"
 
 
 class StepKind(IntEnum):
@@ -124,6 +127,19 @@ def delegation_statement(session: bytes, role: str, old: bytes, new: bytes) -> b
     return _DELEGATION + pack_array((session, role, old, new))
 
 
+def join_statement(session: bytes, role: str, nonce: bytes) -> bytes:
+    """A role takes part in a session that several machines hold.
+
+    The session id covers the nonces of all roles, so nobody can be made to join an old one.
+    """
+    return _JOIN + pack_array((session, role, nonce))
+
+
+def fail_statement(session: bytes, role: str, code: str, reason: str) -> bytes:
+    """The machine that holds `role` has ended the session: with a fault, or by its host."""
+    return _FAIL + pack_array((session, role, code, reason))
+
+
 def head_statement(
     log_id: bytes,
     size: int,
@@ -143,13 +159,48 @@ def head_statement(
     )
 
 
+def arrival(
+    statement: bytes, signature: bytes, proof: tuple[object, ...] | None, round_number: int
+) -> bytes:
+    """Covers the arrival of a message in its receiver's log; nobody signs it by itself."""
+    return b"\x00troth/v1/arrival\x00" + pack_array((statement, signature, proof, round_number))
+
+
 def session_id(descriptor: bytes) -> bytes:
     return derived_hash("troth/v1 session id", descriptor)
 
 
 def session_nonce(seed: bytes, opener: bytes, index: int) -> bytes:
     """`opener` is the coroutine's id, `index` counts the sessions it has opened before."""
-    return derived_hash("troth/v1 session nonce", pack_array((seed, opener, index)))[:16]
+    return derived_hash("troth/v1 session nonce", pack_array((seed, opener, index)))[:NONCE_BYTES]
+
+
+def role_nonce(seed: bytes, opener: bytes, index: int, role: str) -> bytes:
+    """What one role adds to the nonce of a session that several machines hold; 16 bytes."""
+    packed = pack_array((seed, opener, index, role))
+    return derived_hash("troth/v1 role nonce", packed)[:NONCE_BYTES]
+
+
+def joint_nonce(nonces: Sequence[bytes]) -> bytes:
+    """The nonce of a session that several machines hold, from those of all roles in order."""
+    return derived_hash("troth/v1 joint nonce", pack_array(tuple(nonces)))[:NONCE_BYTES]
+
+
+def place(parent: bytes, index: int) -> bytes:
+    """Names a coroutine by its way down from the first one, whose place is b"".
+
+    It names no seed: machines that run the same program agree on it.
+    """
+    return derived_hash("troth/v1 place", pack_array((parent, index)))[:16]
+
+
+def meeting_id(protocol_id: bytes, opener: bytes, index: int) -> bytes:
+    """16 bytes by which machines find that they open the same session.
+
+    `opener` is the opener's place, `index` counts what it has opened before.
+    """
+    packed = pack_array((protocol_id, opener, index))
+    return derived_hash("troth/v1 meeting id", packed)[:16]
 
 
 def coroutine_id(seed: bytes, parent: bytes, index: int) -> bytes:

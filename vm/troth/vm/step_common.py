@@ -9,7 +9,7 @@ from troth.vm.coroutine import Coroutine
 from troth.vm.errors import Fault, TrothError
 from troth.vm.events import Status
 from troth.vm.faults import fault
-from troth.vm.session import Cell, Custody, EndpointState, Session
+from troth.vm.session import Cell, Custody, EndpointElsewhere, EndpointState, Session
 from troth.vm.turn import Turn
 from troth.vm.value_ops import kind_name
 
@@ -19,11 +19,22 @@ Step: TypeAlias = Callable[[Turn, Coroutine], int]
 
 def cell_name(cell: Cell) -> str:
     """What a register holds, in words."""
-    return "an endpoint" if isinstance(cell, EndpointState) else kind_name(cell)
+    if isinstance(cell, EndpointState):
+        return "an endpoint"
+    if isinstance(cell, EndpointElsewhere):
+        return "an endpoint of another machine"
+    return kind_name(cell)
 
 
 def not_usable(cell: Cell, coroutine: Coroutine) -> Fault:
     """Why `cell` is not an endpoint that `coroutine` may use."""
+    if isinstance(cell, EndpointElsewhere):
+        return fault(
+            "vm.fault.elsewhere",
+            f"the endpoint {cell.role} of {cell.protocol} is held by another machine",
+            expected="an endpoint that this machine holds",
+            actual=f"{cell.protocol}.{cell.role}, held by another machine",
+        )
     if not isinstance(cell, EndpointState):
         return fault(
             "vm.fault.register",
@@ -70,10 +81,12 @@ def why_over(session: Session) -> str:
 def sign(turn: Turn, endpoint: EndpointState, statement: bytes) -> bytes:
     """The signature of the endpoint's signer; b"" where the round's seal will cover it.
 
+    What other machines are told is signed by itself in any case: they do not have the log.
+
     Raises:
         Fault: `vm.fault.key`, when the signer does not hold the key.
     """
-    if endpoint.session.round_sealed:
+    if endpoint.session.round_sealed and not endpoint.session.peers:
         return b""
     try:
         return turn.context.signer.sign(endpoint.signer, statement)

@@ -52,8 +52,9 @@ from troth.vm.step_guard import decode_acquire, decode_release
 from troth.vm.step_hold import not_while_speculating
 from troth.vm.step_invoke import decode_invoke
 from troth.vm.step_message import decode_send
+from troth.vm.step_open import decode_open
 from troth.vm.step_receive import decode_receive
-from troth.vm.step_session import decode_cancel, decode_close, decode_open
+from troth.vm.step_session import decode_cancel, decode_close
 from troth.vm.step_spawn import decode_spawn, decode_transfer, halt
 from troth.vm.step_speculate import abort, decode_fork, decode_join
 from troth.vm.turn import Turn

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from troth.vm import statements
 from troth.vm.coroutine import Coroutine
+from troth.vm.envelope import DelegateEnvelope, Outgoing
 from troth.vm.errors import Fault
 from troth.vm.events import Delegated
 from troth.vm.faults import fault
@@ -121,6 +122,9 @@ def commit_delegation(turn: Turn, coroutine: Coroutine, edge: Edge, delegation: 
     for endpoint, certificate in delegation.certificates:
         endpoint.signer = certificate.new
         turn.events.append(certificate)
+        if endpoint.session.peers:
+            session, envelope = endpoint.session, DelegateEnvelope(*certificate)
+            turn.tell(Outgoing(session.id, session.peers, envelope))
 
 
 def arrive(coroutine: Coroutine, endpoint: Cell) -> None:

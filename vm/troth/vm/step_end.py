@@ -12,10 +12,13 @@ from typing import Final, NamedTuple
 from troth.vm import statements
 from troth.vm.buffer import Envelope
 from troth.vm.coroutine import Coroutine, CoroutineStatus
+from troth.vm.envelope import FailEnvelope, NoticeEnvelope, Outgoing, ReceiptEnvelope
 from troth.vm.errors import Fault
 from troth.vm.events import (
+    ENDED_BY_HOST,
     Cancelled,
     Event,
+    Failed,
     Faulted,
     Noticed,
     Receipted,
@@ -67,6 +70,8 @@ def _end_one(
         return []
     status, action = transition
     assert action not in (Action.ANNOUNCE, Action.COUNT), "a notice does not end a session"
+    if session.peers and action is not Action.RETIRE and event is not LifeEvent.LINGER_EXPIRED:
+        tell_end(turn, session, event, detail, by)
     stranded = []
     for edge in session.edges:
         for envelope in edge.buffer.drain():
@@ -85,6 +90,25 @@ def _end_one(
     turn.end(session)
     prune(session)
     return stranded
+
+
+def tell_end(turn: Turn, session: Session, event: LifeEvent, detail: str, by: str) -> None:
+    """Tells the other machines that this one has ended the session, unless they know it."""
+    if by in session.peers or (event is LifeEvent.CANCEL and by):
+        return
+    here = [e for e in session.endpoints.values() if e.role not in session.peers]
+    endpoint = next((e for e in here if e.role == by), here[0])
+    code = detail if event is LifeEvent.FAULT else ENDED_BY_HOST
+    reason = "" if event is LifeEvent.FAULT else detail
+    try:
+        statement = statements.fail_statement(session.id, endpoint.role, code, reason)
+        signature = sign(turn, endpoint, statement)
+    except Fault:
+        # Without the key there is nothing to say; the others find out by its silence.
+        return
+    turn.events.append(Failed(session.id, endpoint.role, code, reason, signature, endpoint.signer))
+    envelope = FailEnvelope(session.id, endpoint.role, code, reason, signature)
+    turn.tell(Outgoing(session.id, session.peers, envelope))
 
 
 def strand(edge: Edge, envelope: Envelope) -> list[EndpointState]:
@@ -157,12 +181,53 @@ def _notice(turn: Turn, endpoint: EndpointState) -> Noticed:
     return Noticed(session, endpoint.role, finals, signature, endpoint.signer)
 
 
+def acknowledge(turn: Turn, edge: Edge) -> None:
+    """Signs a receipt once half of what the sender may have in flight was taken.
+
+    The sender, at another machine, counts on it to go on.
+    """
+    taken = edge.consumed + edge.discarded
+    if taken - edge.receipted < max(1, edge.buffer.capacity // 2):
+        return
+    try:
+        receipt = _receipt(turn, edge.receiver, edge.sender.role, edge)
+    except Fault:
+        # A receipt is a courtesy here: the notice at the end, which needs the key, will fail.
+        return
+    turn.events.append(receipt)
+    tell_receipt(turn, edge, receipt)
+
+
+def tell_receipt(turn: Turn, edge: Edge, receipt: Receipted) -> None:
+    edge.receipted = receipt.consumed + receipt.discarded
+    envelope = ReceiptEnvelope(*receipt[:8])
+    turn.tell(Outgoing(receipt.session, (receipt.sender,), envelope))
+
+
+def _tell_farewell(turn: Turn, farewell: Farewell) -> None:
+    """Receipts go to the senders, the notice to everybody."""
+    endpoint = farewell.endpoint
+    session = endpoint.session
+    for event in farewell.events:
+        if isinstance(event, Receipted) and event.sender in session.peers:
+            tell_receipt(turn, endpoint.incoming[event.sender], event)
+        elif isinstance(event, Noticed):
+            turn.tell(Outgoing(session.id, session.peers, NoticeEnvelope(*event[:4])))
+
+
 def commit_close(turn: Turn, coroutine: Coroutine, farewell: Farewell) -> None:
     """The role's notice counts: the session drains, and closes when the latch is zero."""
     endpoint = farewell.endpoint
-    session = endpoint.session
     turn.events += farewell.events
+    if endpoint.session.peers:
+        _tell_farewell(turn, farewell)
     release(coroutine, endpoint)
+    count_notice(turn, endpoint)
+
+
+def count_notice(turn: Turn, endpoint: EndpointState) -> None:
+    """A role, of this machine or of another, has given notice."""
+    session = endpoint.session
     endpoint.noticed = True
     session.notices_missing -= 1
     transition = next_status(session.status, LifeEvent.NOTICE)
@@ -172,16 +237,16 @@ def commit_close(turn: Turn, coroutine: Coroutine, farewell: Farewell) -> None:
         turn.events.append(StatusChanged(session.id, session.status, session.epoch, ""))
     _wake_peers(turn, endpoint)
     if session.notices_missing == 0:
-        if any(edge.buffer.messages for edge in session.edges):
-            turn.linger(session)
-        else:
+        if session.drained:
             end_session(turn, session, LifeEvent.LATCH_ZERO, "")
+        else:
+            turn.linger(session)
 
 
 def _wake_peers(turn: Turn, endpoint: EndpointState) -> None:
     """Whoever waits for this role to send, or to make space, learns that it never will."""
     for edge in endpoint.outgoing.values():
-        if not edge.buffer.messages:
+        if edge.complete and not edge.buffer.messages:
             turn.wake_edge(edge)
     for edge in endpoint.incoming.values():
         turn.wake_edge(edge)
@@ -197,16 +262,19 @@ def release(coroutine: Coroutine, endpoint: EndpointState) -> None:
 # --- fault ---------------------------------------------------------------------------------
 
 
-def end_by_fault(turn: Turn, coroutine: Coroutine, error: Fault, refused: Edge | None) -> None:
+def end_by_fault(
+    turn: Turn, coroutine: Coroutine, error: Fault, refused: tuple[Edge, int] | None
+) -> None:
     """Ends a coroutine that faulted, and every live session in which it owns an endpoint.
 
     What it did speculatively was never done. The guards it holds go to those who wait for them.
+    `refused` is the message that made it fault: its edge, and its place in the buffer.
     """
     abandon(coroutine)
     place = error.place
     turn.fault(error)
     if refused is not None:
-        reject(turn, refused, error.code)
+        reject(turn, *refused, error.code)
     turn.events.append(
         Faulted(
             coroutine.id,
@@ -229,13 +297,13 @@ def end_by_fault(turn: Turn, coroutine: Coroutine, error: Fault, refused: Edge |
             end_session(turn, endpoint.session, LifeEvent.FAULT, error.code, endpoint.role)
 
 
-def reject(turn: Turn, edge: Edge, code: str) -> None:
-    """Moves the oldest message of an edge out of the buffer, as evidence of what was wrong.
+def reject(turn: Turn, edge: Edge, place: int, code: str) -> None:
+    """Moves a message of an edge out of the buffer, as evidence of what was wrong.
 
     The first few of an edge and code are listed, later ones only counted, so that nobody can
     flood the record.
     """
-    envelope = edge.take()
+    envelope = edge.take(place)
     edge.discarded += 1
     lost = strand(edge, envelope)
     seen = edge.rejects.get(code, 0)

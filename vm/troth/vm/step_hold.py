@@ -54,7 +54,7 @@ def hold_send(coroutine: Coroutine, speculation: Speculation, act: HeldSend) -> 
             actual="one more",
             advice="Commit earlier, or raise the edge's capacity",
         )
-    waiting = len(buffer.messages)
+    waiting = edge.in_flight
     if waiting + reserved < places:
         speculation.hold_send(act)
         return True

@@ -13,6 +13,7 @@ from troth.vm import statements
 from troth.vm.buffer import Admission, Envelope
 from troth.vm.codec import encode_payload
 from troth.vm.coroutine import Blocked, Coroutine
+from troth.vm.envelope import MessageEnvelope, Outgoing
 from troth.vm.errors import Fault, TrothError
 from troth.vm.events import Sent, Status
 from troth.vm.faults import fault
@@ -61,6 +62,8 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
         if transition.carried:
             if speculation is not None:
                 raise cannot_be_undone("delegating an endpoint", endpoint)
+            if edge.outbound:
+                raise not_portable(endpoint, peer)
             given = [registers[argument] for argument in arguments]
             delegation = prepare_delegation(turn, coroutine, endpoint, edge, transition, given)
         payload, values = _payload(turn, endpoint, transition, registers, arguments)
@@ -68,7 +71,9 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
             act = HeldSend(endpoint, edge, transition, payload, values)
             return following if hold_send(coroutine, speculation, act) else BLOCKED
         buffer = edge.buffer
-        if len(buffer.messages) >= buffer.capacity and not _admitted(edge, endpoint):
+        if (len(buffer.messages) >= buffer.capacity or edge.outbound) and not _admitted(
+            edge, endpoint
+        ):
             edge.waiting_sender = coroutine
             coroutine.blocked = Blocked.SEND
             coroutine.blocked_edge = edge
@@ -79,8 +84,8 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
             for position in transition.carried:
                 registers[arguments[position]] = None
         _commit(turn, edge, endpoint, transition, envelope)
-        if endpoint.session.round_sealed:
-            _await_seal(turn, edge, statement)
+        if edge.outbound or endpoint.session.round_sealed:
+            _hand_on(turn, edge, envelope, statement)
         return following
 
     return step
@@ -175,7 +180,7 @@ def _admitted(edge: Edge, endpoint: EndpointState) -> bool:
     Raises:
         Fault: `vm.fault.buffer`, when the policy of the edge is `error`.
     """
-    admission = edge.buffer.admission()
+    admission = edge.buffer.admission(edge.in_flight if edge.outbound else None)
     if admission is Admission.ADMIT:
         return True
     assert admission is not Admission.DROP, "open refuses edges that drop"
@@ -188,6 +193,17 @@ def _admitted(edge: Edge, endpoint: EndpointState) -> bool:
             actual=f"{len(edge.buffer)} messages waiting",
         )
     return False
+
+
+def not_portable(endpoint: EndpointState, peer: str) -> Fault:
+    return fault(
+        "vm.fault.elsewhere",
+        f"an endpoint cannot be handed to {peer}, which another machine holds",
+        endpoint=endpoint,
+        expected="a receiver on this machine",
+        actual=f"{peer}, held by another machine",
+        advice="Let one machine hold both roles: endpoints do not travel between machines",
+    )
 
 
 def _seal(
@@ -257,8 +273,35 @@ def commit_sealed(turn: Turn, act: HeldSend, sealed: Sealed) -> None:
     """A message that was held back gets its number and its place."""
     envelope, statement = sealed
     _commit(turn, act.edge, act.endpoint, act.transition, envelope)
-    if act.endpoint.session.round_sealed:
-        _await_seal(turn, act.edge, statement)
+    _hand_on(turn, act.edge, envelope, statement)
+
+
+def _hand_on(turn: Turn, edge: Edge, envelope: Envelope, statement: bytes) -> None:
+    """A message for another machine leaves; one that is sealed by round waits for its seal."""
+    if edge.outbound:
+        if edge.history is not None:
+            edge.history.add(statement)
+        turn.tell(_outgoing(edge, envelope))
+    elif edge.sender.session.round_sealed:
+        _await_seal(turn, edge, statement)
+
+
+def _outgoing(edge: Edge, envelope: Envelope) -> Outgoing:
+    session, receiver = edge.sender.session.id, edge.receiver.role
+    message = MessageEnvelope(
+        session,
+        edge.sender.role,
+        receiver,
+        envelope.kind,
+        envelope.label,
+        envelope.generation,
+        envelope.sequence,
+        envelope.salt,
+        envelope.payload,
+        envelope.signature,
+        None,
+    )
+    return Outgoing(session, (receiver,), message)
 
 
 def _await_seal(turn: Turn, edge: Edge, statement: bytes) -> None:
@@ -276,7 +319,8 @@ def _commit(
     envelope: Envelope,
 ) -> None:
     edge.sent += 1
-    edge.buffer.put(envelope)
+    if not edge.outbound:
+        edge.buffer.put(envelope)
     endpoint.state = transition.next
     endpoint.fresh = False
     turn.events.append(

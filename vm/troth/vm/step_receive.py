@@ -16,11 +16,12 @@ from troth.vm.coroutine import Blocked, Coroutine
 from troth.vm.errors import Fault, TrothError
 from troth.vm.events import Received, Status
 from troth.vm.faults import MessageRefused, behind_others, fault
-from troth.vm.instructions import Branch, Recv
+from troth.vm.instructions import Branch, Recv, ReplayMode
 from troth.vm.session import Cell, Custody, Edge, EndpointState
 from troth.vm.speculation import HeldReceive, Speculation
 from troth.vm.step_common import Step, not_usable, session_over
 from troth.vm.step_delegate import arrive, require_type
+from troth.vm.step_end import acknowledge
 from troth.vm.step_hold import cannot_be_undone, require_a_sender
 from troth.vm.step_tables import StateTable, TransitionTable
 from troth.vm.substitutes import Substitutes
@@ -59,8 +60,12 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
         messages = edge.buffer.messages
         speculation = coroutine.speculation
         place = 0 if speculation is None else speculation.read_count(edge)
+        if edge.inbound:
+            if speculation is not None:
+                raise cannot_be_undone("receiving from another machine", endpoint)
+            place = place_of(edge, state)
         if len(messages) <= place or (edge.unsealed and len(edge.sealed) <= place):
-            if edge.sender.noticed and len(messages) <= place:
+            if edge.complete and len(messages) <= place:
                 raise _nobody_sends(endpoint, peer)
             if speculation is not None and len(messages) <= place:
                 require_a_sender(speculation, edge)
@@ -69,9 +74,13 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
             coroutine.blocked_edge = edge
             return BLOCKED
         if speculation is None:
-            envelope = messages[0]
-            statement = _verify(turn.context.substitutes, edge, envelope)
-            transition, values = _open_envelope(turn, edge, envelope, state)
+            envelope = messages[place]
+            try:
+                statement = _verify(turn.context.substitutes, edge, envelope)
+                transition, values = _open_envelope(turn, edge, envelope, state)
+            except MessageRefused as refused:
+                refused.behind = place
+                raise
         else:
             act, values = _read_ahead(turn, speculation, edge, place, state)
             _, _, transition, envelope, statement = act
@@ -79,7 +88,7 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
         if len(targets) != len(values):
             raise _wrong_targets(endpoint, transition, len(targets))
         if speculation is None:
-            commit_receive(turn, edge, envelope, statement, transition)
+            commit_receive(turn, edge, envelope, statement, transition, place)
         else:
             speculation.hold_receive(act)
         for target_register, value in zip(targets, values, strict=True):
@@ -149,6 +158,21 @@ def _wrong_targets(endpoint: EndpointState, transition: TransitionTable, count: 
     )
 
 
+def place_of(edge: Edge, state: StateTable) -> int:
+    """Which of the messages that arrived is taken; behind the last to wait for others.
+
+    Only where they may come in any order is there a choice: the first that the type can take.
+    When all have come and it can take none, the first is, and is refused.
+    """
+    messages = edge.buffer.messages
+    if edge.config.replay != ReplayMode.NULLIFIER:
+        return 0
+    for place, envelope in enumerate(messages):
+        if envelope.label in state.receives:
+            return place
+    return 0 if edge.complete else len(messages)
+
+
 def _verify(
     substitutes: Substitutes,
     edge: Edge,
@@ -175,7 +199,9 @@ def _verify(
         substitutes.commitment(envelope.salt, envelope.payload),
     )
     # An endpoint's signer changes only before its first use, so today's is that of sending.
-    if sender.session.round_sealed:
+    if edge.inbound:
+        genuine = True  # `deliver` has checked it, before it came into the buffer.
+    elif sender.session.round_sealed:
         # The log whose head was signed is this machine's own: its leaf is the proof.
         place = 0 if speculation is None else speculation.read_count(edge)
         genuine = len(edge.sealed) > place and edge.sealed[place] == statement
@@ -295,10 +321,15 @@ def _bind_endpoints(
 
 
 def commit_receive(
-    turn: Turn, edge: Edge, envelope: Envelope, statement: bytes, transition: TransitionTable
+    turn: Turn,
+    edge: Edge,
+    envelope: Envelope,
+    statement: bytes,
+    transition: TransitionTable,
+    place: int = 0,
 ) -> None:
     endpoint = edge.receiver
-    edge.take()
+    edge.take(place)
     consumption = edge.consumption
     consumption.consume(envelope.generation, envelope.sequence, statement)
     edge.consumed += 1
@@ -318,6 +349,9 @@ def commit_receive(
             ),
         )
     )
+    if edge.inbound:
+        edge.waiting.discard(statement)
+        acknowledge(turn, edge)
     sender = edge.waiting_sender
     if sender is not None:
         edge.waiting_sender = None

@@ -12,7 +12,7 @@ from troth.vm.faults import fault
 from troth.vm.instructions import HOLE, Spawn, Transfer
 from troth.vm.lifecycle import LIVE
 from troth.vm.limits import Limits
-from troth.vm.session import Cell, EndpointState
+from troth.vm.session import Cell, EndpointElsewhere, EndpointState
 from troth.vm.step_code import ProgramCode
 from troth.vm.step_common import Step, cell_name, not_usable
 from troth.vm.step_delegate import require_type, used_before
@@ -31,13 +31,19 @@ def decode_spawn(instruction: Spawn, following: int) -> Step:
         context = turn.context
         code = context.programs[instruction.program]
         require_registers(code, context.limits)
+        if context.home is not None and _runs_elsewhere(coroutine, code, instruction):
+            _leave_out(turn, coroutine, code, instruction)
+            return following
         arguments = _arguments(coroutine, code, instruction)
         if turn.coroutines_left <= 0:
             if not turn.exact:
                 return DEFERRED
             raise too_many_coroutines(context.limits)
         identity = statements.coroutine_id(context.seed, coroutine.id, coroutine.children)
-        child = Coroutine(identity, coroutine.id, code)
+        place = b""
+        if context.home is not None:
+            place = statements.place(coroutine.place, coroutine.children)
+        child = Coroutine(identity, coroutine.id, code, place)
         coroutine.children += 1
         turn.spawn(child)
         turn.events.append(Spawned(identity, coroutine.id, code.index))
@@ -56,6 +62,42 @@ def decode_spawn(instruction: Spawn, following: int) -> Step:
         return following
 
     return step
+
+
+def _runs_elsewhere(coroutine: Coroutine, code: ProgramCode, instruction: Spawn) -> bool:
+    """Whether the endpoints that are handed to a program are another machine's, all of them.
+
+    Raises:
+        Fault: `vm.fault.transfer`, when some are here and some are not.
+    """
+    registers = [r for r in instruction.arguments if r != HOLE]
+    cells = [coroutine.registers[register] for register in registers]
+    here = [cell for cell in cells if isinstance(cell, EndpointState)]
+    elsewhere = [cell for cell in cells if isinstance(cell, EndpointElsewhere)]
+    if elsewhere and here:
+        raise _of_several_machines(code, elsewhere[0])
+    return bool(elsewhere)
+
+
+def _of_several_machines(code: ProgramCode, elsewhere: EndpointElsewhere) -> Fault:
+    return fault(
+        "vm.fault.transfer",
+        f"the program {code.name} is given endpoints of several machines",
+        expected="endpoints that one machine holds",
+        actual=f"{elsewhere.protocol}.{elsewhere.role}, held by another machine",
+        advice="Let one machine hold all roles that one program plays",
+    )
+
+
+def _leave_out(turn: Turn, coroutine: Coroutine, code: ProgramCode, instruction: Spawn) -> None:
+    """The machine that holds the endpoints runs the program; here it ends as it begins."""
+    identity = statements.coroutine_id(turn.context.seed, coroutine.id, coroutine.children)
+    coroutine.children += 1
+    for register in instruction.arguments:
+        if register != HOLE and isinstance(coroutine.registers[register], EndpointElsewhere):
+            coroutine.registers[register] = None
+    coroutine.registers[instruction.target] = CoroutineHandle(identity)
+    turn.events += (Spawned(identity, coroutine.id, code.index), Halted(identity))
 
 
 def require_registers(code: ProgramCode, limits: Limits) -> None:
@@ -104,7 +146,9 @@ def _arguments(coroutine: Coroutine, code: ProgramCode, instruction: Spawn) -> S
             _require_movable(value, coroutine, parameter)
             if any(value is other for other in values):
                 raise _wrong_argument(code, parameter, "an endpoint that is given twice")
-        elif isinstance(value, EndpointState) or not type_matches(value, parameter.type):
+        elif isinstance(value, EndpointState | EndpointElsewhere) or not type_matches(
+            value, parameter.type
+        ):
             raise _wrong_argument(code, parameter, cell_name(value))
         values.append(value)
     return values
@@ -155,6 +199,10 @@ def decode_transfer(instruction: Transfer, following: int) -> Step:
 
     def step(turn: Turn, coroutine: Coroutine) -> int:
         registers = coroutine.registers
+        elsewhere = registers[instruction.endpoint]
+        if isinstance(elsewhere, EndpointElsewhere):
+            _follow_elsewhere(turn, coroutine, instruction, elsewhere)
+            return following
         child = _child(turn, coroutine, registers[instruction.coroutine])
         if instruction.parameter not in child.holes:
             raise fault(
@@ -175,6 +223,25 @@ def decode_transfer(instruction: Transfer, following: int) -> Step:
         return following
 
     return step
+
+
+def _follow_elsewhere(
+    turn: Turn, coroutine: Coroutine, instruction: Transfer, endpoint: EndpointElsewhere
+) -> None:
+    """A program that is to have another machine's endpoint runs there, and ends here.
+
+    Raises:
+        Fault: `vm.fault.register` or `vm.fault.transfer`.
+    """
+    cell = coroutine.registers[instruction.coroutine]
+    child = turn.find_coroutine(cell.id) if isinstance(cell, CoroutineHandle) else None
+    if child is not None and child.status is not CoroutineStatus.ENDED:
+        child = _child(turn, coroutine, cell)
+        if child.owned:
+            raise _of_several_machines(child.code, endpoint)
+        turn.events.append(Halted(child.id))
+        turn.leave_out(child)
+    coroutine.registers[instruction.endpoint] = None
 
 
 def _holes(child: Coroutine) -> str:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from troth.vm.coroutine import Coroutine
+from troth.vm.coroutine import Coroutine, CoroutineStatus
+from troth.vm.envelope import Outgoing
 from troth.vm.errors import Fault
 from troth.vm.events import Event
 from troth.vm.guards import Guard
@@ -44,12 +45,31 @@ class EffectRequest(NamedTuple):
     arguments: tuple[RegisterValue, ...]
 
 
+class Meeting(NamedTuple):
+    """What the host is asked to do so that a session can be opened: find the other machines.
+
+    `terms` are the canonical bytes of what every machine must have the same: the protocol's id
+    and name, the roles, the edges, the seal and the linger time, as `Descriptor` has them.
+    `here` are the roles of this machine, each with its fresh nonce of 16 bytes; `elsewhere` are
+    those whose keys and nonces `Machine.meet` is to be given. `id` is the same on every machine
+    that runs the same program.
+    """
+
+    id: bytes
+    coroutine: bytes
+    protocol: str
+    terms: bytes
+    here: tuple[tuple[str, bytes], ...]
+    elsewhere: tuple[str, ...]
+
+
 class Context(NamedTuple):
     """What every turn may read and none may change.
 
     What it refers to may change: a guard is the state of the lane of those that name it.
     `coroutines` are those alive at the start of the round; `keeps_logs` says whether the machine
-    has principals' logs to seal, without which no session can be sealed by round.
+    has principals' logs to seal, without which no session can be sealed by round. `home` are the
+    roles that this machine holds, as `Role` or `Protocol.Role`; None for all.
     """
 
     loaded: LoadedImage
@@ -64,16 +84,24 @@ class Context(NamedTuple):
     keeps_logs: bool
     substitutes: Substitutes
     guards: tuple[Guard, ...]
+    home: frozenset[str] | None = None
+
+    def is_home(self, protocol: str, role: str) -> bool:
+        home = self.home
+        return home is None or role in home or f"{protocol}.{role}" in home
 
 
 class Turn:
     """The collected effects of one turn.
 
     Attributes:
+        left_out: coroutines of other machines, which end here before they begin.
         woken: coroutines that become ready at commit, new ones included, in order.
         unusual: whether there is anything to commit besides events and wake-ups.
         lingering: sessions whose linger clock starts.
         awaiting_seal: edges with messages that are received once the round is sealed.
+        outgoing: what the session's other machines are told.
+        meetings: sessions to be opened with other machines.
         coroutines_left, sessions_left: how many this turn may still start and open.
         exact: these two are the machine's real headroom, not this turn's share of it.
     """
@@ -86,8 +114,11 @@ class Turn:
         "events",
         "exact",
         "faults",
+        "left_out",
         "lingering",
+        "meetings",
         "opened",
+        "outgoing",
         "requests",
         "sessions_left",
         "spawned",
@@ -108,6 +139,9 @@ class Turn:
         self.awaiting_seal: list[Edge] = []
         self.requests: list[EffectRequest] = []
         self.faults: list[Fault] = []
+        self.outgoing: list[Outgoing] = []
+        self.meetings: list[Meeting] = []
+        self.left_out: list[Coroutine] = []
         self.coroutines_left = 0
         self.sessions_left = 0
         self.exact = False
@@ -149,6 +183,19 @@ class Turn:
     def request(self, request: EffectRequest) -> None:
         self.unusual = True
         self.requests.append(request)
+
+    def leave_out(self, coroutine: Coroutine) -> None:
+        self.unusual = True
+        coroutine.status = CoroutineStatus.ENDED
+        self.left_out.append(coroutine)
+
+    def tell(self, outgoing: Outgoing) -> None:
+        self.unusual = True
+        self.outgoing.append(outgoing)
+
+    def meet(self, meeting: Meeting) -> None:
+        self.unusual = True
+        self.meetings.append(meeting)
 
     def fault(self, error: Fault) -> None:
         self.unusual = True
