@@ -24,11 +24,14 @@ MAIN: Final = statements.coroutine_id(SEED, b"", 0)
 CHILD: Final = statements.coroutine_id(SEED, MAIN, 0)
 
 KEYS: Final[Mapping[str, KeyPair]] = {
-    role: generate(role, role.encode().ljust(32, b".")) for role in ("Client", "Server", "Deputy")
+    role: generate(role, role.encode().ljust(32, b"."))
+    for role in ("Client", "Server", "Deputy", "Faraway", "Servant")
 }
 CLIENT: Final = KEYS["Client"].public_key
 SERVER: Final = KEYS["Server"].public_key
 DEPUTY: Final = KEYS["Deputy"].public_key
+FARAWAY: Final = KEYS["Faraway"].public_key
+SERVANT: Final = KEYS["Servant"].public_key
 
 HEADER: Final = HeaderFacts(
     image_id=bytes(32),
@@ -171,6 +174,76 @@ def session_events(number: int = 0, *, asks: int = 1, payload: str = "inline") -
     return events
 
 
+def spread_session(number: int = 2) -> list[Event]:
+    """One session whose Server is at another machine: every word of that machine, once."""
+    nonces = (statements.role_nonce(SEED, MAIN, number, "Client"), bytes(range(16)))
+    agreed = descriptor(number)._replace(
+        nonce=statements.joint_nonce(nonces), principals=(CLIENT, FARAWAY)
+    )
+    session, host = agreed.session, signer()
+
+    def signed(key: bytes, statement: bytes) -> bytes:
+        return host.sign(key, statement)
+
+    handed = statements.delegation_statement(session, "Server", FARAWAY, SERVANT)
+    answer = sent(session, "Server", "Client", 0, label="tell", signer_key=SERVANT)
+    head = (bytes(32), 7, bytes(32), bytes(32), 3, 1, 0, False)
+    finals = (("Client", 0, 1),)
+    receipt = (session, "Server", "Client", 0, 1, 0, bytes(32))
+    return [
+        ev.Met(MAIN, (("Server", FARAWAY, nonces[1]),), 3),
+        opened(agreed),
+        ev.Joined(
+            session,
+            "Client",
+            nonces[0],
+            signed(CLIENT, statements.join_statement(session, "Client", nonces[0])),
+            CLIENT,
+        ),
+        ev.PeerJoined(
+            session,
+            "Server",
+            signed(FARAWAY, statements.join_statement(session, "Server", nonces[1])),
+            3,
+        ),
+        ev.PeerDelegated(session, "Server", FARAWAY, SERVANT, signed(FARAWAY, handed), 3),
+        ev.PeerHead(SERVANT, *head, signed(SERVANT, statements.head_statement(*head)), 3),
+        ev.Arrived(*answer[:11], None, 3, CLIENT),
+        ev.Refused(session, "Server", "Client", "vm.fault.replay.duplicate", bytes(32), 3),
+        ev.PeerReceipted(*receipt, signed(SERVANT, statements.receipt_statement(*receipt)), 3),
+        ev.PeerNoticed(
+            session,
+            "Server",
+            finals,
+            signed(SERVANT, statements.notice_statement(session, "Server", finals)),
+            3,
+        ),
+        ev.PeerCancelled(
+            session,
+            "Server",
+            "tired",
+            signed(SERVANT, statements.cancel_statement(session, "Server", "tired")),
+            3,
+        ),
+        ev.PeerFailed(
+            session,
+            "Server",
+            "vm.fault.fail",
+            "",
+            signed(SERVANT, statements.fail_statement(session, "Server", "vm.fault.fail", "")),
+            3,
+        ),
+        ev.Failed(
+            session,
+            "Client",
+            "vm.fault.fail",
+            "",
+            signed(CLIENT, statements.fail_statement(session, "Client", "vm.fault.fail", "")),
+            CLIENT,
+        ),
+    ]
+
+
 def whole_run(*, payload: str = "inline") -> list[Event]:
     """Every kind of event at least once."""
     session = descriptor(1).session
@@ -195,6 +268,7 @@ def whole_run(*, payload: str = "inline") -> list[Event]:
         ev.Cancelled(session, "Client", "enough", None, cancel, CLIENT),
         ev.Undelivered(session, "Client", "Server", 0, 0),
         ev.StatusChanged(session, Status.CANCELLED, 1, "enough"),
+        *spread_session(),
         ev.Faulted(CHILD, "vm.fault.channel", "cancelled", "serve", 3, session, "Server"),
         ev.Halted(MAIN),
     ]
