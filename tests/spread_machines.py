@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from random import Random
 from typing import Final
@@ -46,7 +46,7 @@ class Party:
         replay: ReplayMode | None = None,
         seal: Seal | None = None,
         limits: Limits | None = None,
-        effects: dict[str, Callable[..., RegisterValue]] | None = None,
+        effects: Mapping[str, Callable[..., RegisterValue]] | None = None,
     ) -> None:
         self.home = tuple(home)
         roles = {role.rpartition(".")[2] for role in home}
@@ -221,7 +221,7 @@ def run_spread(
     seed: int = 1,
     shuffle: float = 0.0,
     repeat: float = 0.0,
-    effects: dict[str, Callable[..., RegisterValue]] | None = None,
+    effects: Mapping[str, Callable[..., RegisterValue]] | None = None,
     limits: Limits | None = None,
 ) -> tuple[list[Party], Courier]:
     """Runs one image on a machine for each of `homes`, to the end, and finishes the records."""

@@ -184,7 +184,9 @@ class Run:
     def _after_peer(self) -> RawRecord | None:
         """What introduces a principal of another machine between two rounds: a delegation."""
         record = self.ahead.peek(1)
-        if record is None or record.items[0] != Kind.PEER_DELEGATE:
+        if record is None:
+            raise FileEnds
+        if record.items[0] != Kind.PEER_DELEGATE:
             return None
         return record if record.items[-1] == self._machine.rounds else None
 

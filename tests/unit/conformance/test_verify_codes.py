@@ -12,21 +12,18 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 PACKAGE: Final = ROOT / "conformance" / "troth" / "conformance"
 
 FROZEN: Final = """
-artifact.limit artifact.magic artifact.record artifact.version
-consumption.duplicate consumption.order consumption.root consumption.sent.capacity
-consumption.sent.number consumption.unsealed consumption.unsent
-incomplete.end incomplete.seals incomplete.torn
-integrity.cancel integrity.counts integrity.delegation integrity.final integrity.head integrity.key
-integrity.message integrity.notice integrity.protocol integrity.receipt integrity.root
-integrity.seal integrity.session
-protocol.close protocol.endpoint protocol.epoch protocol.kind protocol.label protocol.notice
-protocol.payload protocol.pinned protocol.receipt protocol.setting protocol.turn
-protocol.undelivered protocol.value protocol.guard
-replay.budget replay.divergence replay.memory replay.pinned
-structure.count structure.duplicate structure.identity structure.image structure.lifecycle
-structure.limit structure.order structure.reference structure.round structure.setting
-structure.shape structure.surplus
-trust.contradicted
+artifact.limit artifact.magic artifact.record artifact.version consumption.duplicate
+consumption.order consumption.receipt consumption.root consumption.sent.capacity
+consumption.sent.number consumption.unsealed consumption.unsent incomplete.end incomplete.seals
+incomplete.torn integrity.cancel integrity.counts integrity.delegation integrity.fail
+integrity.final integrity.head integrity.inclusion integrity.join integrity.key integrity.message
+integrity.notice integrity.protocol integrity.receipt integrity.root integrity.seal
+integrity.session protocol.close protocol.endpoint protocol.epoch protocol.guard protocol.kind
+protocol.label protocol.notice protocol.payload protocol.pinned protocol.receipt protocol.setting
+protocol.turn protocol.undelivered protocol.value replay.budget replay.divergence replay.memory
+replay.pinned structure.count structure.duplicate structure.identity structure.image
+structure.lifecycle structure.limit structure.order structure.reference structure.round
+structure.setting structure.shape structure.surplus trust.contradicted
 """
 
 

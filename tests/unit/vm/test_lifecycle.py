@@ -23,8 +23,8 @@ LEGAL = {
 }
 
 CODES = (
-    "acquire arithmetic buffer channel close credits fail index invoke key label limit open pc "
-    "register replay.duplicate replay.generation replay.sequence speculation transfer type "
+    "acquire arithmetic buffer channel close credits elsewhere fail index invoke key label limit "
+    "open pc register replay.duplicate replay.generation replay.sequence speculation transfer type "
     "verification"
 )
 

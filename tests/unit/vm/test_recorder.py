@@ -134,7 +134,8 @@ def _owner(items: tuple[object, ...], signers: dict[tuple[object, object], int])
         return signers["count", ""]
     if kind not in SIGNER_OWNED or (kind == Kind.CANCEL and items[2] is None):
         return 0
-    session, role = items[1], items[2]
+    # An arrival is the receiver's, and says the sender first.
+    session, role = items[1], items[3] if kind == Kind.ARRIVE else items[2]
     owner = signers.get((session, role), role)
     if kind == Kind.DELEGATE:
         signers[session, role] = items[3]  # type: ignore[assignment]

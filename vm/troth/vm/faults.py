@@ -48,6 +48,10 @@ FAULT_CODES: Final[dict[str, FaultInfo]] = {
         "a coroutine has spent its instruction budget",
         "Look for a loop that never ends, or raise the limit instructions_max",
     ),
+    "vm.fault.elsewhere": FaultInfo(
+        "an endpoint that another machine holds is used here",
+        "Let main only open sessions and spawn programs, or run this role on this machine too",
+    ),
     "vm.fault.fail": FaultInfo(
         "the program failed on purpose",
         "The message is the program's own: look at the fail statement that raised it",
@@ -55,10 +59,6 @@ FAULT_CODES: Final[dict[str, FaultInfo]] = {
     "vm.fault.index": FaultInfo(
         "an index is outside its list",
         "Compare the index with len() first; the first item has index 0",
-    ),
-    "vm.fault.elsewhere": FaultInfo(
-        "an endpoint that another machine holds is used here",
-        "Let main only open sessions and spawn programs, or run this role on this machine too",
     ),
     "vm.fault.invoke": FaultInfo(
         "an effect failed",

@@ -261,7 +261,6 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
             _name("role"),
             _bytes("public key", PUBLIC_KEY_BYTES),
             _bytes("nonce", NONCE_BYTES),
-            low=1,
         ),
         _ROUND,
     ),
