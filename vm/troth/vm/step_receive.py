@@ -61,9 +61,7 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
         speculation = coroutine.speculation
         place = 0 if speculation is None else speculation.read_count(edge)
         if edge.inbound:
-            if speculation is not None:
-                raise cannot_be_undone("receiving from another machine", endpoint)
-            place = place_of(edge, state)
+            place = _place_of(edge, state, speculation)
         if len(messages) <= place or (edge.unsealed and len(edge.sealed) <= place):
             if edge.complete and len(messages) <= place:
                 raise _nobody_sends(endpoint, peer)
@@ -75,12 +73,7 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
             return BLOCKED
         if speculation is None:
             envelope = messages[place]
-            try:
-                statement = _verify(turn.context.substitutes, edge, envelope)
-                transition, values = _open_envelope(turn, edge, envelope, state)
-            except MessageRefused as refused:
-                refused.behind = place
-                raise
+            statement, transition, values = _read(turn, edge, place, state)
         else:
             act, values = _read_ahead(turn, speculation, edge, place, state)
             _, _, transition, envelope, statement = act
@@ -98,6 +91,23 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
         return target
 
     return step
+
+
+def _read(
+    turn: Turn, edge: Edge, place: int, state: StateTable
+) -> tuple[bytes, TransitionTable, tuple[Cell, ...]]:
+    """Checks the message behind `place` others, and leaves it there.
+
+    Raises:
+        MessageRefused: with a code of any of the checks.
+    """
+    envelope = edge.buffer.messages[place]
+    try:
+        statement = _verify(turn.context.substitutes, edge, envelope)
+        return statement, *_open_envelope(turn, edge, envelope, state)
+    except MessageRefused as refused:
+        refused.behind = place
+        raise
 
 
 def _read_ahead(
@@ -158,12 +168,17 @@ def _wrong_targets(endpoint: EndpointState, transition: TransitionTable, count: 
     )
 
 
-def place_of(edge: Edge, state: StateTable) -> int:
+def _place_of(edge: Edge, state: StateTable, speculation: Speculation | None) -> int:
     """Which of the messages that arrived is taken; behind the last to wait for others.
 
     Only where they may come in any order is there a choice: the first that the type can take.
     When all have come and it can take none, the first is, and is refused.
+
+    Raises:
+        Fault: `vm.fault.speculation`: what came from another machine cannot be given back.
     """
+    if speculation is not None:
+        raise cannot_be_undone("receiving from another machine", edge.receiver)
     messages = edge.buffer.messages
     if edge.config.replay != ReplayMode.NULLIFIER:
         return 0
