@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import socket
@@ -22,7 +23,10 @@ from troth.streaming.eventsocket import (
     HandlerEnd,
     Limits,
     Progress,
+    ServerOptions,
+    SessionReport,
     WhenDone,
+    start_server,
 )
 from troth.streaming.eventsocket.testing import (
     App,
@@ -366,6 +370,84 @@ def test_a_hook_that_fails_ends_nothing(caplog: pytest.LogCaptureFixture) -> Non
 
     run(scenario)
     assert "the hook's own mistake" in caplog.text
+
+
+def test_hooks_beyond_the_limit_wait_for_their_turn() -> None:
+    running: list[int] = []
+    done: list[str | None] = []
+
+    async def hook(_: Call, event: Event) -> None:
+        running.append(1)
+        assert sum(running) == 1
+        await asyncio.sleep(0.01)
+        running.append(-1)
+        done.append(event.get("X"))
+
+    async def scenario() -> None:
+        reports = Reports()
+        limits = Limits(hooks_running_max=1, events_queued_max=2)
+        async with await start(idle, reports, limits=limits, hooks={"E": hook}) as server:
+            burst = [event("E", X=str(number)) for number in range(5)]
+            ends = (event("CHANNEL_HANGUP_COMPLETE", None), NOTICE)
+            await play(server.port, bare(*burst, *ends), stay=True)
+            await server.drained()
+        # One ran, two waited, two had no room: that is counted, and told in the log.
+        assert reports.one().counts.hooks_failed == 2
+
+    run(scenario)
+    assert done == ["0", "1", "2"]
+
+
+def test_calls_beyond_the_limit_are_refused() -> None:
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(idle, reports, calls_max=1) as server:
+            first = await call(server.port)
+            while not server.sessions_open:
+                await asyncio.sleep(0.01)
+            second = await (await call(server.port)).finished()
+            assert (second.commands, second.ended_by_application) == ((), True)
+            first.hang_up()
+            await first.finished()
+            await server.drained()
+            third = await call(server.port, Script(hang_up_after_s=0.01))
+            assert (await third.finished()).commands
+            assert server.metrics.snapshot()["sessions_refused"] == 1
+
+    run(scenario)
+
+
+def test_a_listener_to_reports_that_fails_spoils_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(_: SessionReport) -> None:
+        raise ValueError("the listener's own mistake")
+
+    async def scenario() -> None:
+        options = ServerOptions(on_report=fail)
+        async with await start_server(idle, port=0, options=options) as server:
+            await (await call(server.port, Script(hang_up_after_s=0.01))).finished()
+            await server.drained()
+
+    run(scenario)
+    assert "the listener's own mistake" in caplog.text
+
+
+def test_a_stream_that_nobody_reads_takes_no_room() -> None:
+    async def handler(call: Call) -> None:
+        for _ in range(100):
+            call.events()
+        gc.collect()
+        assert len(call._listeners._streams) == 0
+        await call.leave()
+
+    async def scenario() -> None:
+        reports = Reports()
+        async with await start(handler, reports) as server:
+            await (await call(server.port)).finished()
+        assert reports.one().handler is HandlerEnd.RETURNED
+
+    run(scenario)
 
 
 def test_handlers_and_hooks_that_do_not_end_are_cancelled() -> None:

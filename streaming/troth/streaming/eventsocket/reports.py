@@ -74,6 +74,7 @@ class Metrics:
     sessions_started: int = 0
     sessions_set_up: int = 0
     sessions_ended: int = 0
+    refused: int = 0
     set_up_ns_sum: int = 0
     endings: dict[str, int] = field(default_factory=dict)
     handlers: dict[str, int] = field(default_factory=dict)
@@ -102,6 +103,7 @@ class Metrics:
             "sessions_started": self.sessions_started,
             "sessions_open": self.sessions_open,
             "sessions_set_up": self.sessions_set_up,
+            "sessions_refused": self.refused,
             "set_up_s_sum": self.set_up_ns_sum / NANOSECONDS_PER_SECOND,
         }
         for prefix, counted in (("ended", self.endings), ("handler", self.handlers)):

@@ -35,7 +35,7 @@ from troth.streaming.eventsocket.messages import ApiResponse, CommandReply, LogL
 from troth.streaming.eventsocket.reports import Counts, HandlerEnd, Metrics, SessionReport
 from troth.streaming.eventsocket.running import EXECUTE, EXECUTE_COMPLETE
 from troth.streaming.eventsocket.shell_call import new_uuid, run_api
-from troth.streaming.eventsocket.shell_hooks import EventStream, Hook, Listeners
+from troth.streaming.eventsocket.shell_hooks import EventStream, Hook, Listeners, give_report
 from troth.streaming.eventsocket.shell_link import Link, now_ns
 from troth.streaming.eventsocket.subscriptions import Subscriptions
 from troth.vm.errors import TrothError
@@ -361,8 +361,7 @@ class Client(ApiCommands):
     def ended(self, report: SessionReport) -> None:
         self.metrics.ended(report)
         LOGGER.info("%s", report.json())
-        if self.options.on_report is not None:
-            self.options.on_report(report)
+        give_report(self.options.on_report, report)
 
     def new_core(self, now: int) -> InboundCore:
         return InboundCore(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Final
@@ -15,12 +16,22 @@ from typing import Final
 from troth.streaming.eventsocket.event import Event
 from troth.streaming.eventsocket.limits import Limits
 from troth.streaming.eventsocket.messages import LogLine
-from troth.streaming.eventsocket.reports import Counts
+from troth.streaming.eventsocket.reports import Counts, SessionReport
 from troth.vm.errors import LimitExceeded
 
 LOGGER: Final = logging.getLogger("troth.eventsocket")
 
 Hook = Callable[[Event], Awaitable[object] | None]
+
+
+def give_report(listener: Callable[[SessionReport], None] | None, report: SessionReport) -> None:
+    """Hands a report on. A listener that fails is logged, and spoils nothing."""
+    if listener is None:
+        return
+    try:
+        listener(report)
+    except Exception:
+        LOGGER.exception("a listener to reports failed")
 
 
 class EventStream(AsyncIterator[Event]):
@@ -78,7 +89,8 @@ class Listeners:
         self._by_name: dict[str, list[Hook]] = {}
         self._for_all: list[Hook] = []
         self._for_log: list[Callable[[LogLine], Awaitable[object] | None]] = []
-        self._streams: list[EventStream] = []
+        # A stream that nobody reads any more is gone.
+        self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
         self._tasks: set[asyncio.Task[None]] = set()
         self._queued: deque[Coroutine[object, object, None]] = deque()
         self._closed = False
@@ -96,7 +108,7 @@ class Listeners:
         stream = EventStream(self._limits.events_queued_max)
         if self._closed:
             stream.close()
-        self._streams.append(stream)
+        self._streams.add(stream)
         return stream
 
     def dispatch(self, message: Event | LogLine) -> None:

@@ -23,7 +23,7 @@ from troth.streaming.eventsocket.messages import LogLine
 from troth.streaming.eventsocket.outbound_core import OutboundCore
 from troth.streaming.eventsocket.reports import HandlerEnd, Metrics, SessionReport
 from troth.streaming.eventsocket.shell_call import Call, new_uuid
-from troth.streaming.eventsocket.shell_hooks import Listeners
+from troth.streaming.eventsocket.shell_hooks import Listeners, give_report
 from troth.streaming.eventsocket.shell_link import Link, now_ns
 
 LOGGER: Final = logging.getLogger("troth.eventsocket")
@@ -52,10 +52,11 @@ class ServerOptions:
 
     `linger_s` bounds how long the switch waits for us after the end; None is for as long as we
     like. `hooks` are those of every call, and miss no event. `on_report` gets one report for each
-    session.
+    session. Of calls beyond `calls_max` at once the connection is closed at once.
     """
 
     limits: Limits = field(default_factory=Limits)
+    calls_max: int = 10_000
     event_format: EventFormat = EventFormat.PLAIN
     linger: bool = True
     linger_s: int | None = None
@@ -83,6 +84,10 @@ class EventSocketServer:
         self._server = await loop.create_server(self._accept, host, port, backlog=backlog)
 
     def _accept(self) -> asyncio.Protocol:
+        if len(self._sessions) >= self.options.calls_max:
+            self.metrics.refused += 1
+            LOGGER.error("a call is refused: calls_max=%d is reached", self.options.calls_max)
+            return _Refusal()
         self._next_session += 1
         session = _Session(self, self._next_session)
         self._sessions[self._next_session] = session
@@ -137,6 +142,13 @@ async def start_server(
     server = EventSocketServer(handler, options or ServerOptions())
     await server.start(host, port, backlog=backlog)
     return server
+
+
+class _Refusal(asyncio.Protocol):
+    """Closes its connection: the dialplan goes on without us."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
 
 
 class _CallLink(Link[OutboundCore]):
@@ -220,8 +232,7 @@ class _Session:
         LOGGER.log(level, "%s", report.json())
         if not self.over.done():
             self.over.set_result(None)
-        if self._server.options.on_report is not None:
-            self._server.options.on_report(report)
+        give_report(self._server.options.on_report, report)
 
     def remark(self, what: str, detail: str) -> None:
         LOGGER.warning("session %d: %s: %s", self._number, what, detail)
