@@ -67,8 +67,10 @@ def test_calls_that_end_otherwise(folder: Path, options: list[str], last: str) -
     assert (done.code, done.out.splitlines()[-1]) == (0, last)
 
 
-def test_a_reset_is_told(folder: Path) -> None:
-    done = troth("esl", "call", "app:hello", "--fault", "kill", "--fault-after", "0", cwd=folder)
+def test_a_fault_is_told(folder: Path) -> None:
+    done = troth(
+        "esl", "call", "app:hello", "--fault", "kill", "--fault-in", "playback", cwd=folder
+    )
     assert done.out.splitlines()[-1].startswith("session: cut; without ")
 
 

@@ -133,6 +133,9 @@ def _add_call(subparsers: Any) -> None:
     parser.add_argument(
         "--fault-after", type=float, default=0.1, metavar="S", help="when it does; else after 0.1 s"
     )
+    parser.add_argument(
+        "--fault-in", metavar="APPLICATION", help="when this application begins, instead"
+    )
     parser.set_defaults(run=lambda given: run_call(given, END_ORDERS, FAULTS))
 
 

@@ -69,6 +69,7 @@ def run_call(
         end=ends[arguments.end],
         fault=None if arguments.fault is None else faults[arguments.fault],
         fault_after_s=arguments.fault_after,
+        fault_in=arguments.fault_in,
     )
     if arguments.port is not None:
         return asyncio.run(_call_only(arguments.host, arguments.port, script))

@@ -69,7 +69,7 @@ class FakeCall:
         self._current: _Running | None = None
         self._digits = deque(script.digits)
         self._variables: Headers = dict(script.variables)
-        if script.fault is not None:
+        if script.fault is not None and script.fault_in is None:
             self._at(script.fault_after_s, "fault")
         if script.set_up is SetUp.HUNG_UP:
             self._close_with(say.notice(uuid=script.uuid))
@@ -214,6 +214,9 @@ class FakeCall:
         self._current = running = self._queue.popleft()
         app = self._app(running.name)
         self._event("CHANNEL_EXECUTE", self._application(running))
+        if running.name == self.script.fault_in:
+            self._happen("fault")
+            return
         if running.name == self.script.hang_up_in:
             self._at(app.seconds / 2, "hang up")
         seconds = app.seconds
@@ -297,8 +300,8 @@ class FakeCall:
         elif what == "hang up":
             self._hang_up(self.script.hang_up_cause)
         elif what == "fault":
-            assert self.script.fault is not None, "only a script with a fault plans one"
-            self._strike(self.script.fault)
+            if self.script.fault is not None:
+                self._strike(self.script.fault)
         elif what == "last event":
             self._event("CHANNEL_HANGUP_COMPLETE", {"Channel-State": "CS_REPORTING"})
         elif what == "other leg":

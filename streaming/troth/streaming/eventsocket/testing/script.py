@@ -55,7 +55,8 @@ class Script:
     """One call. The caller presses `digits`, one text for each prompt, then nothing more.
 
     The caller hangs up `hang_up_after_s` after the set-up, or half-way through the first
-    application named `hang_up_in`. `fault` strikes `fault_after_s` after the connection.
+    application named `hang_up_in`. `fault` strikes `fault_after_s` after the connection, or when
+    the first application named `fault_in` begins.
     """
 
     uuid: str = "b0000000-0000-4000-8000-000000000001"
@@ -75,6 +76,7 @@ class Script:
     end_gap_s: float = 0.0
     fault: Fault | None = None
     fault_after_s: float = 0.0
+    fault_in: str | None = None
 
 
 DEFAULT_APPLICATIONS: Mapping[str, App] = {
