@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TypeVar
 
+from event_socket_calls import OK
 from troth.streaming.eventsocket import Call, EventSocketServer, ServerOptions, SessionReport
 from troth.streaming.eventsocket import start_server as _start
+from troth.streaming.eventsocket.testing import Part
 
 T = TypeVar("T")
 SCENARIO_S = 30.0
@@ -67,3 +69,8 @@ async def start(
     """A server on a free port whose reports go to a list."""
     made = ServerOptions(on_report=reports.append, **options)  # type: ignore[arg-type]
     return await _start(handler, port=0, options=made)
+
+
+def bare(*pieces: bytes) -> list[Part]:
+    """Three replies for the set-up, then pieces as one burst."""
+    return [Part(OK, 0, 1), Part(OK, 0, 2), Part(OK, 0, 3), Part(b"".join(pieces), 0, 3)]
