@@ -216,7 +216,7 @@ def test_wrong_arguments_end_with_one(arguments: list[str]) -> None:
 def test_other_commands_do_not_load_the_library() -> None:
     code = (
         "import sys; from troth.conformance.shell_main import main; main(['keygen', '--help']);"
-        "print([name for name in sys.modules if 'streaming' in name or name == 'asyncio'])"
+        "print([name for name in sys.modules if 'streaming' in name])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True

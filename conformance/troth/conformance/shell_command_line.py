@@ -49,7 +49,7 @@ class LazyParser(_Parser):
     """A command whose component is imported when somebody asks for it, and not before.
 
     `module` has `fill(parser, parser_class)`, which adds its arguments. Most runs of `troth` need
-    neither asyncio nor anything else of `streaming`, and this component does not depend on it.
+    nothing of `streaming`, and this component does not depend on it.
     """
 
     def __init__(self, *, module: str, **options: Any) -> None:
