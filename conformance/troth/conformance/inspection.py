@@ -102,10 +102,10 @@ class Inspection:
             self.faults.append(describe(record, self.world))
         elif kind is Kind.SEAL:
             self.seal_sizes[items[1]] = items[2]
-        elif kind in (Kind.SEND, Kind.RECEIVE, Kind.UNDELIVERED):
+        elif kind in (Kind.SEND, Kind.ARRIVE, Kind.RECEIVE, Kind.UNDELIVERED):
             summary = self.sessions.get(items[1])
             if summary is not None:
-                summary.sent += kind is Kind.SEND
+                summary.sent += kind is not Kind.RECEIVE and kind is not Kind.UNDELIVERED
                 summary.received += kind is Kind.RECEIVE
                 summary.undelivered += kind is Kind.UNDELIVERED
 
@@ -116,7 +116,10 @@ class Inspection:
         if session.index < LISTED_MAX:
             parties = tuple(
                 f"{role} by {signer.name or f'principal {signer.index}'}"
-                for role, signer in zip(session.protocol.roles, session.signers, strict=True)
+                f"{' at another machine' if number in session.peers else ''}"
+                for number, (role, signer) in enumerate(
+                    zip(session.protocol.roles, session.signers, strict=True)
+                )
             )
             self.sessions[session.index] = SessionSummary(
                 session.index, session.id, session.protocol.name, parties
@@ -145,7 +148,8 @@ def to_text(inspection: Inspection, file: str) -> str:
     for principal in world.principals[:LISTED_MAX]:
         key = VerifierKey(principal.name, principal.key).text
         sealed = inspection.seal_sizes.get(principal.index, 0)
-        lines.append(f"  {escape(key)}, {sealed} leaves sealed")
+        where = f"{sealed} leaves sealed" if principal.here else "held by another machine"
+        lines.append(f"  {escape(key)}, {where}")
     lines.append(f"protocols: {len(world.protocols)}")
     for entry in world.protocols[:LISTED_MAX]:
         roles = escape(", ".join(entry.roles))
@@ -167,6 +171,9 @@ def _header(inspection: Inspection) -> list[str]:
         for name, value in (("replay", header.replay), ("seal", header.seal))
         if value is not None
     ]
+    home = []
+    if header.home is not None:
+        home = [f"roles of this machine: {escape(', '.join(header.home[:LISTED_MAX])) or 'none'}"]
     return [
         f"format {header.version}, runner {escape(header.runner)}, policy "
         f"{escape(header.policy)}, quantum {header.quantum}",
@@ -174,6 +181,7 @@ def _header(inspection: Inspection) -> list[str]:
         f"seed {header.seed.hex()}, entry program {header.entry}",
         f"overrides: {', '.join(overrides) or 'none'}",
         f"recorded at {header.anchor_unix_ns} ns of Unix time, as its recorder claims",
+        *home,
     ]
 
 
@@ -227,6 +235,12 @@ def _rest(inspection: Inspection) -> list[str]:
         f"coroutines: {kinds[Kind.SPAWN]}, delegations: {kinds[Kind.DELEGATE]}, "
         f"effects: {kinds[Kind.INVOKE]}, seals: {kinds[Kind.SEAL]}"
     ]
+    if kinds[Kind.MEET]:
+        lines.append(
+            f"with other machines: {kinds[Kind.MEET]} meetings, {kinds[Kind.ARRIVE]} messages "
+            f"arrived, {kinds[Kind.REFUSE]} refused, {kinds[Kind.PEER_RECEIPT]} receipts and "
+            f"{kinds[Kind.PEER_HEAD]} heads of theirs"
+        )
     if kinds[Kind.ACQUIRE]:
         lines.append(f"guards: {kinds[Kind.ACQUIRE]} acquired, {kinds[Kind.RELEASE]} released")
     lines.append(f"printed: {kinds[Kind.PRINT]} lines")

@@ -162,23 +162,35 @@ def _principal(principal: Principal, trust: TrustFile | None) -> PrincipalReport
         trusted_as=names[0] if names and not contradicted else None,
         contradicted=contradicted,
         roles=tuple(sorted(principal.roles)),
+        here=principal.here,
     )
 
 
 def _hosting(world: World) -> str:
+    """Who sat at this machine, and who at others: names come last, as the file's own words."""
+    away = [principal for principal in world.principals if not principal.here]
+    elsewhere = ""
+    if away:
+        elsewhere = f" Other machines, whose records are not in the file, held: {_named(away)}."
     principals = world.keepers
     if len(principals) < 2:
-        return "What the file holds was recorded by one process."
+        return f"What the file holds was recorded by one process.{elsewhere}"
     runner = world.header.runner if world.header is not None else "unknown"
-    named = principals[:PRINCIPALS_NAMED_MAX]
-    names = ", ".join(_quoted(principal.name) for principal in named)
-    if len(principals) > PRINCIPALS_NAMED_MAX:
-        names += f" and {len(principals) - PRINCIPALS_NAMED_MAX} more"
-    # Names are the file's own words: they come last, so that none can push the rest out of sight.
     return (
         "One process hosted all of these principals; its operator could have signed for any of "
-        f"them: {names} (runner {_quoted(runner)})."
+        f"them: {_named(principals)} (runner {_quoted(runner)}).{elsewhere}"
     )
+
+
+def _named(principals: list[Principal]) -> str:
+    names = ", ".join(
+        # What another machine calls a principal is not known: its roles are.
+        _quoted(one.name or ", ".join(sorted(one.roles)))
+        for one in principals[:PRINCIPALS_NAMED_MAX]
+    )
+    if len(principals) > PRINCIPALS_NAMED_MAX:
+        names += f" and {len(principals) - PRINCIPALS_NAMED_MAX} more"
+    return names
 
 
 def _quoted(name: str) -> str:
@@ -313,6 +325,7 @@ def _counts(pipeline: Pipeline) -> Counts:
         undelivered=tally.undelivered,
         delegations=tally.delegations,
         rejects=tally.rejects,
+        refused=tally.refused,
         withheld=tally.withheld,
         coroutines=world.coroutines_spawned,
         faults=tally.faults,

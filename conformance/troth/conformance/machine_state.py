@@ -14,6 +14,7 @@ class EndpointState:
         holder: the number of the coroutine that has it; None when nobody has.
         in_message: it travels inside of a message.
         noticed: it has given notice.
+        elsewhere: another machine holds it.
         position: the state of its local type, one line a branch; None when nobody can tell.
     """
 
@@ -23,11 +24,15 @@ class EndpointState:
     in_message: bool
     noticed: bool
     position: str | None
+    elsewhere: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EdgeState:
-    """One edge and its buffer. `in_flight` are the oldest messages, of `waiting` in all."""
+    """One edge and its buffer. `in_flight` are the oldest messages, of `waiting` in all.
+
+    Of an edge to another machine, `received` is what that has signed for.
+    """
 
     edge: str
     sent: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from troth.conformance.event_proof import EventProof, check_event
 from troth.conformance.run_logs import Leaf, RunLog, RunLogs
@@ -44,6 +44,18 @@ def event_of(stream: BinaryIO, number: int, *, with_payload: bool = True) -> Eve
     return proof
 
 
+_STATEMENTS: Final = (
+    ev.Sent,
+    ev.Arrived,
+    ev.Noticed,
+    ev.Receipted,
+    ev.Cancelled,
+    ev.Delegated,
+    ev.Joined,
+    ev.Failed,
+)
+
+
 def _log_of(leaf: Leaf, logs: RunLogs) -> RunLog:
     for log in logs.logs.values():
         covered = log.head is not None and log.head.size > (leaf.log.index or 0)
@@ -62,7 +74,7 @@ def _proof(leaf: Leaf, log: RunLog, descriptor: bytes | None, *, with_payload: b
     assert log.head is not None
     assert leaf.log.index is not None
     salt = payload = None
-    if with_payload and isinstance(leaf.event, ev.Sent) and leaf.event.salt:
+    if with_payload and isinstance(leaf.event, ev.Sent | ev.Arrived) and leaf.event.salt:
         salt, payload = leaf.event.salt, leaf.event.payload
     return EventProof(
         name=log.name,
@@ -93,10 +105,10 @@ def _descriptor(event: ev.Opened) -> bytes:
 
 
 def _descriptor_of(leaf: Leaf, descriptors: dict[bytes, bytes]) -> bytes | None:
-    """Only a statement names its session by the id that is the descriptor's hash."""
+    """Only a statement, or its arrival, names its session by the hash of the descriptor."""
     event = leaf.event
     if isinstance(event, ev.Cancelled) and not event.role:
         return None
-    if isinstance(event, ev.Sent | ev.Noticed | ev.Receipted | ev.Cancelled | ev.Delegated):
+    if isinstance(event, _STATEMENTS):
         return descriptors.get(event.session)
     return None

@@ -1,7 +1,8 @@
 """Takes payloads out of an artifact, and checks that nothing else was taken or changed.
 
 A log's leaf covers a message's statement, which holds the commitment to the payload and not the
-payload. So a SEND record may lose its salt and payload, and gets the commitment in their place;
+payload. So a SEND record may lose its salt and payload, and gets the commitment in their place,
+and so may an ARRIVE, the same message in the record of the machine that received it;
 every root, seal and signature stays as it is. Records that are covered by their own bytes (the
 image, prints, effects, faults, statuses) cannot lose anything, and stay.
 """
@@ -33,6 +34,9 @@ _IN_CLEAR: Final = {
     Kind.INVOKE: "arguments_of_effects",
     Kind.COMPLETE: "results_of_effects",
     Kind.CANCEL: "reasons_of_cancellations",
+    Kind.PEER_CANCEL: "reasons_of_cancellations",
+    Kind.FAIL: "reasons_of_cancellations",
+    Kind.PEER_FAIL: "reasons_of_cancellations",
     Kind.FAULT: "messages_of_faults",
 }
 """Records that hold content and cannot be redacted, by how the report calls it."""
@@ -134,7 +138,9 @@ class _Account:
             kept=self.kept,
             absent=self.absent,
             in_clear=tuple(
-                (name, self._in_clear[name]) for name in _IN_CLEAR.values() if self._in_clear[name]
+                (name, self._in_clear[name])
+                for name in dict.fromkeys(_IN_CLEAR.values())
+                if self._in_clear[name]
             ),
             cut=self.cut,
         )
@@ -154,7 +160,7 @@ class _Sessions:
             self._protocols[event.session] = event.protocol
         elif isinstance(event, ev.StatusChanged) and event.status in _ENDED:
             self._protocols.pop(event.session, None)
-        elif isinstance(event, ev.Sent):
+        elif isinstance(event, ev.Sent | ev.Arrived):
             protocol = self._protocols.get(event.session, "")
             return MessagePlace(protocol, f"{event.sender}->{event.receiver}", event.label)
         return None
@@ -204,7 +210,7 @@ class Redactor:
 
 
 def redacted_record(items: Items) -> bytes:
-    """A SEND record with the commitment to its payload in the place of the payload."""
+    """A SEND or ARRIVE record with the commitment to its payload in the place of the payload."""
     commitment = payload_commitment(items[_SALT], items[_PAYLOAD])
     packed: bytes = msgpack.packb((*items[:_SALT], None, None, commitment, *items[11:]))
     return packed

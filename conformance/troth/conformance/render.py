@@ -104,7 +104,9 @@ def _principals(verdict: Verdict) -> list[str]:
     lines = ["principals"]
     for principal in verdict.principals:
         roles = ", ".join(principal.roles) or "no role"
-        lines.append(f"  {_text(principal.name) or '(no name)'}: {_trusted(principal, verdict)}")
+        where = "" if principal.here else ", held by another machine"
+        standing = f"{_trusted(principal, verdict)}{where}"
+        lines.append(f"  {_text(principal.name) or '(no name)'}: {standing}")
         lines.append(f"    signed for {_text(roles)}")
         lines.append(f"    key {_text(principal.key)}")
     return [*lines, f"  {_text(verdict.hosting)}"]
@@ -136,6 +138,8 @@ def _facts(verdict: Verdict) -> list[str]:
         f"{_count(counts.messages, 'message')} sent, "
         f"{counts.received} received, {counts.undelivered} undelivered, {counts.rejects} rejected"
     )
+    if counts.refused:
+        lines.append(f"{_count(counts.refused, 'message')} of other machines refused on arrival")
     lines.append(_sealing(verdict))
     lines += _protection(verdict)
     if counts.incarnations:

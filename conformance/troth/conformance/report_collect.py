@@ -28,6 +28,9 @@ PAYLOADS_KNOWN_MAX: Final = 10_000
 """Payloads whose text is looked up instead of made again."""
 
 
+_MESSAGES: Final = frozenset((int(Kind.SEND), int(Kind.ARRIVE)))
+
+
 class Collector:
     """To be given to `verify_stream` as its observer; `view` afterwards."""
 
@@ -60,7 +63,7 @@ class Collector:
     def _write(self, record: RawRecord, shape: RowShape, fields: Fields, world: World) -> None:
         items = record.items
         code = self._codes.setdefault(fields.code, len(self._codes)) if fields.code else 0
-        if items[0] == Kind.SEND:
+        if items[0] in _MESSAGES:
             text = self._payload(fields.content)
         elif "t" in shape.letters:
             text = self._texts.number(_said(items, fields, world))

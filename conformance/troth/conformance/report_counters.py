@@ -22,19 +22,28 @@ _SENT, _RECEIVED, _UNDELIVERED, _REJECTED, _DISCARDED, _PEAK = range(6)
 _NAMES: Final = ("sent", "received", "undelivered", "rejected", "discarded", "peak")
 _SENDER_FIRST: Final = {
     Kind.SEND: _SENT,
+    Kind.ARRIVE: _SENT,
     Kind.UNDELIVERED: _UNDELIVERED,
     Kind.REJECT: _REJECTED,
 }
-_EDGE_KINDS: Final = frozenset(map(int, (*_SENDER_FIRST, Kind.RECEIVE, Kind.RECEIPT)))
+_RECEIVER_FIRST: Final = (Kind.RECEIVE, Kind.RECEIPT, Kind.PEER_RECEIPT)
+_EDGE_KINDS: Final = frozenset(map(int, (*_SENDER_FIRST, *_RECEIVER_FIRST)))
 _STATUSES: Final = frozenset(map(int, Status))
 
 
 class _Life:
     """A session while it is collected."""
 
-    __slots__ = ("detail", "id", "protocol", "signers", "status")
+    __slots__ = ("detail", "elsewhere", "id", "protocol", "signers", "status")
 
-    def __init__(self, identity: bytes, protocol: int, signers: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        identity: bytes,
+        protocol: int,
+        signers: tuple[int, ...],
+        elsewhere: tuple[int, ...],
+    ) -> None:
+        self.elsewhere = elsewhere
         self.id = identity
         self.protocol = protocol
         self.signers = signers
@@ -63,7 +72,8 @@ class Counters:
         self.opened += 1
         _, identity, protocol, signers, rows, *_ = items
         if number < SESSIONS_MAX:
-            self._lives.append(_Life(identity, protocol, signers[:SIGNERS_MAX]))
+            signers = signers[:SIGNERS_MAX]
+            self._lives.append(_Life(identity, protocol, signers, _elsewhere(number, world)))
         elif number in world.sessions:
             self._late_protocols[number] = protocol
         for sender, receiver, *_ in rows:
@@ -92,6 +102,10 @@ class Counters:
             return
         if kind == Kind.RECEIVE:
             counts[_RECEIVED] += 1
+        elif kind == Kind.PEER_RECEIPT:
+            # The file has no RECEIVE of it: what its receiver signs for stands in its place.
+            counts[_RECEIVED] = items[5]
+            counts[_REJECTED] = counts[_DISCARDED] = items[6]
         else:
             counts[_DISCARDED] = items[6]
 
@@ -122,7 +136,14 @@ class Counters:
 
     def sessions(self) -> tuple[Session, ...]:
         return tuple(
-            Session(life.id.hex(), life.protocol, life.status, escape(life.detail), life.signers)
+            Session(
+                life.id.hex(),
+                life.protocol,
+                life.status,
+                escape(life.detail),
+                life.signers,
+                life.elsewhere,
+            )
             for life in self._lives
         )
 
@@ -145,3 +166,9 @@ class Counters:
                     max(counts[place], value) if place == _PEAK else counts[place] + value
                 )
         return tuple(Edge(None, *key, *counts) for key, counts in sums.items())
+
+
+def _elsewhere(number: int, world: World) -> tuple[int, ...]:
+    """The roles that other machines hold."""
+    session = world.sessions.get(number)
+    return () if session is None else tuple(sorted(session.peers))[:SIGNERS_MAX]

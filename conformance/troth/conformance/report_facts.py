@@ -25,6 +25,7 @@ def facts_of(verdict: Verdict, world: World) -> tuple[tuple[str, str], ...]:
     for name, number in (
         ("undelivered", counts.undelivered),
         ("rejected", counts.rejects),
+        ("refused on arrival", counts.refused),
         ("delegations", counts.delegations),
         ("payloads withheld", counts.withheld),
         ("faults", counts.faults),

@@ -55,7 +55,7 @@ def _view(view: View) -> Iterator[str]:
     yield _field("sessionsSeen", view.sessions_seen)
     yield from _list(
         "sessions",
-        ([s.protocol, s.status, s.detail, s.id, s.signers] for s in view.sessions),
+        ([s.protocol, s.status, s.detail, s.id, s.signers, s.elsewhere] for s in view.sessions),
     )
     yield from _list("edges", map(_edge, view.edges))
     yield from _rows(view.rows)

@@ -69,13 +69,17 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One session; `signers` are the principals that OPEN names, by role."""
+    """One session; `signers` are the principals that OPEN names, by role.
+
+    `elsewhere` are the roles that other machines hold.
+    """
 
     id: str
     protocol: int
     status: str
     detail: str
     signers: tuple[int, ...]
+    elsewhere: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

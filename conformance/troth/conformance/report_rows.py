@@ -55,6 +55,7 @@ class RowShape(NamedTuple):
 
 
 def _send(items: Items) -> Fields:
+    """For messages, of this machine and of another one."""
     _, session, sender, receiver, _, label, _, number, _, payload, *_ = items
     return Fields(session, sender, receiver, label, number, "", payload)
 
@@ -83,6 +84,10 @@ def _role(items: Items) -> Fields:
 
 def _fault(items: Items) -> Fields:
     return Fields(_optional(items[6]), _optional(items[7]), code=items[2])
+
+
+def _fail(items: Items) -> Fields:
+    return Fields(items[1], items[2], code=items[3])
 
 
 def _optional(index: int | None) -> int:
@@ -124,6 +129,19 @@ SHAPES: Final[Mapping[int, RowShape]] = {
     Kind.ACQUIRE: RowShape("machine", "t", _nothing),
     Kind.RELEASE: RowShape("machine", "t", _nothing),
     Kind.INCARNATION: RowShape("file", "t", _nothing),
+    Kind.PEER: RowShape("file", "t", _nothing),
+    Kind.MEET: RowShape("machine", "t", _nothing),
+    Kind.JOIN: RowShape("sessions", "sat", _role),
+    Kind.FAIL: RowShape("sessions", "sact", _fail),
+    Kind.ARRIVE: RowShape("messages", "saplnt", _send),
+    Kind.REFUSE: RowShape("sessions", "sapct", _reject),
+    Kind.PEER_HEAD: RowShape("seals", "t", _nothing),
+    Kind.PEER_JOIN: RowShape("sessions", "sat", _role),
+    Kind.PEER_NOTICE: RowShape("sessions", "sat", _role),
+    Kind.PEER_RECEIPT: RowShape("sessions", "sapt", _receipt),
+    Kind.PEER_CANCEL: RowShape("sessions", "sat", _role),
+    Kind.PEER_FAIL: RowShape("sessions", "sact", _fail),
+    Kind.PEER_DELEGATE: RowShape("sessions", "sat", _role),
     Kind.END: RowShape("file", "t", _nothing),
     Kind.SEAL: RowShape("seals", "t", _nothing),
 }

@@ -231,6 +231,8 @@ def _principal(principal: PrincipalReport, verdict: Verdict) -> Html:
         standing, word = "unknown", "not in the trust file"
     else:
         standing, word = "unknown", "no trust file given"
+    if not principal.here:
+        word += ", held by another machine"
     return tag(
         "li",
         tag("strong", _shown(principal.name) or "(no name)"),

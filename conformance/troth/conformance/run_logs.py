@@ -51,7 +51,7 @@ class RunLogs:
     """Iterate over it once; the logs are as far then as the file goes.
 
     Attributes:
-        logs: by public key, in the order of the file.
+        logs: by public key, in the order of the file. A principal of another machine has none.
         torn: the file stops early.
     """
 
@@ -64,6 +64,7 @@ class RunLogs:
         self._marked = marked
         self._machine = LeafPath()
         self._header = b""
+        self._numbered: list[RunLog | None] = []
 
     def __iter__(self) -> Iterator[Leaf]:
         """
@@ -90,6 +91,8 @@ class RunLogs:
         kind = Kind(record.items[0])
         if kind is Kind.PRINCIPAL:
             return self._introduce(record)
+        if kind is Kind.PEER:
+            self._numbered.append(None)
         owner = _NOBODY_YET
         if kind in SIGNER_OWNED:
             owner = event.old if isinstance(event, Delegated) else getattr(event, "signer", b"")
@@ -102,14 +105,16 @@ class RunLogs:
         if key in self.logs:
             raise _wrong(record, "the file introduces one principal twice")
         path = LeafPath() if self.logs else self._machine
-        self.logs[key] = RunLog(name, key, statements.log_id(self._header, key), path)
+        log = RunLog(name, key, statements.log_id(self._header, key), path)
+        self.logs[key] = log
+        self._numbered.append(log)
         return path
 
     def _seal(self, record: RawRecord) -> None:
         _, number, *items, signature = record.items
-        if number >= len(self.logs):
+        log = self._numbered[number] if number < len(self._numbered) else None
+        if log is None:
             raise _wrong(record, "the seal is of no principal of the file")
-        log = list(self.logs.values())[number]
         head = Head(log.log_id, *items)
         root, path = log.path.head()
         if (head.size, head.root) != (log.path.size, root):

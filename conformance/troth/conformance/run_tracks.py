@@ -2,7 +2,8 @@
 
 Sessions, coroutines and roles are named by their numbers, which two runs of one program share
 whatever their seeds and keys are; ids, salts, signatures and roots are left out. How tracks
-interleave does not matter to anybody who compares them.
+interleave does not matter to anybody who compares them. What a network decides is left out, too:
+how often another machine signs for what it took, and what was refused when it came.
 """
 
 from __future__ import annotations
@@ -84,6 +85,15 @@ class Tracks:
             Kind.COMPLETE: self._complete,
             Kind.ACQUIRE: self._by_coroutine(slice(1, 3)),
             Kind.RELEASE: self._by_coroutine(slice(1, 3)),
+            Kind.MEET: self._meet,
+            Kind.JOIN: self._acted(slice(1, 3)),
+            Kind.FAIL: self._acted(slice(1, 4)),
+            Kind.ARRIVE: self._acted(slice(1, 8)),
+            Kind.PEER_JOIN: self._acted(slice(1, 3)),
+            Kind.PEER_NOTICE: self._acted(slice(1, 4)),
+            Kind.PEER_CANCEL: self._acted(slice(1, 4)),
+            Kind.PEER_FAIL: self._acted(slice(1, 4)),
+            Kind.PEER_DELEGATE: self._acted(slice(1, 4)),
             Kind.END: lambda items: (Track(), items[3:4]),
         }
 
@@ -142,6 +152,10 @@ class Tracks:
     def _cancel(self, items: Items) -> tuple[Track, Items]:
         return self._track(items[1], items[2]), items[1:4]
 
+    def _meet(self, items: Items) -> tuple[Track, Items]:
+        """Keys and nonces differ from run to run."""
+        return Track(coroutine=items[1]), tuple(role for role, _, _ in items[2])
+
     def _spawn(self, items: Items) -> tuple[Track, Items]:
         return Track(coroutine=items[1]), items[1:3]
 
@@ -163,7 +177,7 @@ class Tracks:
 
     def _content(self, items: Items) -> tuple[bytes | None, tuple[bytes, bytes] | None]:
         kind = items[0]
-        if kind == Kind.SEND:
+        if kind in (Kind.SEND, Kind.ARRIVE):
             salt, payload, commitment = items[8:11]
             session = self._walk.world.sessions[items[1]].id
             if payload is None:
@@ -173,6 +187,8 @@ class Tracks:
             return self._plain(items[4]), None
         if kind == Kind.COMPLETE:
             return items[3], None
+        if kind in (Kind.FAIL, Kind.PEER_FAIL):
+            return items[4].encode(), None
         return (items[2].encode() if kind == Kind.PRINT else b""), None
 
     def _plain(self, payload: bytes) -> bytes:

@@ -48,8 +48,11 @@ class _Holders:
         match items[0]:
             case Kind.OPEN:
                 number = self._world.sessions_opened - 1
+                session = self._world.sessions.get(number)
+                peers = frozenset[int]() if session is None else session.peers
                 for role in range(len(items[3])):
-                    self.endpoints[number, role] = items[8]
+                    if role not in peers:
+                        self.endpoints[number, role] = items[8]
             case Kind.TRANSFER:
                 self.endpoints[items[1], items[2]] = items[4]
             case Kind.SEND:
@@ -194,7 +197,8 @@ def _session(session: Session, holders: _Holders) -> SessionState:
 def _endpoint(session: Session, role: int, holders: _Holders) -> EndpointState:
     tables = session.protocol.tables
     position = None
-    if tables is not None and not session.skip:
+    elsewhere = role in session.peers
+    if tables is not None and not session.skip and not elsewhere:
         position = describe_state(tables, role, session.states[role])
     return EndpointState(
         role=session.protocol.roles[role],
@@ -203,17 +207,23 @@ def _endpoint(session: Session, role: int, holders: _Holders) -> EndpointState:
         in_message=role in session.in_transit,
         noticed=session.noticed[role],
         position=position,
+        elsewhere=elsewhere,
     )
 
 
 def _edge(edge: Edge) -> EdgeState:
     labels = edge.session.protocol.labels
     oldest = islice(edge.in_flight, IN_FLIGHT_SHOWN_MAX)
+    sent, received, waiting = edge.sent, edge.received, len(edge.in_flight)
+    if edge.inbound:
+        sent = edge.arrived
+    elif edge.outbound:
+        received, waiting = edge.acknowledged, edge.sent - edge.acknowledged
     return EdgeState(
         edge=str(edge),
-        sent=edge.sent,
-        received=edge.received,
-        waiting=len(edge.in_flight),
+        sent=sent,
+        received=received,
+        waiting=waiting,
         capacity=edge.config.capacity,
         in_flight=tuple(f"#{sequence} {labels[label]}" for _, sequence, label, _ in oldest),
     )

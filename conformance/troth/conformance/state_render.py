@@ -44,7 +44,9 @@ def _session(session: SessionState) -> list[str]:
 
 def _endpoint(endpoint: EndpointState) -> list[str]:
     facts = [f"signed for by {_text(endpoint.signer) or '(no name)'}"]
-    if endpoint.in_message:
+    if endpoint.elsewhere:
+        facts.append("held by another machine")
+    elif endpoint.in_message:
         facts.append("inside of a message")
     elif endpoint.holder is not None:
         facts.append(f"held by coroutine {endpoint.holder}")
@@ -53,6 +55,8 @@ def _endpoint(endpoint: EndpointState) -> list[str]:
     if endpoint.noticed:
         facts.append("has given notice")
     lines = [f"    {_text(endpoint.role)}: {', '.join(facts)}"]
+    if endpoint.elsewhere:
+        return lines
     position = endpoint.position
     if position is None:
         return [*lines, "      position unknown: the file does not hold its protocol, or broke it"]

@@ -30,11 +30,13 @@ class Covered(NamedTuple):
     """What a leaf says.
 
     Attributes:
-        kind: `message`, `notice`, `receipt`, `cancel`, `delegation`, or a kind of record.
+        kind: `message`, `arrival`, `notice`, `receipt`, `cancel`, `delegation`, `join`, `fail`,
+            or a kind of record.
         text: in one line.
         session: the session's id, where the statement names one.
         role: who states it.
         commitment: a message's commitment to its payload.
+        receiver: whom a message is for.
     """
 
     kind: str
@@ -42,6 +44,7 @@ class Covered(NamedTuple):
     session: bytes | None = None
     role: str | None = None
     commitment: bytes | None = None
+    receiver: str | None = None
 
 
 def read_covered(covered: bytes, record: int, payload: bytes | None) -> Covered:
@@ -85,7 +88,7 @@ def _record(covered: bytes, record: int) -> Covered:
     except TrothError as error:
         raise _unreadable("a record with the fields of its kind") from error
     kind = Kind(items[0])
-    if kind is Kind.SEAL or (kind in STATED and not _is_hosts(kind, items)):
+    if kind in (Kind.SEAL, Kind.ARRIVE) or (kind in STATED and not _is_hosts(kind, items)):
         raise _unreadable("a statement, or a record that holds none")
     return Covered(kind.name, describe(RawRecord(record, 0, covered, items), World()))
 
@@ -98,16 +101,15 @@ def _is_hosts(kind: Kind, items: Items) -> bool:
 
 
 class _Form(NamedTuple):
-    """One kind of statement. A type of None stands for bytes or nil."""
+    """One kind of statement, with the types that each of its items may have."""
 
-    types: tuple[type | None, ...]
+    types: tuple[tuple[type, ...], ...]
     build: Callable[..., bytes]
     read: Reader
 
     def fits(self, items: Items) -> bool:
         return len(items) == len(self.types) and all(
-            type(item) in (bytes, type(None)) if wanted is None else type(item) is wanted
-            for item, wanted in zip(items, self.types, strict=True)
+            type(item) in wanted for item, wanted in zip(items, self.types, strict=True)
         )
 
 
@@ -116,7 +118,7 @@ def _message(items: Items, payload: bytes | None) -> Covered:
     content = payload_words(payload)
     turn = f", generation {generation}" if generation else ""
     text = f"{sender} -> {receiver} {label}{content} #{sequence}{turn}"
-    return Covered("message", text, session, sender, commitment)
+    return Covered("message", text, session, sender, commitment, receiver)
 
 
 def _notice(items: Items, _: bytes | None) -> Covered:
@@ -151,16 +153,62 @@ def _delegation(items: Items, _: bytes | None) -> Covered:
     return Covered("delegation", f"{role} is handed to key {new.hex()}", session, role)
 
 
+def _join(items: Items, _: bytes | None) -> Covered:
+    session, role, _ = items
+    return Covered("join", f"{role} takes part in the session", session, role)
+
+
+def _fail(items: Items, _: bytes | None) -> Covered:
+    session, role, code, reason = items
+    why = f"{code}: {reason}" if reason else code
+    return Covered("fail", f"the machine of {role} has ended the session: {why}", session, role)
+
+
+def _arrival(items: Items, payload: bytes | None) -> Covered:
+    """A message in the log of the machine that it came to, which is not who said it."""
+    statement, signature, place, _ = items
+    if not _is_place(place) or (place is None) != bool(signature):
+        raise _unreadable("a message with a signature, or with its place in a log")
+    said = read_covered(statement, 0, payload) if statement.startswith(b"\x00") else None
+    if said is None or said.kind != "message":
+        raise _unreadable("the statement of a message")
+    text = f"to {said.receiver} there came: {said.text}"
+    return Covered("arrival", text, said.session, said.receiver, said.commitment)
+
+
+def _is_place(place: object) -> bool:
+    if place is None:
+        return True
+    return (
+        isinstance(place, tuple)
+        and tuple(map(type, place)) == (int, int, int, bytes)
+        and all(0 <= number <= INT_MAX for number in place[:3])
+    )
+
+
 Reader: TypeAlias = Callable[[Items, bytes | None], Covered]
 
+_BYTES: Final = (bytes,)
+_TEXT: Final = (str,)
+_NUMBER: Final = (int,)
+_LIST: Final = (tuple,)
 _FORMS: Final[dict[bytes, _Form]] = {
     b"message": _Form(
-        (bytes, str, str, int, str, int, int, bytes), statements.message_statement, _message
+        (_BYTES, _TEXT, _TEXT, _NUMBER, _TEXT, _NUMBER, _NUMBER, _BYTES),
+        statements.message_statement,
+        _message,
     ),
-    b"notice": _Form((bytes, str, tuple), statements.notice_statement, _notice),
+    b"arrival": _Form((_BYTES, _BYTES, (tuple, type(None)), _NUMBER), statements.arrival, _arrival),
+    b"notice": _Form((_BYTES, _TEXT, _LIST), statements.notice_statement, _notice),
     b"receipt": _Form(
-        (bytes, str, str, int, int, int, None), statements.receipt_statement, _receipt
+        (_BYTES, _TEXT, _TEXT, _NUMBER, _NUMBER, _NUMBER, (bytes, type(None))),
+        statements.receipt_statement,
+        _receipt,
     ),
-    b"cancel": _Form((bytes, str, str), statements.cancel_statement, _cancel),
-    b"delegation": _Form((bytes, str, bytes, bytes), statements.delegation_statement, _delegation),
+    b"cancel": _Form((_BYTES, _TEXT, _TEXT), statements.cancel_statement, _cancel),
+    b"delegation": _Form(
+        (_BYTES, _TEXT, _BYTES, _BYTES), statements.delegation_statement, _delegation
+    ),
+    b"join": _Form((_BYTES, _TEXT, _BYTES), statements.join_statement, _join),
+    b"fail": _Form((_BYTES, _TEXT, _TEXT, _TEXT), statements.fail_statement, _fail),
 }

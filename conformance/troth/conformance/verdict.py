@@ -89,6 +89,7 @@ class PrincipalReport:
         trusted_as: the trust file's name for the key; None when it is not in there.
         contradicted: the trust file has another key for this name.
         roles: `Protocol.Role` for each role it signed for, sorted.
+        here: its log is in this file; otherwise another machine keeps it.
     """
 
     name: str
@@ -96,6 +97,7 @@ class PrincipalReport:
     trusted_as: str | None
     contradicted: bool
     roles: tuple[str, ...]
+    here: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,8 @@ class Counts:
     undelivered: int = 0
     delegations: int = 0
     rejects: int = 0
+    refused: int = 0
+    """Messages of other machines that did not pass when they came."""
     withheld: int = 0
     coroutines: int = 0
     faults: int = 0

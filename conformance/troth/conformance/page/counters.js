@@ -103,7 +103,7 @@
         const chosen = store.filter.session === number;
         const button = element("button", { type: "button", class: "jump", "aria-pressed": chosen ? "true" : "false", click: () => store.setFilter({ session: chosen ? null : number }) }, String(number));
         const known = view.protocol(protocol);
-        const parties = signers.map((signer, role) => view.role(protocol, role) + " by " + (view.raw.principals[signer] || "principal " + signer));
+        const parties = signers.map((signer, role) => view.role(protocol, role) + " by " + (view.raw.principals[signer] || "principal " + signer) + (view.isElsewhere(number, role) ? ", elsewhere" : ""));
         return element(
           "tr",
           { class: chosen ? "chosen" : null },

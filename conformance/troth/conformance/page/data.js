@@ -85,10 +85,11 @@
   // Finds the other end of every message: what was sent and where it was received or given up.
   function pair(columns, kinds) {
     const edges = new Map();
-    const { SEND, RECEIVE, UNDELIVERED } = kinds;
+    const { SEND, ARRIVE, RECEIVE, UNDELIVERED } = kinds;
     for (let row = 0; row < columns.count; row += 1) {
       const kind = columns.kind[row];
-      if (kind !== SEND && kind !== RECEIVE && kind !== UNDELIVERED) continue;
+      const isMessage = kind === SEND || kind === ARRIVE;
+      if (!isMessage && kind !== RECEIVE && kind !== UNDELIVERED) continue;
       const received = kind === RECEIVE;
       const sender = received ? columns.peer[row] : columns.actor[row];
       const receiver = received ? columns.actor[row] : columns.peer[row];
@@ -96,7 +97,7 @@
       let sent = edges.get(key);
       if (sent === undefined) edges.set(key, (sent = new Map()));
       const number = columns.number[row];
-      if (kind === SEND) {
+      if (isMessage) {
         sent.set(number, row);
       } else if (sent.has(number)) {
         const from = sent.get(number);
@@ -195,13 +196,24 @@
       return this.rows.kind[row] === this.kinds[name];
     }
 
+    // A message, of this machine or as it came from another one.
+    isMessage(row) {
+      return this.isKind(row, "SEND") || this.isKind(row, "ARRIVE");
+    }
+
+    // Whether another machine holds the role.
+    isElsewhere(session, role) {
+      const found = this.session(session);
+      return found !== null && found[5].includes(role);
+    }
+
     name(row) {
       return this.kindName[this.rows.kind[row]];
     }
 
     // What a message says, in short: of a receive, what was sent.
     message(row) {
-      const from = this.isKind(row, "SEND") ? row : this.rows.mate[row];
+      const from = this.isMessage(row) ? row : this.rows.mate[row];
       return from === NONE ? "" : this.label(from) + this.text(from);
     }
 
@@ -211,7 +223,7 @@
       const protocol = this.protocolNumber(rows.session[row]);
       const actor = rows.actor[row] === NONE ? "" : this.role(protocol, rows.actor[row]);
       const peer = rows.peer[row] === NONE ? "" : this.role(protocol, rows.peer[row]);
-      if (this.isKind(row, "SEND")) {
+      if (this.isMessage(row)) {
         return actor + " to " + peer + ": " + this.message(row) + " #" + rows.number[row];
       }
       if (this.isKind(row, "RECEIVE")) {

@@ -11,7 +11,10 @@
   function fate(store, row) {
     const { view } = store;
     const mate = view.rows.mate[row];
-    if (view.isKind(row, "SEND")) {
+    if (view.isMessage(row)) {
+      if (mate < 0 && view.isElsewhere(view.rows.session[row], view.rows.peer[row])) {
+        return ["fate", element("span", {}, "left for another machine, whose record is not in this file")];
+      }
       if (mate < 0) return ["fate", element("span", { class: "warn" }, "not received in this file")];
       const word = view.isKind(mate, "RECEIVE") ? "received" : "given up as undelivered";
       return ["fate", word + ", " + troth.count(mate - row, "record") + " later: ", jump(store, mate, "record " + troth.number(mate))];
@@ -50,12 +53,12 @@
 
   function message(store, row) {
     const { view } = store;
-    const from = view.isKind(row, "SEND") ? row : view.rows.mate[row];
+    const from = view.isMessage(row) ? row : view.rows.mate[row];
     const facts = [];
     const rows = view.rows;
     const protocol = view.protocolNumber(rows.session[row]);
     if (rows.peer[row] >= 0) {
-      const turned = view.isKind(row, "RECEIVE") || view.isKind(row, "RECEIPT");
+      const turned = view.isKind(row, "RECEIVE") || view.isKind(row, "RECEIPT") || view.isKind(row, "PEER_RECEIPT");
       const pair = [view.role(protocol, rows.actor[row]), view.role(protocol, rows.peer[row])];
       if (turned) pair.reverse();
       facts.push(["edge", pair.join(" → ") + (rows.number[row] >= 0 ? "  #" + rows.number[row] : "")]);

@@ -42,7 +42,7 @@
     }
     const { actor, peer } = ends(diagram, row);
     const at = middle(diagram, y);
-    if (view.isKind(row, "SEND") && actor >= 0 && peer >= 0) {
+    if (view.isMessage(row) && actor >= 0 && peer >= 0) {
       marks.push(...sent(diagram, row, actor, peer, at));
     } else if (view.isKind(row, "RECEIVE") && actor >= 0) {
       marks.push(...received(diagram, row, actor, peer, at));
@@ -74,12 +74,13 @@
     const { view } = diagram.store;
     const way = to > from ? 1 : -1;
     const mate = view.rows.mate[row];
-    const lost = mate < 0 ? " in-flight" : view.isKind(mate, "RECEIVE") ? "" : " lost";
+    const away = view.isElsewhere(view.rows.session[row], view.rows.peer[row]);
+    const lost = mate < 0 ? (away ? "" : " in-flight") : view.isKind(mate, "RECEIVE") ? "" : " lost";
     const marks = [svg("line", { class: "arrow" + lost, x1: from, x2: to - way * 6, y1: at, y2: at })];
     const head = diagram.store.rowHeight < 10 ? 2 : 4;
     const path = `M${to - way * (6 + head)},${at - head} L${to - way * 6},${at} L${to - way * (6 + head)},${at + head}`;
     marks.push(svg("path", { class: "arrow-head" + lost, d: path }));
-    if (lost === "") marks.push(...bar(diagram, row, to, way, at));
+    if (lost === "" && mate >= 0) marks.push(...bar(diagram, row, to, way, at));
     return marks;
   }
 
@@ -106,7 +107,7 @@
 
   function tone(view, row) {
     if (view.findingsAt.has(row)) return "bad";
-    return ["FAULT", "REJECT", "UNDELIVERED", "CANCEL"].includes(view.name(row)) ? "warn" : "plain";
+    return ["FAULT", "REJECT", "UNDELIVERED", "CANCEL", "FAIL", "REFUSE", "PEER_CANCEL", "PEER_FAIL"].includes(view.name(row)) ? "warn" : "plain";
   }
 
   // --- texts ---
@@ -175,7 +176,7 @@
   function words(diagram, row) {
     const { view } = diagram.store;
     const { actor, peer } = ends(diagram, row);
-    const isSend = view.isKind(row, "SEND");
+    const isSend = view.isMessage(row);
     if ((isSend || view.isKind(row, "RECEIVE")) && actor >= 0 && peer >= 0) {
       const left = Math.min(actor, peer) + 10;
       const width = Math.abs(actor - peer) - 26;

@@ -45,12 +45,13 @@
       const groups = GROUPS.map(() => new Float64Array(width));
       const groupOf = {};
       for (const [kind, group] of Object.entries(view.groupOf)) groupOf[kind] = GROUPS.indexOf(group);
-      const { SEND, RECEIVE, UNDELIVERED, REJECT } = view.kinds;
+      const { SEND, ARRIVE, RECEIVE, UNDELIVERED, REJECT } = view.kinds;
       let flying = 0;
       for (let row = 0; row < rows.count; row += 1) {
         if (filter.session !== null && rows.session[row] !== filter.session) continue;
         const kind = rows.kind[row];
-        if (kind === SEND) flying += 1;
+        // What left for another machine waits there, not here.
+        if (kind === ARRIVE || (kind === SEND && !view.isElsewhere(rows.session[row], rows.peer[row]))) flying += 1;
         else if (kind === RECEIVE || kind === UNDELIVERED || kind === REJECT) flying -= 1;
         const column = Math.floor((row / total) * width);
         if (flying > flight[column]) flight[column] = flying;

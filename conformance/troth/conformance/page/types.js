@@ -100,8 +100,14 @@
         troth.replace(this.node, title, note, element("p", { class: "note" }, why));
         return;
       }
-      troth.replace(this.node, title, note, ...places.map((place, role) => this.role(protocol, role, place)));
+      troth.replace(this.node, title, note, ...places.map((place, role) => (store.view.isElsewhere(session, role) ? this.elsewhere(protocol, role) : this.role(protocol, role, place))));
       for (const box of this.node.querySelectorAll("details[open] .scrolled")) centre(box);
+    }
+
+    // Only its own record shows what a role has received.
+    elsewhere(protocol, role) {
+      const name = protocol.roles[role] || "role " + role;
+      return element("p", { class: "note" }, element("strong", {}, name), " is held by another machine: its record shows where it stands.");
     }
 
     role(protocol, role, place) {
