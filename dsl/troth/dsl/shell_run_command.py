@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -13,14 +14,19 @@ from typing import Any, TextIO
 from troth.dsl import shell_load
 from troth.dsl.shell_host_output import host_output_aside
 from troth.vm.errors import Invalid, Place, Unusable
+from troth.vm.escape import escape
 from troth.vm.image import Image
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.shell_effects import load_effects_module
+from troth.vm.shell_line import parse_address
 from troth.vm.shell_options import RunOptions, seed_from_number
 from troth.vm.shell_protect import refuse_same_file
 from troth.vm.shell_run import RunResult, run
 from troth.vm.shell_signals import terminable
+from troth.vm.shell_spread import PATIENCE_SECONDS_DEFAULT, LinkOptions, run_spread
+
+_SECONDS_MAX = 86_400.0
 
 Subparsers = Any  # argparse does not export the type of add_subparsers()
 
@@ -60,7 +66,51 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="NAME=N",
         help="set a limit of the run, such as instructions_max=1000; may be given several times",
     )
+    _add_links(parser)
     parser.set_defaults(run=run_command)
+
+
+def _add_links(parser: argparse.ArgumentParser) -> None:
+    links = parser.add_argument_group("sessions of several machines")
+    links.add_argument(
+        "--role",
+        action="append",
+        metavar="ROLE",
+        help="hold this role here, and leave those not named to others; may be given several times",
+    )
+    links.add_argument(
+        "--listen", type=parse_address, metavar="HOST:PORT", help="let other machines call here"
+    )
+    links.add_argument(
+        "--connect",
+        type=parse_address,
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="call another machine; may be given several times",
+    )
+    links.add_argument(
+        "--patience",
+        type=_seconds,
+        default=PATIENCE_SECONDS_DEFAULT,
+        metavar="SECONDS",
+        help=f"how long another machine may be away, {PATIENCE_SECONDS_DEFAULT:g} if not given",
+    )
+    links.add_argument(
+        "--any-key",
+        action="store_true",
+        help="take whoever comes for a role whose public key is not in --keys",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"expected seconds above 0, at most {_SECONDS_MAX:g}")
+    return seconds
 
 
 def _limit(text: str) -> tuple[str, int]:
@@ -122,13 +172,49 @@ def _run(image: Image, arguments: argparse.Namespace, seed: bytes | None) -> Run
             replay=None if arguments.replay is None else ReplayMode(arguments.replay),
             seal=None if arguments.seal is None else Seal(arguments.seal),
             limits=replace(DEFAULT_LIMITS, **dict(arguments.limit)),
+            roles=None if arguments.role is None else tuple(arguments.role),
         )
         try:
-            return run(image, options=options, write_line=write_line)
+            if arguments.role is None:
+                _refuse_links(arguments)
+                return run(image, options=options, write_line=write_line)
+            links = _links(arguments)
+            return asyncio.run(
+                run_spread(image, options=options, links=links, write_line=write_line)
+            )
         except Unusable as error:
             if error.code == "effects.missing":
                 error.advice = "Give --effects a Python file that defines a function for each"
             raise
+
+
+def _refuse_links(arguments: argparse.Namespace) -> None:
+    """
+    Raises:
+        Unusable: code `link.role`.
+    """
+    if arguments.listen is not None or arguments.connect:
+        raise Unusable(
+            "link.role",
+            "this run has no other machine to meet",
+            expected="--role with the roles that this machine holds",
+            actual="none, so it holds them all",
+            advice="Name them, or leave out --listen and --connect",
+        )
+
+
+def _links(arguments: argparse.Namespace) -> LinkOptions:
+    def note(text: str) -> None:
+        print(f"troth run: {escape(text)}", file=sys.stderr, flush=True)
+
+    return LinkOptions(
+        listen=arguments.listen,
+        connect=tuple(arguments.connect),
+        patience_seconds=arguments.patience,
+        any_key=arguments.any_key,
+        on_listening=lambda address: note(f"listening at {address}"),
+        on_note=note,
+    )
 
 
 def line_writer(stream: TextIO) -> Callable[[str], None]:

@@ -81,6 +81,10 @@ class HostSigner:
             self._add(role, self._source.make(role))
         return self._roles[role]
 
+    def introduce(self, principal: bytes, name: str) -> None:
+        """Somebody else's public key, for whom nothing can be signed here."""
+        self._names.setdefault(principal, name)
+
     def name_of(self, principal: bytes) -> str:
         return self._names.get(principal, "")
 

@@ -22,6 +22,7 @@ from troth.vm.keys import (
     generate,
     parse_private,
     parse_trust,
+    parse_verifier,
     parse_witnesses,
 )
 
@@ -92,6 +93,21 @@ def load_key(path: Path) -> KeyPair:
             advice=f"Run `chmod 600 {path}`; if others may have read it, make a new key",
         )
     return parse_private(_one_line(data, path), Place(file=str(path), line=1))
+
+
+def load_public_key(path: Path) -> VerifierKey:
+    """Reads a public key file.
+
+    Raises:
+        Unusable: code `key.io`.
+        Malformed: codes `key.malformed`, `key.id`.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(KEY_TEXT_BYTES_MAX + 1)
+    except (OSError, ValueError) as error:
+        raise _io_error(path, "read", error) from error
+    return parse_verifier(_one_line(data, path), Place(file=str(path), line=1))
 
 
 def load_role_key(directory: Path, role: str) -> KeyPair:

@@ -37,6 +37,7 @@ class RunOptions:
         seed: 32 bytes; None draws a random one, so that honest runs never share a session id.
         replay: replaces every replay mode that the script asks for; its word will do.
         seal: replaces every seal that the script asks for; its word will do.
+        roles: the roles that this machine holds, as `Role` or `Protocol.Role`; None for all.
     """
 
     effects: Mapping[str, object] | ModuleType | None = None
@@ -48,6 +49,7 @@ class RunOptions:
     seed: bytes | None = None
     replay: ReplayMode | None = None
     seal: Seal | None = None
+    roles: tuple[str, ...] | None = None
     limits: Limits = DEFAULT_LIMITS
     quantum: int = QUANTUM_DEFAULT
 
@@ -62,6 +64,12 @@ class RunOptions:
             path: object = getattr(self, name)
             if path is not None and not isinstance(path, str | os.PathLike):
                 raise _unusable(name, "a path, as a str or a Path", path)
+        if self.roles is not None and (
+            type(self.roles) is not tuple
+            or not self.roles
+            or not all(type(role) is str and role for role in self.roles)
+        ):
+            raise _unusable("roles", "a tuple of names of roles", self.roles)
         if type(self.durable) is not bool:
             raise _unusable("durable", "True or False", self.durable)
         if self.seed is not None and (type(self.seed) is not bytes or len(self.seed) != SEED_BYTES):

@@ -166,6 +166,7 @@ class Run:
             quantum=options.quantum,
             overrides=Overrides(replay=options.replay, seal=options.seal),
             evidence=self.recorder,
+            home=options.roles,
         )
         self.performer = EffectPerformer(bound, blobs=_blob_store(options), loop=loop)
         self.door = EffectDoor(self.machine, self.performer)
@@ -189,6 +190,7 @@ class Run:
             seal=options.seal,
             entry=self.image.entry or 0,
             anchor_unix_ns=time.time_ns() if anchor_unix_ns is None else anchor_unix_ns,
+            home=options.roles,
         )
         return Recorder(header, encode_image(self.image), self.signer, self.signer)
 
@@ -202,17 +204,17 @@ class Run:
 
     def to_the_end(self, catch_up: Callable[[], None] | None = None) -> RunResult:
         """Goes on until nothing can run; `catch_up` is done first. The writer is closed then."""
-        with self._stopping():
+        with self.stopping():
             if catch_up is not None:
                 catch_up()
             while not self.ended and (following := self._step()) is not _Next.END:
                 if following is _Next.WAIT:
                     self.performer.wait()
-            return self._finish()
+            return self.finish()
 
     async def to_the_end_async(self) -> RunResult:
         """Likewise, on the event loop that the run was given."""
-        with self._stopping():
+        with self.stopping():
             try:
                 turn_ends_ns = time.monotonic_ns() + TURN_NS
                 while (following := self._step()) is not _Next.END:
@@ -222,12 +224,12 @@ class Run:
                         # Tasks that have just been made begin here, before the next step.
                         await asyncio.sleep(0)
                         turn_ends_ns = time.monotonic_ns() + TURN_NS
-                return self._finish()
+                return self.finish()
             finally:
                 await self.performer.aclose()
 
     @contextmanager
-    def _stopping(self) -> Iterator[None]:
+    def stopping(self) -> Iterator[None]:
         """However the run ends: effects are given up, and the record is closed."""
         try:
             yield
@@ -237,7 +239,8 @@ class Run:
             raise
         self.performer.close()
 
-    def _finish(self) -> RunResult:
+    def finish(self) -> RunResult:
+        """Ends the record and says how the run went."""
         report = self.machine.report()
         if self.recorder is not None and not self.ended:
             self.recorder.finish(self.machine.rounds, "ok" if report.ok else "failed")
@@ -298,6 +301,13 @@ class Run:
             # What came from outside is written at once, too: nobody could make it again.
             outside = any(type(event) in _OUTSIDE for event in events)
             self.flush(force=bool(requests) or outside or self.on_events is not None)
+        self.events += len(events)
+        self.release(events, requests)
+
+    def release_written(self, events: list[Event], requests: Iterable[EffectRequest]) -> None:
+        """Writes what has been recorded, and then lets it out."""
+        if self.recorder is not None:
+            self.flush(force=True)
         self.events += len(events)
         self.release(events, requests)
 

@@ -1,0 +1,128 @@
+"""The line to one other machine: numbers what is sent, and sends it until it is acknowledged.
+
+Sans-IO: it is told when the line is up or down, what came, and the time; it says what to send
+and when it has to be asked again. It survives any number of broken connections. Order and
+repetition are the business of the machine, which refuses what its replay modes do not take.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from troth.vm.link_frames import EXTRA_ACKS_MAX, Ack, Data
+
+AGAIN_AFTER_NS: Final = 250_000_000
+"""What is not acknowledged by then is sent again; each time after twice as long."""
+
+AGAIN_AFTER_MAX_NS: Final = 5_000_000_000
+
+AHEAD_MAX: Final = 1 << 16
+"""Numbers beyond the first missing one that are remembered as received."""
+
+
+class _Waiting:
+    """Data that nobody has acknowledged."""
+
+    __slots__ = ("again_ns", "attempts", "envelope")
+
+    def __init__(self, envelope: bytes) -> None:
+        self.envelope = envelope
+        self.attempts = 0
+        self.again_ns = 0
+
+
+class Link:
+    """One other party.
+
+    Attributes:
+        party: its id.
+        roles: those that it says it holds.
+        up: whether there is a connection.
+        down_since_ns: since when there is none; None while there is one.
+    """
+
+    __slots__ = (
+        "_above",
+        "_ack_due",
+        "_below",
+        "_next",
+        "_outbox",
+        "down_since_ns",
+        "party",
+        "roles",
+    )
+
+    def __init__(self, party: bytes, roles: tuple[str, ...]) -> None:
+        self.party = party
+        self.roles = roles
+        self.down_since_ns: int | None = None
+        self._outbox: dict[int, _Waiting] = {}
+        self._next = 0
+        self._below = 0
+        self._above: set[int] = set()
+        self._ack_due = False
+
+    @property
+    def up(self) -> bool:
+        return self.down_since_ns is None
+
+    @property
+    def idle(self) -> bool:
+        """Everything that was sent has been acknowledged."""
+        return not self._outbox
+
+    def connected(self) -> None:
+        """A new connection: what was under way may be lost, so all of it goes out again."""
+        self.down_since_ns = None
+        self._ack_due = True
+        for waiting in self._outbox.values():
+            waiting.again_ns = 0
+            waiting.attempts = 0
+
+    def lost(self, now_ns: int) -> None:
+        if self.down_since_ns is None:
+            self.down_since_ns = now_ns
+
+    def send(self, envelope: bytes) -> None:
+        """Takes responsibility for an envelope."""
+        self._outbox[self._next] = _Waiting(envelope)
+        self._next += 1
+
+    def received(self, number: int) -> None:
+        """Data has been dealt with and is to be acknowledged; more than once does no harm."""
+        self._ack_due = True
+        if number < self._below or number > self._below + AHEAD_MAX:
+            return
+        self._above.add(number)
+        while self._below in self._above:
+            self._above.remove(self._below)
+            self._below += 1
+
+    def acknowledged(self, ack: Ack) -> None:
+        """Unsigned, and only spares repetitions: numbers that were never sent are passed over."""
+        for number in [n for n in self._outbox if n < ack.below]:
+            del self._outbox[number]
+        for number in ack.extra:
+            self._outbox.pop(number, None)
+
+    def frames(self, now_ns: int) -> list[Ack | Data]:
+        """What is to be sent now; nothing while the line is down."""
+        if not self.up:
+            return []
+        frames: list[Ack | Data] = []
+        if self._ack_due:
+            self._ack_due = False
+            frames.append(Ack(self._below, tuple(sorted(self._above)[:EXTRA_ACKS_MAX])))
+        for number, waiting in self._outbox.items():
+            if waiting.again_ns <= now_ns:
+                after_ns = min(AGAIN_AFTER_NS << waiting.attempts, AGAIN_AFTER_MAX_NS)
+                waiting.again_ns = now_ns + after_ns
+                waiting.attempts = min(waiting.attempts + 1, 16)
+                frames.append(Data(number, waiting.envelope))
+        return frames
+
+    def deadline_ns(self) -> int | None:
+        """When `frames` will have something although nothing happens; None for never."""
+        if not self.up:
+            return None
+        return min((waiting.again_ns for waiting in self._outbox.values()), default=None)

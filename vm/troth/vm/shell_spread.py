@@ -1,0 +1,286 @@
+"""Runs an image of which other machines hold some roles: the loop around core, lines and effects.
+
+As for every run, nothing leaves before it is written: what other machines said is in the record
+before it is acknowledged, what they are told before it is sent. Time is real here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from troth.vm.errors import Unusable
+from troth.vm.events import Event
+from troth.vm.image import Image
+from troth.vm.link_frames import ID_BYTES, Frame
+from troth.vm.machine import EffectRequest, MachineState
+from troth.vm.shell_keys import PUBLIC_SUFFIX, load_public_key
+from troth.vm.shell_line import Address, Line, Lines
+from troth.vm.shell_options import RunOptions
+from troth.vm.shell_run import Run, RunResult
+from troth.vm.switchboard import Switchboard
+
+PATIENCE_SECONDS_DEFAULT: Final = 30.0
+FAREWELL_SECONDS_MAX: Final = 5.0
+"""How long a run that is over waits for the others to have heard its last word."""
+
+_ENDED: Final = (MachineState.FINISHED, MachineState.STUCK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOptions:
+    """How a machine meets the others.
+
+    Attributes:
+        listen: where others can call; None for nowhere.
+        connect: where to call others.
+        patience_seconds: how long a machine that is needed may be off the line before its
+            session is given up.
+        any_key: take whoever comes for a role whose public key is not in the folder of keys.
+        on_listening: is given the address, once others can call.
+        on_note: is given what a person may want to know.
+    """
+
+    listen: Address | None = None
+    connect: Sequence[Address] = ()
+    patience_seconds: float = PATIENCE_SECONDS_DEFAULT
+    any_key: bool = False
+    on_listening: Callable[[Address], None] | None = None
+    on_note: Callable[[str], None] | None = None
+
+
+async def run_spread(
+    image: Image,
+    *,
+    options: RunOptions,
+    links: LinkOptions,
+    write_line: Callable[[str], None] = print,
+    on_events: Callable[[list[Event]], None] | None = None,
+) -> RunResult:
+    """Runs the roles of `options.roles`, and meets the machines that hold the others.
+
+    Raises:
+        Unusable: codes `run.roles`, `link.…`; and all that `run` raises.
+    """
+    if options.roles is None:
+        raise Unusable(
+            "run.roles",
+            "a machine that meets others has to say which roles it holds",
+            expected="at least one role",
+            advice="Name them with --role",
+        )
+    if links.listen is None and not links.connect:
+        raise Unusable(
+            "link.nowhere",
+            "there is no way to meet the other machines",
+            expected="an address to listen at, or to connect to",
+            advice="Give --listen HOST:PORT, --connect HOST:PORT, or both",
+        )
+    one = Run(image, options, write_line, on_events, loop=asyncio.get_running_loop())
+    return await _Spread(one, options.roles, links).to_the_end()
+
+
+class _Spread:
+    """One run and its lines."""
+
+    def __init__(self, one: Run, roles: tuple[str, ...], links: LinkOptions) -> None:
+        self._one = one
+        self._links = links
+        self._started_ns = time.monotonic_ns()
+        self._woken = asyncio.Event()
+        self._came: list[tuple[Line, Frame]] = []
+        self._lines_up: dict[bytes, Line] = {}
+        self._alone_since_ns: int | None = None
+        self._board = Switchboard(
+            one.machine, os.urandom(ID_BYTES), roles, one.signer.principal, self._expected_key
+        )
+        self._lines = Lines(
+            self._board.hello, on_line=self._on_line, on_frame=self._on_frame, on_lost=self._on_lost
+        )
+
+    def _expected_key(self, role: str) -> bytes | None:
+        """
+        Raises:
+            Unusable: code `link.key`, when a role has no public key here and needs one.
+        """
+        folder = self._one.options.keys
+        if folder is None:
+            # Without keys that last, nobody can be expected.
+            return None
+        path = Path(folder) / f"{role}{PUBLIC_SUFFIX}"
+        if path.exists():
+            known = load_public_key(path)
+            self._one.signer.introduce(known.public_key, known.name)
+            return known.public_key
+        if self._links.any_key:
+            return None
+        raise Unusable(
+            "link.key",
+            f"nobody has said who {role} is",
+            expected=f"the public key of {role} in {path}",
+            actual="no such file",
+            advice=f"Copy {path.name} from whoever plays {role}, or give --any-key to take "
+            "whoever comes",
+        )
+
+    def _now_ns(self) -> int:
+        return time.monotonic_ns() - self._started_ns
+
+    # --- lines -----------------------------------------------------------------------------
+
+    def _on_line(self, line: Line) -> None:
+        self._board.connected(line.hello)
+        self._lines_up[line.hello.party] = line
+        self._woken.set()
+
+    def _on_frame(self, line: Line, frame: Frame) -> None:
+        self._came.append((line, frame))
+        self._woken.set()
+
+    def _on_lost(self, line: Line) -> None:
+        party = line.hello.party
+        # An older connection to the same party may end after a newer one has begun.
+        if self._lines_up.get(party) is line:
+            del self._lines_up[party]
+            self._board.lost(party, self._now_ns())
+        self._woken.set()
+
+    def _send(self) -> None:
+        now_ns = self._now_ns()
+        for party, line in self._lines_up.items():
+            line.send(self._board.frames(party, now_ns))
+        if self._links.on_note is not None:
+            for note in self._board.notes:
+                self._links.on_note(note)
+        self._board.notes.clear()
+
+    # --- the loop --------------------------------------------------------------------------
+
+    async def to_the_end(self) -> RunResult:
+        one = self._one
+        one.begin()
+        with one.stopping():
+            try:
+                await self._open_lines()
+                while await self._step():
+                    pass
+                await self._say_farewell()
+                return one.finish()
+            finally:
+                await self._lines.close()
+                await one.performer.aclose()
+
+    async def _open_lines(self) -> None:
+        if self._links.listen is not None:
+            await self._lines.listen(self._links.listen)
+            if self._links.on_listening is not None and self._lines.address is not None:
+                self._links.on_listening(self._lines.address)
+        for address in self._links.connect:
+            self._lines.call(address)
+
+    async def _step(self) -> bool:
+        """Takes what came, runs what can run, lets out what came of it; False at the end."""
+        one = self._one
+        came, self._came = self._came, []
+        for line, frame in came:
+            self._board.take(line.hello.party, frame)
+        ready = one.door.deliver()
+        ran = ready and one.machine.run_round(self._now_ns())
+        self._commit()
+        self._lose_patience()
+        if ran or self._came or one.machine.state is MachineState.READY:
+            await asyncio.sleep(0)
+            return True
+        if one.machine.state in _ENDED and not one.performer.outstanding:
+            return False
+        await self._wait()
+        return True
+
+    def _commit(self) -> None:
+        """Everything that happened is in the record before any of it is let out."""
+        one = self._one
+        events: list[Event] = []
+        requests: list[EffectRequest] = []
+        while True:
+            new = one.machine.poll_events()
+            requests += one.machine.poll_effects()
+            self._board.collect(new)
+            if not new:
+                break
+            events += new
+        one.release_written(events, requests)
+        self._send()
+
+    async def _wait(self) -> None:
+        """Until something comes, an effect ends, or a deadline is reached."""
+        one = self._one
+        deadlines = [one.machine.deadline_ns(), self._board.deadline_ns(), self._patience_ends_ns()]
+        known = [deadline for deadline in deadlines if deadline is not None]
+        timeout = None
+        if known:
+            timeout = max(0.0, (min(known) - self._now_ns()) / 1e9)
+        waits: set[asyncio.Future[None]] = {asyncio.ensure_future(self._until_woken())}
+        if one.performer.outstanding:
+            waits.add(asyncio.ensure_future(one.performer.wait_async()))
+        try:
+            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        self._woken.clear()
+
+    async def _until_woken(self) -> None:
+        await self._woken.wait()
+
+    async def _say_farewell(self) -> None:
+        """The others have to hear how it ended; for those who do not answer it does not wait."""
+        ends_ns = self._now_ns() + int(FAREWELL_SECONDS_MAX * 1e9)
+        while not self._board.idle and self._now_ns() < ends_ns and self._lines_up:
+            self._woken.clear()
+            deadline_ns = min(self._board.deadline_ns() or ends_ns, ends_ns)
+            timeout = max(0.0, (deadline_ns - self._now_ns()) / 1e9)
+            try:
+                await asyncio.wait_for(self._woken.wait(), timeout)
+            except TimeoutError:
+                # Time to say it again.
+                self._send()
+            came, self._came = self._came, []
+            for line, frame in came:
+                self._board.take(line.hello.party, frame)
+            self._commit()
+
+    # --- patience --------------------------------------------------------------------------
+
+    def _patience_ends_ns(self) -> int | None:
+        patience_ns = int(self._links.patience_seconds * 1e9)
+        since = [
+            link.down_since_ns
+            for link in self._board.links.values()
+            if link.down_since_ns is not None
+        ]
+        if self._alone_since_ns is not None:
+            since.append(self._alone_since_ns)
+        return None if not since else max(self._now_ns() + 10_000_000, min(since) + patience_ns)
+
+    def _lose_patience(self) -> None:
+        now_ns = self._now_ns()
+        patience_ns = int(self._links.patience_seconds * 1e9)
+        waiting_for = self._board.waiting_for()
+        if not waiting_for:
+            self._alone_since_ns = None
+        elif self._alone_since_ns is None:
+            self._alone_since_ns = now_ns
+        elif now_ns - self._alone_since_ns >= patience_ns:
+            self._alone_since_ns = None
+            self._board.give_up()
+            self._commit()
+        for session, roles in self._board.silent(now_ns, patience_ns):
+            seconds = f"{self._links.patience_seconds:g}"
+            self._one.machine.cancel_session(session, f"{roles} off the line for {seconds} s")
+            self._commit()

@@ -1,0 +1,291 @@
+"""Brings machines together that open the same session, and envelopes to where they belong.
+
+Sans-IO, between one `Machine` and the links to the others. It finds out who holds which role of
+a session (their offers have the same meeting and terms, and the keys that were expected), routes
+what the machine says, and keeps what comes for a session that is not open here yet.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from troth.vm.codec import unpack_canonical
+from troth.vm.deliver import EARLY, REPEATED, STALE
+from troth.vm.envelope import Envelope, HeadEnvelope, decode_envelope, encode_envelope
+from troth.vm.errors import Malformed
+from troth.vm.events import Event, Opened, Status, StatusChanged
+from troth.vm.link import Link
+from troth.vm.link_frames import Ack, Data, Frame, Hello, Offer, Ping
+from troth.vm.machine import Machine, Meeting
+
+EARLY_MAX: Final = 1024
+"""Envelopes that are kept for sessions which are not open here yet."""
+
+ENDED_KEPT: Final = 10_000
+"""Sessions that are over and may still be spoken of."""
+
+OFFERS_MAX: Final = 4096
+"""Meetings that one other machine may have offered and nobody here has asked for."""
+
+NOT_YET: Final = frozenset(
+    {
+        STALE,
+        EARLY,
+        "vm.fault.buffer",
+        "vm.fault.replay.sequence",
+        "vm.fault.transfer",
+        "vm.fault.verification",
+    }
+)
+"""What may be accepted when it comes again: it is not acknowledged."""
+
+
+class _Early(NamedTuple):
+    party: bytes
+    number: int
+    envelope: bytes
+
+
+class Switchboard:
+    """
+    Attributes:
+        codes: what became of the envelopes that came, by code ("" when accepted).
+        notes: what a person may want to know, and nobody has taken.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        party: bytes,
+        roles: Iterable[str],
+        key_of: Callable[[str, str], bytes],
+        expected_key: Callable[[str], bytes | None],
+    ) -> None:
+        """`party` is this machine's random id of 16 bytes.
+
+        `key_of` says who stands behind a role of a protocol here; `expected_key` who has to
+        stand behind a role elsewhere, None for whoever comes.
+        """
+        self.codes: dict[str, int] = {}
+        self.notes: list[str] = []
+        self.links: dict[bytes, Link] = {}
+        self._machine = machine
+        self._hello = Hello(1, party, tuple(roles))
+        self._key_of = key_of
+        self._expected_key = expected_key
+        self._asked: dict[bytes, Meeting] = {}
+        self._own_offers: dict[bytes, Offer] = {}
+        self._offers: dict[bytes, OrderedDict[bytes, Offer]] = {}
+        self._opening: dict[bytes, dict[str, bytes]] = {}
+        self._routes: dict[bytes, dict[str, bytes]] = {}
+        self._early: list[_Early] = []
+        self._ended: OrderedDict[bytes, None] = OrderedDict()
+        self._heads: dict[bytes, bytes] = {}
+        self._told_offers: set[tuple[bytes, bytes]] = set()
+
+    # --- lines -----------------------------------------------------------------------------
+
+    @property
+    def hello(self) -> Hello:
+        return self._hello
+
+    def connected(self, hello: Hello) -> Link:
+        """Another machine is on the line, perhaps again."""
+        link = self.links.get(hello.party)
+        if link is None:
+            link = self.links[hello.party] = Link(hello.party, hello.roles)
+        link.connected()
+        self._heads.pop(hello.party, None)
+        self._told_offers = {told for told in self._told_offers if told[0] != hello.party}
+        return link
+
+    def lost(self, party: bytes, now_ns: int) -> None:
+        self.links[party].lost(now_ns)
+
+    def take(self, party: bytes, frame: Frame) -> None:
+        """What came on the line of a party."""
+        link = self.links[party]
+        match frame:
+            case Data():
+                self._deliver(_Early(party, frame.number, frame.envelope))
+            case Ack():
+                link.acknowledged(frame)
+            case Offer():
+                self._offered(party, frame)
+            case Hello() | Ping():
+                pass
+
+    def frames(self, party: bytes, now_ns: int) -> list[Frame]:
+        """What is to be sent to a party now. Only after the record is written."""
+        link = self.links[party]
+        if not link.up:
+            return []
+        frames: list[Frame] = []
+        for meeting, offer in self._own_offers.items():
+            if (party, meeting) not in self._told_offers:
+                self._told_offers.add((party, meeting))
+                frames.append(offer)
+        return frames + link.frames(now_ns)
+
+    def deadline_ns(self) -> int | None:
+        deadlines = [link.deadline_ns() for link in self.links.values()]
+        return min((d for d in deadlines if d is not None), default=None)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing that was said is still on its way."""
+        return all(link.idle for link in self.links.values())
+
+    # --- meetings --------------------------------------------------------------------------
+
+    def waiting_for(self) -> tuple[str, ...]:
+        """The roles whose machines have not come, of sessions that wait to be opened."""
+        missing = {
+            role
+            for meeting in self._asked.values()
+            for role in meeting.elsewhere
+            if role not in self._found(meeting)
+        }
+        return tuple(sorted(missing))
+
+    def give_up(self) -> None:
+        """Nobody else is waited for: the sessions that wait to be opened fail."""
+        for meeting in list(self._asked.values()):
+            del self._asked[meeting.id]
+            self._own_offers.pop(meeting.id, None)
+            self._machine.meet(meeting.coroutine, ())
+
+    def silent(self, now_ns: int, patience_ns: int) -> list[tuple[bytes, str]]:
+        """Live sessions of which a party has been off the line for too long, and its roles."""
+        found = []
+        for session, roles in self._routes.items():
+            if session in self._ended:
+                continue
+            gone = [
+                role
+                for role, party in roles.items()
+                if (since := self.links[party].down_since_ns) is not None
+                and now_ns - since >= patience_ns
+            ]
+            if gone:
+                found.append((session, ", ".join(gone)))
+        return found
+
+    def _ask(self, meeting: Meeting) -> None:
+        here = tuple(
+            (role, self._key_of(meeting.protocol, role), nonce) for role, nonce in meeting.here
+        )
+        self._asked[meeting.id] = meeting
+        self._own_offers[meeting.id] = Offer(meeting.id, meeting.terms, here)
+
+    def _offered(self, party: bytes, offer: Offer) -> None:
+        offers = self._offers.setdefault(party, OrderedDict())
+        offers[offer.meeting] = offer
+        if len(offers) > OFFERS_MAX:
+            offers.popitem(last=False)
+
+    def _found(self, meeting: Meeting) -> dict[str, tuple[bytes, bytes, bytes]]:
+        """By role who offers it, with key and nonce: the first whose key is acceptable."""
+        found: dict[str, tuple[bytes, bytes, bytes]] = {}
+        for party, offers in self._offers.items():
+            offer = offers.get(meeting.id)
+            if offer is None:
+                continue
+            if offer.terms != meeting.terms:
+                self._note(f"a machine offers {meeting.protocol} on other terms{_terms(offer)}")
+                continue
+            for role, key, nonce in offer.here:
+                wanted = self._expected_key(role)
+                if wanted is not None and wanted != key:
+                    self._note(f"a machine offers {role} with another key than expected")
+                elif role in meeting.elsewhere:
+                    found.setdefault(role, (party, key, nonce))
+        return found
+
+    def _introduce(self) -> None:
+        """Answers every meeting for which all roles have been offered."""
+        for meeting in list(self._asked.values()):
+            found = self._found(meeting)
+            if len(found) == len(meeting.elsewhere):
+                del self._asked[meeting.id]
+                self._opening[meeting.coroutine] = {role: found[role][0] for role in found}
+                parties = [(role, *found[role][1:]) for role in meeting.elsewhere]
+                self._machine.meet(meeting.coroutine, parties)
+
+    # --- envelopes -------------------------------------------------------------------------
+
+    def collect(self, events: Iterable[Event]) -> None:
+        """Takes what the machine wants to be told and found; `events` are what happened."""
+        for event in events:
+            if isinstance(event, Opened) and event.coroutine in self._opening:
+                self._routes[event.session] = self._opening.pop(event.coroutine)
+                self._deliver_early()
+            elif isinstance(event, StatusChanged) and event.status >= Status.CLOSED:
+                self._end(event.session)
+        for meeting in self._machine.poll_meetings():
+            self._ask(meeting)
+        for outgoing in self._machine.poll_outgoing():
+            data = encode_envelope(outgoing.envelope)
+            routes = self._routes.get(outgoing.session, {})
+            for party in sorted({routes[role] for role in outgoing.roles if role in routes}):
+                if isinstance(outgoing.envelope, HeadEnvelope):
+                    if self._heads.get(party) == data:
+                        continue
+                    self._heads[party] = data
+                self.links[party].send(data)
+        self._introduce()
+
+    def _end(self, session: bytes) -> None:
+        """What its end makes the machine say still has to find its way."""
+        self._ended[session] = None
+        if len(self._ended) > ENDED_KEPT:
+            self._routes.pop(self._ended.popitem(last=False)[0], None)
+
+    def _deliver(self, came: _Early) -> None:
+        link = self.links[came.party]
+        try:
+            envelope = decode_envelope(came.envelope)
+        except Malformed as error:
+            # Whoever sent it will not make it better by sending it again.
+            self._count(error.code)
+            link.received(came.number)
+            return
+        code = self._machine.deliver(envelope).code
+        if code == STALE and self._may_open(envelope):
+            if len(self._early) < EARLY_MAX:
+                self._early.append(came)
+            return
+        self._count(code)
+        if code == STALE or code not in NOT_YET:
+            link.received(came.number)
+
+    def _deliver_early(self) -> None:
+        early, self._early = self._early, []
+        for came in early:
+            self._deliver(came)
+
+    def _may_open(self, envelope: Envelope) -> bool:
+        """Whether what an envelope is about may still be opened here."""
+        if isinstance(envelope, HeadEnvelope):
+            return bool(self._asked or self._opening)
+        return envelope.session not in self._routes and envelope.session not in self._ended
+
+    def _count(self, code: str) -> None:
+        if code != REPEATED:
+            self.codes[code] = self.codes.get(code, 0) + 1
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes and len(self.notes) < EARLY_MAX:
+            self.notes.append(text)
+
+
+def _terms(offer: Offer) -> str:
+    """What the terms are about, as far as they can be read."""
+    try:
+        terms = unpack_canonical(offer.terms)
+    except Malformed:
+        return ""
+    name = terms[1] if isinstance(terms, tuple) and len(terms) > 1 else ""
+    return f": its protocol, edges, seal or linger time differ ({ascii(name)[:80]})"
