@@ -101,6 +101,7 @@ class Lines:
         self._on_lost = on_lost
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._closed = False
 
     async def listen(self, address: Address) -> None:
         """
@@ -124,6 +125,7 @@ class Lines:
 
     async def close(self) -> None:
         """Ends all connections after what was sent has gone."""
+        self._closed = True
         if self._server is not None:
             self._server.close()
         for task in self._tasks:
@@ -137,7 +139,7 @@ class Lines:
 
     async def _keep_calling(self, address: Address) -> None:
         pause = CALL_AGAIN_SECONDS
-        while True:
+        while not self._closed:
             try:
                 reader, writer = await asyncio.open_connection(address.host, address.port)
             except OSError as error:
@@ -166,13 +168,12 @@ class Lines:
         try:
             line = Line(self._hello, writer)
             line.send([self._hello])
-            hello = await asyncio.wait_for(_read(reader), HELLO_SECONDS_MAX)
+            hello = await _read(reader, HELLO_SECONDS_MAX)
             line = Line(_checked(hello, self._hello), writer)
             self._on_line(line)
             pinging = asyncio.ensure_future(_ping(line))
             while True:
-                frame = await asyncio.wait_for(_read(reader), SILENT_SECONDS_MAX)
-                self._on_frame(line, frame)
+                self._on_frame(line, await _read(reader, SILENT_SECONDS_MAX))
         except (TrothError, OSError, asyncio.IncompleteReadError, TimeoutError) as error:
             if not isinstance(error, asyncio.IncompleteReadError):
                 self._problem(str(error) or type(error).__name__)
@@ -187,16 +188,18 @@ class Lines:
         self.problems = [*self.problems[-9:], text]
 
 
-async def _read(reader: asyncio.StreamReader) -> Frame:
-    length = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
-    if length > FRAME_BYTES_MAX:
-        raise Malformed(
-            "link.frame",
-            "a frame is too long",
-            expected=f"at most {FRAME_BYTES_MAX} bytes",
-            actual=str(length),
-        )
-    return decode_frame(await reader.readexactly(length))
+async def _read(reader: asyncio.StreamReader, seconds_max: float) -> Frame:
+    # Not `wait_for`, which loses a cancellation that comes together with the end of the line.
+    async with asyncio.timeout(seconds_max):
+        length = int.from_bytes(await reader.readexactly(LENGTH_BYTES), "big")
+        if length > FRAME_BYTES_MAX:
+            raise Malformed(
+                "link.frame",
+                "a frame is too long",
+                expected=f"at most {FRAME_BYTES_MAX} bytes",
+                actual=str(length),
+            )
+        return decode_frame(await reader.readexactly(length))
 
 
 def _checked(frame: Frame, own: Hello) -> Hello:

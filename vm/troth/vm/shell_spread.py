@@ -246,7 +246,8 @@ class _Spread:
             deadline_ns = min(self._board.deadline_ns() or ends_ns, ends_ns)
             timeout = max(0.0, (deadline_ns - self._now_ns()) / 1e9)
             try:
-                await asyncio.wait_for(self._woken.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._woken.wait()
             except TimeoutError:
                 # Time to say it again.
                 self._send()

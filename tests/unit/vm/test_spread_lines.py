@@ -1,0 +1,270 @@
+"""Machines over real sockets, with a proxy between them that behaves as badly as networks do."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import pytest
+
+from chaos_proxy import ChaosProxy
+from troth import dsl
+from troth.conformance import verify
+from troth.vm.errors import Unusable
+from troth.vm.instructions import ReplayMode, Seal
+from troth.vm.keys import TrustFile, parse_trust
+from troth.vm.link import AGAIN_AFTER_NS, Link
+from troth.vm.link_frames import Ack, Data
+from troth.vm.shell_keys import create_key_files
+from troth.vm.shell_line import Address, parse_address
+from troth.vm.shell_options import RunOptions
+from troth.vm.shell_run import RunResult
+from troth.vm.shell_spread import LinkOptions, run_spread
+
+PING_PONG: Final = """
+protocol Play(Left, Right):
+    loop at Left:
+        Left -> Right: ping(n: int)
+        Right -> Left: pong(n: int)
+
+program left(s: Play.Left, turns: int):
+    let sum = 0
+    for n in range(turns):
+        send s.Right ping(n)
+        recv s.Right pong(m)
+        sum = sum + m
+    send s.Right done()
+    print sum
+    close s
+
+program right(s: Play.Right):
+    loop:
+        recv s.Left:
+            ping(n):
+                send s.Left pong(n + n)
+            done():
+                break
+    close s
+
+main:
+    open Play as a, b with linger = 1s
+    spawn left(a, 40)
+    spawn right(b)
+"""
+
+
+def _keys(folder: Path) -> TrustFile:
+    """Each party has its own key and the other's public one."""
+    for role, other in (("Left", "Right"), ("Right", "Left")):
+        create_key_files(folder / role, role)
+        (folder / other).mkdir(exist_ok=True)
+        (folder / other / f"{role}.pub").write_bytes((folder / role / f"{role}.pub").read_bytes())
+    texts = [(folder / role / f"{role}.pub").read_text() for role in ("Left", "Right")]
+    return parse_trust("".join(texts), "trust")
+
+
+async def _play(
+    folder: Path,
+    script: str,
+    *,
+    replay: ReplayMode | None = None,
+    seal: Seal | None = None,
+    proxy: ChaosProxy | None = None,
+) -> tuple[list[RunResult], list[str]]:
+    image = dsl.compile_source(script, "play.troth")
+    lines: list[str] = []
+    listening: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
+
+    def options(role: str) -> RunOptions:
+        return RunOptions(
+            keys=folder / role,
+            record=folder / f"{role}.replay",
+            replay=replay,
+            seal=seal,
+            roles=(role,),
+        )
+
+    right = asyncio.ensure_future(
+        run_spread(
+            image,
+            options=options("Right"),
+            links=LinkOptions(
+                listen=Address("127.0.0.1", 0),
+                patience_seconds=20,
+                on_listening=listening.set_result,
+            ),
+            write_line=lines.append,
+        )
+    )
+    address = await listening
+    if proxy is not None:
+        proxy.port = address.port
+        await proxy.start()
+        address = Address("127.0.0.1", proxy.listening_at)
+    left = run_spread(
+        image,
+        options=options("Left"),
+        links=LinkOptions(connect=[address], patience_seconds=20),
+        write_line=lines.append,
+    )
+    results = list(await asyncio.gather(left, right))
+    if proxy is not None:
+        await proxy.close()
+    return results, lines
+
+
+@pytest.mark.parametrize("seal", [None, Seal.ROUND])
+def test_two_machines_over_tcp(tmp_path: Path, seal: Seal | None) -> None:
+    trust = _keys(tmp_path)
+    results, lines = asyncio.run(_play(tmp_path, PING_PONG, seal=seal))
+    assert [result.ok for result in results] == [True, True]
+    assert lines == [str(sum(n + n for n in range(40)))]
+    for role in ("Left", "Right"):
+        verdict = verify(io.BytesIO((tmp_path / f"{role}.replay").read_bytes()), trust=trust)
+        assert verdict.exit_code == 0, verdict.findings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seal", [None, Seal.ROUND])
+@pytest.mark.parametrize("replay", [ReplayMode.SEQUENCE, ReplayMode.NULLIFIER])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_bad_network_changes_nothing(
+    tmp_path: Path, replay: ReplayMode, seal: Seal | None, seed: int
+) -> None:
+    """Cuts, repetition, delay and another order: the run ends as it would without them."""
+    trust = _keys(tmp_path)
+    proxy = ChaosProxy(0, Random(seed), cut=0.02, repeat=0.15, delay=0.2, swap=0.1, cuts_max=8)
+    results, lines = asyncio.run(_play(tmp_path, PING_PONG, replay=replay, seal=seal, proxy=proxy))
+    print(f"seed {seed}, {replay}, {seal}: {dict(proxy.did)}")
+    assert [result.ok for result in results] == [True, True]
+    assert lines == [str(sum(n + n for n in range(40)))]
+    assert proxy.did["repeat"]
+    for role in ("Left", "Right"):
+        verdict = verify(io.BytesIO((tmp_path / f"{role}.replay").read_bytes()), trust=trust)
+        assert verdict.exit_code == 0, verdict.findings
+
+
+# --- refusals ------------------------------------------------------------------------------
+
+
+def _image_options(tmp_path: Path, **changes: object) -> RunOptions:
+    return RunOptions(**{"keys": tmp_path, "roles": ("Left",), **changes})  # type: ignore[arg-type]
+
+
+def _alone(tmp_path: Path, links: LinkOptions, **changes: object) -> RunResult:
+    image = dsl.compile_source(PING_PONG, "play.troth")
+    return asyncio.run(run_spread(image, options=_image_options(tmp_path, **changes), links=links))
+
+
+def test_when_nobody_comes_the_run_gives_up(tmp_path: Path) -> None:
+    links = LinkOptions(listen=Address("127.0.0.1", 0), patience_seconds=0.3, any_key=True)
+    result = _alone(tmp_path, links, record=tmp_path / "alone.replay")
+    assert not result.ok
+    assert [fault.code for fault in result.report.faults] == ["vm.fault.open"]
+    verdict = verify(io.BytesIO((tmp_path / "alone.replay").read_bytes()))
+    assert verdict.exit_code == 5, verdict.findings
+
+
+def test_what_cannot_meet_anybody_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match="no way to meet") as caught:
+        _alone(tmp_path, LinkOptions())
+    assert caught.value.code == "link.nowhere"
+    with pytest.raises(Unusable, match="which roles") as caught:
+        _alone(tmp_path, LinkOptions(listen=Address("127.0.0.1", 0)), roles=None)
+    assert caught.value.code == "run.roles"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "localhost", ":1", "a:b", "a:65536", "a:-1", "a:\N{ARABIC-INDIC DIGIT ONE}"]
+)
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(Unusable) as caught:
+        parse_address(text)
+    assert caught.value.code == "link.address"
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:4000", "[::1]:4000", "host.example:1"])
+def test_addresses_come_back(text: str) -> None:
+    assert str(parse_address(text)) == text
+
+
+def test_hostile_bytes_on_a_line_do_not_disturb_a_run(tmp_path: Path) -> None:
+    trust = _keys(tmp_path)
+
+    async def talk_nonsense(address: Address) -> None:
+        for data in (b"\xff\xff\xff\xff", b"\x00\x00\x00\x02hi", b"GET / HTTP/1.0\r\n\r\n", b""):
+            _, writer = await asyncio.open_connection(address.host, address.port)
+            writer.write(data)
+            writer.close()
+
+    async def run() -> list[RunResult]:
+        image = dsl.compile_source(PING_PONG, "play.troth")
+        listening: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
+        right = asyncio.ensure_future(
+            run_spread(
+                image,
+                options=RunOptions(keys=tmp_path / "Right", roles=("Right",)),
+                links=LinkOptions(
+                    listen=Address("127.0.0.1", 0), on_listening=listening.set_result
+                ),
+            )
+        )
+        address = await listening
+        await talk_nonsense(address)
+        left = run_spread(
+            image,
+            options=RunOptions(keys=tmp_path / "Left", roles=("Left",)),
+            links=LinkOptions(connect=[address]),
+            write_line=lambda _: None,
+        )
+        return list(await asyncio.gather(left, right))
+
+    assert [result.ok for result in asyncio.run(run())] == [True, True]
+    assert trust
+
+
+# --- the link --------------------------------------------------------------------------------
+
+
+def _numbers(link: Link, now_ns: int) -> list[int]:
+    return [frame.number for frame in link.frames(now_ns) if isinstance(frame, Data)]
+
+
+def test_what_is_not_acknowledged_is_sent_again_later_and_later() -> None:
+    link = Link(bytes(16), ())
+    link.send(b"a")
+    sent = [now for now in range(0, 8 * AGAIN_AFTER_NS, AGAIN_AFTER_NS // 2) if _numbers(link, now)]
+    assert [now // AGAIN_AFTER_NS for now in sent] == [0, 1, 3, 7]
+    link.acknowledged(Ack(1, ()))
+    assert link.idle
+    assert link.deadline_ns() is None
+
+
+def test_a_new_connection_brings_everything_again_and_the_acknowledgement() -> None:
+    link = Link(bytes(16), ())
+    for envelope in (b"a", b"b", b"c"):
+        link.send(envelope)
+    assert _numbers(link, 0) == [0, 1, 2]
+    link.acknowledged(Ack(0, (1,)))
+    link.lost(5)
+    assert not link.frames(10**12)
+    link.received(0)
+    link.received(2)
+    link.connected()
+    frames = link.frames(6)
+    assert frames[0] == Ack(1, (2,))
+    assert [frame.number for frame in frames[1:] if isinstance(frame, Data)] == [0, 2]
+
+
+def test_acknowledgements_of_what_was_never_sent_do_nothing() -> None:
+    link = Link(bytes(16), ())
+    link.acknowledged(Ack(2**62, (5, 6)))
+    link.send(b"a")
+    assert _numbers(link, 0) == [0]
+    link.received(2**62)
+    assert link.frames(0) == [Ack(0, ())]
+    assert Counter(link.frames(0)) == Counter()
