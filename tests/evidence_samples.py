@@ -263,6 +263,7 @@ def whole_run(*, payload: str = "inline") -> list[Event]:
         ev.Resumed(1, 3, 1_000),
         opened(descriptor(1)),
         ev.Transferred(session, "Server", MAIN, CHILD),
+        ev.EndAsked(session, 6, 3),
         late,
         ev.Rejected(session, "Client", "Server", "vm.fault.verification", bytes(32)),
         ev.Cancelled(session, "Client", "enough", None, cancel, CLIENT),

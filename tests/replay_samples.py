@@ -46,6 +46,7 @@ class Host:
         delay: how many attempts to run a round pass before an effect is answered.
         now_ns: the time that is told before each round, by the number of rounds so far.
         cancel_after: the rounds after which the host cancels the oldest live session.
+        end_after: the rounds after which it asks for the end of the oldest live session.
         keyless: roles for which it has no key.
     """
 
@@ -53,6 +54,7 @@ class Host:
     delay: int = 0
     now_ns: Callable[[int], int] = lambda rounds: 0  # noqa: ARG005
     cancel_after: tuple[int, ...] = ()
+    end_after: tuple[int, ...] = ()
     keyless: tuple[str, ...] = ()
 
 
@@ -129,6 +131,7 @@ def drive(machine: Machine, host: Host, steps_max: int) -> bool:
     """Whether the run has ended after so many attempts to run a round."""
     waiting: list[tuple[int, bytes, str, tuple[RegisterValue, ...]]] = []
     cancels = list(host.cancel_after)
+    ends = list(host.end_after)
     now_ns = 0
     for step in range(steps_max):
         now_ns = max(now_ns, host.now_ns(machine.rounds))
@@ -141,6 +144,11 @@ def drive(machine: Machine, host: Host, steps_max: int) -> bool:
             oldest = next(iter(machine._scheduler.sessions.live), None)
             if oldest is not None:
                 machine.cancel_session(oldest, "the host is tired")
+        while ends and ends[0] <= machine.rounds:
+            ends.pop(0)
+            oldest = next(iter(machine._scheduler.sessions.live), None)
+            if oldest is not None:
+                machine.end_session(oldest, now_ns)
         while waiting and (waiting[0][0] <= step or not ran):
             answer(machine, host, *waiting.pop(0)[1:])
         if not ran and machine.state is not MachineState.READY:

@@ -87,7 +87,11 @@ def lifecycle(_: str) -> str:
         for (source, event), (target, action) in TRANSITIONS.items()
     ]
     head = ("status", "what happens", "status after", "what the machine does")
-    return f"```text\n{mermaid()}```\n\n{table(head, rows)}"
+    return f"{lifecycle_diagram('')}\n{table(head, rows)}"
+
+
+def lifecycle_diagram(_: str) -> str:
+    return f"```text\n{mermaid()}```\n"
 
 
 def limits_of_running(_: str) -> str:

@@ -21,6 +21,7 @@ GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
     "assembly-forms": region_tables.assembly_forms,
     "faults": region_tables.faults,
     "lifecycle": region_tables.lifecycle,
+    "lifecycle-diagram": region_tables.lifecycle_diagram,
     "limits-of-effects": region_tables.limits_of_effects,
     "limits-of-pages": region_tables.limits_of_pages,
     "limits-of-proofs": region_tables.limits_of_proofs,

@@ -38,8 +38,12 @@ def _look(number: int) -> RegisterValue:
 def _run(rng: Random) -> Sample:
     image = compile_source(script_text(rng), "right.troth")
     cancels = sorted(rng.randrange(12) for _ in range(rng.choice((0, 0, 1, 3))))
+    ends = sorted(rng.randrange(12) for _ in range(rng.choice((0, 0, 1, 3))))
     host = Host(
-        effects={"look": _look}, delay=rng.choice((0, 0, 1, 7)), cancel_after=tuple(cancels)
+        effects={"look": _look},
+        delay=rng.choice((0, 0, 1, 7)),
+        cancel_after=tuple(cancels),
+        end_after=tuple(ends),
     )
     return record_run(
         image,

@@ -103,6 +103,7 @@ def _host(rng: Random) -> Host:
         effects={"look": _look},
         delay=rng.choice((0, 0, 1, 7)),
         cancel_after=cancels,
+        end_after=tuple(sorted(rng.randrange(12) for _ in range(rng.choice((0, 0, 1, 3))))),
         now_ns=lambda rounds: start * rounds,
     )
 

@@ -13,7 +13,7 @@ from troth.conformance.world import Edge, Session, World
 from troth.vm.events import Status
 from troth.vm.lifecycle import LIVE
 from troth.vm.record_codec import Items
-from troth.vm.step_end import LINGER_OVER
+from troth.vm.step_end import linger_detail
 
 
 class Closing:
@@ -68,7 +68,8 @@ class Closing:
     def count_notice(self, session: Session, role: int) -> None:
         session.noticed[role] = True
         if all(session.noticed):
-            session.linger_from_ns = self.world.now_ns
+            if session.linger_from_ns is None:
+                session.linger_from_ns = self.world.now_ns
             session.latched = session.drained_edges
 
     def receipt(self, items: Items) -> None:
@@ -113,6 +114,20 @@ class Closing:
                 session, role, "protocol.close", "a role cancels that does not hold its endpoint"
             )
 
+    def ask_end(self, items: Items) -> None:  # noqa: ARG002 - level 1 has read its time
+        """The host asks for the session's end: its linger clock starts, once."""
+        session = self._session()
+        if session.skip:
+            return
+        if session.ending or session.latched:
+            raise after_its_end(session, None)
+        if session.linger_from_ns is not None:
+            raise broken(
+                session, None, "protocol.close", "the session's end is asked for, but its time runs"
+            )
+        session.end_asked = True
+        session.linger_from_ns = self.world.now_ns
+
     def undelivered(self, items: Items) -> None:  # noqa: ARG002 - level 3 has taken the message
         edge = self.world.edge
         assert edge is not None
@@ -137,13 +152,14 @@ class Closing:
                 expected=str(wanted),
                 actual=str(epoch),
             )
-        if status is Status.DRAINING and not any(session.noticed):
+        drains = session.end_asked or any(session.noticed)
+        if status is Status.DRAINING and not drains:
             raise broken(
                 session, None, "protocol.close", "the session drains though no role gave notice"
             )
         if status is Status.DRAINING:
             session.drained = True
-        elif any(session.noticed) and not session.drained:
+        elif drains and not session.drained:
             raise broken(
                 session,
                 None,
@@ -229,9 +245,8 @@ class Closing:
             )
 
     def _closed(self, session: Session, detail: str) -> None:
-        roles = session.protocol.roles
-        silent = [name for name, done in zip(roles, session.noticed, strict=True) if not done]
-        if silent or session.cancelled is not None:
+        silent = silent_roles(session)
+        if (silent and not session.end_asked) or session.cancelled is not None:
             raise broken(
                 session,
                 None,
@@ -243,15 +258,15 @@ class Closing:
         listed = sum(edge.listed for edge in session.edges.values())
         assert session.linger_from_ns is not None
         over_ns = session.linger_from_ns + session.linger_ns
-        lingered = bool(listed) or not session.drained_edges
-        wanted = LINGER_OVER if lingered else ""
+        lingered = bool(listed or silent) or not session.drained_edges
+        wanted = linger_detail(silent) if lingered else ""
         if detail != wanted or (lingered and self.world.now_ns < over_ns):
             raise broken(
                 session,
                 None,
                 "protocol.close",
                 "the session is closed before its messages were received or its time was over",
-                expected=f"nothing undelivered, or a time from {over_ns} ns on",
+                expected=f"nothing undelivered, or {wanted!r} from {over_ns} ns on",
                 actual=f"{listed} undelivered at {self.world.now_ns} ns, detail {detail!r}",
             )
 
@@ -273,7 +288,7 @@ class Closing:
         for session in self.world.sessions.values():
             if session.skip:
                 continue
-            if any(session.noticed) and not session.drained:
+            if (session.end_asked or any(session.noticed)) and not session.drained:
                 raise broken(session, None, "protocol.close", "a notice did not drain it")
             ended = session.cancelled is not None or session.failed is not None
             if ended or any(e.listed for e in session.edges.values()):
@@ -293,6 +308,12 @@ class Closing:
     def _session(self) -> Session:
         assert self.world.session is not None
         return self.world.session
+
+
+def silent_roles(session: Session) -> list[str]:
+    """The roles that have given no notice."""
+    roles = zip(session.protocol.roles, session.noticed, strict=True)
+    return [name for name, done in roles if not done]
 
 
 def _finals(session: Session, rows: tuple[tuple[int, int, int], ...]) -> str:

@@ -206,6 +206,10 @@ def _seal(items: Items, names: Names) -> str:
     return f"{names.principal(items[1])}, {items[2]} leaves, round {items[5]}"
 
 
+def _ask_end(items: Items, names: Names) -> str:
+    return f"{names.session(items[1])}, by the host at {items[2]} ns"
+
+
 _KINDS: Final = frozenset(map(int, Kind))
 _WORDS: Final[dict[int, Callable[[Items, Names], str]]] = {
     Kind.HEADER: lambda items, _: f"version {items[1]}, image {items[2].hex()}",
@@ -222,6 +226,7 @@ _WORDS: Final[dict[int, Callable[[Items, Names], str]]] = {
     Kind.UNDELIVERED: _undelivered,
     Kind.REJECT: _reject,
     Kind.CANCEL: _cancel,
+    Kind.ASK_END: _ask_end,
     Kind.FAULT: _fault,
     Kind.SPAWN: _spawn,
     Kind.TRANSFER: lambda items, names: f"{_role(items, names)} to coroutine {items[4]}",

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from troth.conformance.closing import Closing, after_its_end, broken
+from troth.conformance.closing import Closing, after_its_end, broken, silent_roles
 from troth.conformance.world import Session, World
 from troth.vm.events import ENDED_BY_HOST
 from troth.vm.record_codec import Items
 from troth.vm.records import Kind
+from troth.vm.step_end import linger_detail
 
 Handler: TypeAlias = Callable[[Items], None]
 
@@ -40,8 +41,11 @@ class PeerClosing:
         if session.skip:
             return
         if code == ENDED_BY_HOST:
-            holds = session.cancelled == reason
-            expected = "a cancellation" if session.cancelled is None else session.cancelled
+            expected = session.cancelled
+            if expected is None and session.end_asked and not session.noticed[role]:
+                expected = linger_detail(silent_roles(session))
+            holds = expected == reason
+            expected = "a cancellation" if expected is None else expected
         else:
             # The fault reaches up to this record, which is a part of what it brings about.
             recent = world.fault_reaches == world.record.index + 1

@@ -56,6 +56,7 @@ class ProtocolLevel:
             Kind.UNDELIVERED: closing.undelivered,
             Kind.REJECT: closing.reject,
             Kind.CANCEL: closing.cancel,
+            Kind.ASK_END: closing.ask_end,
             Kind.INVOKE: self.invoke,
             Kind.COMPLETE: self.complete,
             Kind.END: self.end,

@@ -170,6 +170,8 @@ class Run:
             self.comparison.next_record()
         elif kind == Kind.CANCEL and items[4] == rounds:
             self._cancel(record)
+        elif kind == Kind.ASK_END and items[3] == rounds:
+            self._ask_end(record)
         elif kind in PEER_INPUTS and items[-1] == rounds:
             self._peers.feed(record)
         elif kind == Kind.PEER and (after := self._after_peer()) is not None:
@@ -243,6 +245,18 @@ class Run:
             self._machine.cancel_session(session[0], record.items[3])
         except TrothError as error:
             raise self._differs(f"the host cannot cancel this: {error.message}") from error
+
+    def _ask_end(self, record: RawRecord) -> None:
+        """The host asks for a session's end."""
+        _, number, now_ns, _ = record.items
+        session = self.comparison.sessions.get(number)
+        if session is None:
+            raise self._differs("the program has no such session")
+        self._now_ns = max(self._now_ns, now_ns)
+        try:
+            self._machine.end_session(session[0], now_ns)
+        except TrothError as error:
+            raise self._differs(f"the host cannot ask for this: {error.message}") from error
 
     def _end(self, items: Items) -> None:
         machine = self._machine

@@ -28,6 +28,7 @@ _OF_SESSION: Final = frozenset(
         Kind.UNDELIVERED,
         Kind.REJECT,
         Kind.CANCEL,
+        Kind.ASK_END,
         Kind.TRANSFER,
         Kind.JOIN,
         Kind.FAIL,
@@ -36,7 +37,7 @@ _OF_SESSION: Final = frozenset(
 )
 _OF_SENDER: Final = frozenset({Kind.SEND, Kind.UNDELIVERED, Kind.REJECT, Kind.ARRIVE, Kind.REFUSE})
 _OF_RECEIVER: Final = frozenset({Kind.RECEIVE, Kind.RECEIPT, Kind.PEER_RECEIPT})
-_OF_ROLE: Final = _OF_SESSION - _OF_SENDER - _OF_RECEIVER - {Kind.STATUS}
+_OF_ROLE: Final = _OF_SESSION - _OF_SENDER - _OF_RECEIVER - {Kind.STATUS, Kind.ASK_END}
 
 
 class Whereabouts(NamedTuple):

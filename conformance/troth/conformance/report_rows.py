@@ -118,6 +118,7 @@ SHAPES: Final[Mapping[int, RowShape]] = {
     Kind.UNDELIVERED: RowShape("sessions", "sapnt", _undelivered),
     Kind.REJECT: RowShape("sessions", "sapct", _reject),
     Kind.CANCEL: RowShape("sessions", "sat", _role),
+    Kind.ASK_END: RowShape("sessions", "st", lambda items: Fields(items[1])),
     Kind.FAULT: RowShape("sessions", "sact", _fault),
     Kind.SPAWN: RowShape("machine", "t", _nothing),
     Kind.TRANSFER: RowShape("machine", "sat", _role),

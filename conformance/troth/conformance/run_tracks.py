@@ -74,6 +74,7 @@ class Tracks:
             Kind.SEND: self._acted(slice(1, 8)),
             Kind.CANCEL: self._cancel,
             Kind.STATUS: self._session_wide(slice(1, 5)),
+            Kind.ASK_END: self._session_wide(slice(1, 2)),
             Kind.UNDELIVERED: self._session_wide(slice(1, 6)),
             Kind.REJECT: self._session_wide(slice(1, 5)),
             Kind.SPAWN: self._spawn,

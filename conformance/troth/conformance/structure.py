@@ -77,6 +77,7 @@ class Structure:
             Kind.INVOKE: self.invoke,
             Kind.COMPLETE: self.complete,
             Kind.TIME: self.time,
+            Kind.ASK_END: self.ask_end,
             Kind.ACQUIRE: self.guard,
             Kind.RELEASE: self.guard,
             Kind.END: self.end,
@@ -274,8 +275,14 @@ class Structure:
         self.world.effect = effect
         self._input(items[4])
 
+    def ask_end(self, items: Items) -> None:
+        self._session(items[1])
+        self._time(items[2], items[3])
+
     def time(self, items: Items) -> None:
-        _, now_ns, round_number = items
+        self._time(items[1], items[2])
+
+    def _time(self, now_ns: int, round_number: int) -> None:
         if now_ns < self.world.now_ns:
             raise backwards("time", self.world.now_ns, now_ns)
         self.world.now_ns = now_ns

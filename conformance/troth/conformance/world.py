@@ -223,6 +223,7 @@ class Session:
         "edges",
         "edges_from",
         "edges_to",
+        "end_asked",
         "ending",
         "failed",
         "id",
@@ -275,6 +276,7 @@ class Session:
         self.in_transit: set[int] = set()
         self.cancelled: str | None = None
         self.ending = False
+        self.end_asked = False
         self.latched = False
         self.acted: list[Principal | None] = [None] * len(signers)
         tables = protocol.tables

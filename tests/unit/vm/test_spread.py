@@ -221,6 +221,29 @@ def test_an_ended_session_is_ended_everywhere() -> None:
     assert [(e.status, e.detail) for e in ends] == [(Status.CANCELLED, "out of time")] * 2
 
 
+def test_an_asked_end_reaches_the_other_machines_when_its_time_is_over() -> None:
+    """Each view ends in its own way: the one that asked closes, the other learns that it did."""
+    client, server, said = _half_way()
+    for envelope in said:
+        server.machine.deliver(envelope)
+    (session,) = {e.session for e in client.events if isinstance(e, ev.Opened)}
+    client.now_ns = client.machine.end_session(session, 5)
+    assert client.machine.poll_outgoing() == []
+    assert client.step()
+    (failed,) = [o.envelope for o in client.machine.poll_outgoing()]
+    assert server.machine.deliver(failed).accepted
+    detail = "linger time is over; no notice of Client, Server"
+    for party, status in ((client, Status.CLOSED), (server, Status.CANCELLED)):
+        while party.step():
+            pass
+        party.finish()
+        ends = [e for e in party.events if isinstance(e, ev.StatusChanged)]
+        assert (ends[-1].status, ends[-1].detail) == (status, detail)
+        verdict = party.verdict()
+        assert verdict.findings == (), verdict.findings[0]
+        assert all(level.ok for level in verdict.levels)
+
+
 def test_a_fault_ends_the_session_everywhere() -> None:
     script = (
         "protocol P(A, B):\n    A -> B: m(n: int)\n    B -> A: k()\n\n"

@@ -73,6 +73,7 @@ class CatchUp:
             Kind.TIME: self._time,
             Kind.COMPLETE: self._complete,
             Kind.CANCEL: self._cancel,
+            Kind.ASK_END: self._ask_end,
             Kind.INCARNATION: self._incarnation,
             Kind.END: self._end,
         }
@@ -154,6 +155,11 @@ class CatchUp:
 
     def _cancel(self, record: RawRecord) -> None:
         self._machine.cancel_session(self._recorder.session_id(record.items[1]), record.items[3])
+
+    def _ask_end(self, record: RawRecord) -> None:
+        _, session, now_ns, _ = record.items
+        self.now_ns = max(self.now_ns, now_ns)
+        self._machine.end_session(self._recorder.session_id(session), now_ns)
 
     def _incarnation(self, record: RawRecord) -> None:
         self._recorder.resumed(*record.items[1:])

@@ -226,6 +226,17 @@ class Completed(NamedTuple):
     round_number: int
 
 
+class EndAsked(NamedTuple):
+    """An input: the host asked, after `round_number` rounds, that a session come to its end.
+
+    `now_ns` is the time at which that starts its linger clock.
+    """
+
+    session: bytes
+    now_ns: int
+    round_number: int
+
+
 class TimeSet(NamedTuple):
     """An input: the machine was told the time, in nanoseconds, before `round_number`."""
 
@@ -421,6 +432,7 @@ Event: TypeAlias = (
     | Invoked
     | Completed
     | TimeSet
+    | EndAsked
     | Acquired
     | Released
     | Resumed

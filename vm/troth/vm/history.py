@@ -22,6 +22,7 @@ ROUND_OF: Final = {
     Kind.TIME: 2,
     Kind.COMPLETE: 4,
     Kind.CANCEL: 4,
+    Kind.ASK_END: 3,
     Kind.INCARNATION: 2,
     Kind.END: 1,
 }

@@ -3,10 +3,11 @@
     active -> draining -> closed
     active or draining -> cancelled, or faulted
 
-From the first notice (a role's close) the session drains: the other roles go on by their types.
-It is closed when the latch is zero (every role has given notice and every edge is drained) or
-when the linger clock, which starts at the last notice, runs out. The last three statuses are
-final. What the table does not list is illegal and changes nothing.
+From the first notice (a role's close), or when the host asks for its end, the session drains: the
+other roles go on by their types. It is closed when the latch is zero (every role has given notice
+and every edge is drained) or when the linger clock runs out. That starts at the last notice or
+when the host asks for the end, whichever comes first. The last three statuses are final. What the
+table does not list is illegal and changes nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ class LifeEvent(Enum):
     """What can happen to a session as a whole."""
 
     NOTICE = "notice"
+    LAST_NOTICE = "last notice with messages in flight"
+    END_ASKED = "end asked by the host"
     LATCH_ZERO = "latch zero"
     LINGER_EXPIRED = "linger expired"
     CANCEL = "cancel"
@@ -32,16 +35,21 @@ class Action(Enum):
 
     ANNOUNCE = "announce the status"
     COUNT = "count the notice"
+    START_CLOCK = "start the linger clock, unless it runs"
+    ANNOUNCE_AND_START = "announce the status, start the linger clock"
     RETIRE = "advance the epoch, prune counters and buffers"
-    LIST_AND_RETIRE = "list what is undelivered, advance the epoch, prune"
+    LIST_AND_RETIRE = "list what is undelivered, name who gave no notice, advance the epoch, prune"
     DISCARD = "list what is undelivered, wake everyone blocked, prune"
 
 
 TRANSITIONS: Final[dict[tuple[Status, LifeEvent], tuple[Status, Action]]] = {
     (Status.ACTIVE, LifeEvent.NOTICE): (Status.DRAINING, Action.ANNOUNCE),
+    (Status.ACTIVE, LifeEvent.END_ASKED): (Status.DRAINING, Action.ANNOUNCE_AND_START),
     (Status.ACTIVE, LifeEvent.CANCEL): (Status.CANCELLED, Action.DISCARD),
     (Status.ACTIVE, LifeEvent.FAULT): (Status.FAULTED, Action.DISCARD),
     (Status.DRAINING, LifeEvent.NOTICE): (Status.DRAINING, Action.COUNT),
+    (Status.DRAINING, LifeEvent.LAST_NOTICE): (Status.DRAINING, Action.START_CLOCK),
+    (Status.DRAINING, LifeEvent.END_ASKED): (Status.DRAINING, Action.START_CLOCK),
     (Status.DRAINING, LifeEvent.LATCH_ZERO): (Status.CLOSED, Action.RETIRE),
     (Status.DRAINING, LifeEvent.LINGER_EXPIRED): (Status.CLOSED, Action.LIST_AND_RETIRE),
     (Status.DRAINING, LifeEvent.CANCEL): (Status.CANCELLED, Action.DISCARD),

@@ -29,7 +29,7 @@ from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loaded import LoadedImage
 from troth.vm.report import Outcome, Report, make_report
 from troth.vm.scheduler import Scheduler
-from troth.vm.session import Cell
+from troth.vm.session import Cell, Session
 from troth.vm.settings import NO_OVERRIDES, Overrides
 from troth.vm.signer import Roster, Signer
 from troth.vm.statements import NONCE_BYTES, PUBLIC_KEY_BYTES
@@ -246,12 +246,30 @@ class Machine:
         Raises:
             Unusable: code `session.unknown`, when there is no such live session.
         """
+        self._scheduler.cancel(self._live(session), reason)
+
+    def end_session(self, session: bytes, now_ns: int) -> int:
+        """Asks a session to come to its end, between two rounds: its linger clock starts now.
+
+        Its roles go on until they are done. When the clock runs out the session is closed all the
+        same: what is undelivered is listed, and the roles that gave no notice are named. Asking
+        again changes nothing. Returns the time at which the clock runs out.
+
+        Raises:
+            Unusable: code `session.unknown`, when there is no such live session.
+        """
+        found = self._live(session)
+        self._scheduler.ask_end(found, now_ns)
+        assert found.linger_deadline_ns is not None, "the clock of such a session runs"
+        return found.linger_deadline_ns
+
+    def _live(self, session: bytes) -> Session:
         found = self._scheduler.sessions.live.get(session)
         if found is None:
             raise Unusable(
                 "session.unknown", "there is no such session going on", actual=session.hex()
             )
-        self._scheduler.cancel(found, reason)
+        return found
 
     # --- other machines ------------------------------------------------------------------------
 

@@ -333,6 +333,7 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _ROUND,
     ),
     Kind.PEER_FAIL: (_SESSION, _ROLE, _name("code"), _text("reason"), _SIGNATURE, _ROUND),
+    Kind.ASK_END: (_SESSION, _count("now ns"), _ROUND),
     Kind.SEAL: (
         _PRINCIPAL,
         _count("log size"),

@@ -80,6 +80,7 @@ class EventDecoder:
             Kind.INVOKE: self._invoke,
             Kind.COMPLETE: self._complete,
             Kind.TIME: self._time,
+            Kind.ASK_END: self._ask_end,
             Kind.ACQUIRE: self._acquire,
             Kind.RELEASE: self._release,
             Kind.INCARNATION: self._incarnation,
@@ -339,6 +340,9 @@ class EventDecoder:
 
     def _time(self, items: Items) -> Event:
         return ev.TimeSet(*items)
+
+    def _ask_end(self, items: Items) -> Event:
+        return ev.EndAsked(self._session_at(items[0]).id, *items[1:])
 
     def _incarnation(self, items: Items) -> Event:
         return ev.Resumed(*items)

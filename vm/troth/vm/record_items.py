@@ -161,6 +161,7 @@ class EventRecords(ABC):
             ev.Invoked: self._invoked,
             ev.Completed: self._completed,
             ev.TimeSet: self._time_set,
+            ev.EndAsked: self._end_asked,
             ev.Acquired: self._acquired,
             ev.Released: self._released,
             ev.Resumed: self._resumed,
@@ -336,6 +337,9 @@ class EventRecords(ABC):
 
     def _completed(self, event: ev.Completed) -> None:
         self._machine_owned((Kind.COMPLETE, *event))
+
+    def _end_asked(self, event: ev.EndAsked) -> None:
+        self._machine_owned((Kind.ASK_END, self._session(event.session).number, *event[1:]))
 
     def _time_set(self, event: ev.TimeSet) -> None:
         self._machine_owned((Kind.TIME, *event))

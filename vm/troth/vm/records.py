@@ -78,6 +78,7 @@ class Kind(IntEnum):
     | PEER_CANCEL | session, role, reason, signature, round |
     | PEER_FAIL | session, role, code, reason, signature, round |
     | PEER_DELEGATE | session, role, new principal, signature, round |
+    | ASK_END | session, now ns, round |
 
     A SEND has either salt and payload (inline) or the commitment (digest), never both.
     The file ends with END and one SEAL per principal that keeps a log here, in their order.
@@ -127,6 +128,7 @@ class Kind(IntEnum):
     PEER_CANCEL = 37
     PEER_FAIL = 38
     PEER_DELEGATE = 39
+    ASK_END = 42
 
 
 STATED: Final = frozenset(

@@ -22,7 +22,7 @@ from troth.vm.coroutine import FIRST_PARENT, Completion, Coroutine, CoroutineSta
 from troth.vm.deliver import Delivery, Door
 from troth.vm.envelope import Envelope, Outgoing
 from troth.vm.errors import Fault, LimitExceeded, TrothError
-from troth.vm.events import Cancelled, Completed, Event, Met, Spawned, TimeSet
+from troth.vm.events import Cancelled, Completed, EndAsked, Event, Met, Spawned, TimeSet
 from troth.vm.evidence import Evidence
 from troth.vm.lifecycle import LIVE, LifeEvent
 from troth.vm.outbox import proved
@@ -33,6 +33,9 @@ from troth.vm.store import SessionStore
 from troth.vm.turn import Context, EffectRequest, Meeting, Turn
 
 FAULTS_LISTED_MAX: Final = 64
+STALE_TIMERS_MAX: Final = 64
+"""So many may be left from ended sessions, or as many as there are sessions."""
+
 _STATUS_READY: Final = CoroutineStatus.READY
 
 FAILURE_CHARACTERS_MAX: Final = 2000
@@ -164,6 +167,18 @@ class Scheduler:
         step_end.end_session(turn, session, LifeEvent.CANCEL, reason)
         self._commit(turn)
         # Not when somebody polls: where the seals of a record are must not depend on that.
+        self.record()
+
+    def ask_end(self, session: Session, now_ns: int) -> None:
+        """The host asks for a session's end; nothing is done where its linger clock runs."""
+        if session.linger_deadline_ns is not None:
+            return
+        self.tell_time(now_ns)
+        self.now_ns = self.round_now_ns
+        turn = self.turn
+        turn.events.append(EndAsked(session.id, self.now_ns, self.rounds))
+        step_end.ask_end(turn, session)
+        self._commit(turn)
         self.record()
 
     def deliver(self, envelope: Envelope) -> Delivery:
@@ -298,8 +313,7 @@ class Scheduler:
             deadline_ns = self.next_deadline_ns()
             if deadline_ns is None or deadline_ns > self.round_now_ns:
                 break
-            session = heapq.heappop(self.timers)[2]
-            step_end.end_session(turn, session, LifeEvent.LINGER_EXPIRED, step_end.LINGER_OVER)
+            step_end.expire(turn, heapq.heappop(self.timers)[2])
         self._commit(turn)
 
     def _run_batch(self) -> None:
@@ -388,19 +402,26 @@ class Scheduler:
             self.sessions.retire(session)
             self._forget_peers(session)
         for session in turn.lingering:
-            if session.status in LIVE:
+            if session.status in LIVE and session.linger_deadline_ns is None:
                 if self.context.substitutes.before_linger is not None:
                     self.context.substitutes.before_linger()
                 self._record_time()
                 deadline_ns = self.now_ns + session.descriptor.linger_ns
                 session.linger_deadline_ns = deadline_ns
-                heapq.heappush(self.timers, (deadline_ns, self.timer_count, session))
-                self.timer_count += 1
+                self._set_timer(deadline_ns, session)
         self.awaiting_seal += turn.awaiting_seal
         turn.awaiting_seal.clear()
         turn.opened.clear()
         turn.ended.clear()
         turn.lingering.clear()
+
+    def _set_timer(self, deadline_ns: int, session: Session) -> None:
+        """Timers of sessions that have ended go with time, or once they outnumber the others."""
+        heapq.heappush(self.timers, (deadline_ns, self.timer_count, session))
+        self.timer_count += 1
+        if len(self.timers) > max(STALE_TIMERS_MAX, 2 * len(self.sessions.live)):
+            self.timers = [timer for timer in self.timers if timer[2].status in LIVE]
+            heapq.heapify(self.timers)
 
     def _know_peers(self, session: Session) -> None:
         for role in session.peers:

@@ -7,6 +7,7 @@ endpoint that travelled inside one is lost: its session is cancelled in turn.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from troth.vm import statements
@@ -51,6 +52,27 @@ def end_session(turn: Turn, session: Session, event: LifeEvent, detail: str, by:
     cancel_stranded(turn, _end_one(turn, session, event, detail, by))
 
 
+def expire(turn: Turn, session: Session) -> None:
+    """Closes a session whose linger clock has run out, whoever has yet to give notice."""
+    silent = [end.role for end in session.endpoints.values() if not end.noticed]
+    end_session(turn, session, LifeEvent.LINGER_EXPIRED, linger_detail(silent))
+
+
+def linger_detail(silent: Sequence[str]) -> str:
+    """What the evidence says of such a close. `silent` are the roles that gave no notice."""
+    return f"{LINGER_OVER}; no notice of {', '.join(silent)}" if silent else LINGER_OVER
+
+
+def ask_end(turn: Turn, session: Session) -> None:
+    """The host asks for the session's end: it drains, and its linger clock starts."""
+    transition = next_status(session.status, LifeEvent.END_ASKED)
+    assert transition is not None, "the end of a live session can be asked for"
+    session.status, action = transition
+    if action is Action.ANNOUNCE_AND_START:
+        turn.events.append(StatusChanged(session.id, session.status, session.epoch, ""))
+    turn.linger(session)
+
+
 def cancel_stranded(turn: Turn, lost: list[EndpointState]) -> None:
     """Cancels the sessions of endpoints that are lost, and what that strands in turn."""
     pending = deque(lost)
@@ -69,8 +91,8 @@ def _end_one(
     if transition is None:
         return []
     status, action = transition
-    assert action not in (Action.ANNOUNCE, Action.COUNT), "a notice does not end a session"
-    if session.peers and action is not Action.RETIRE and event is not LifeEvent.LINGER_EXPIRED:
+    assert status not in LIVE, "this event does not end a session"
+    if session.peers and action is not Action.RETIRE:
         tell_end(turn, session, event, detail, by)
     stranded = []
     for edge in session.edges:
@@ -93,10 +115,17 @@ def _end_one(
 
 
 def tell_end(turn: Turn, session: Session, event: LifeEvent, detail: str, by: str) -> None:
-    """Tells the other machines that this one has ended the session, unless they know it."""
+    """Tells the other machines that this one has ended the session, unless they know it.
+
+    A view whose roles have all given notice ends by itself: there is nothing to tell.
+    """
     if by in session.peers or (event is LifeEvent.CANCEL and by):
         return
     here = [e for e in session.endpoints.values() if e.role not in session.peers]
+    if event is LifeEvent.LINGER_EXPIRED:
+        here = [endpoint for endpoint in here if not endpoint.noticed]
+        if not here:
+            return
     endpoint = next((e for e in here if e.role == by), here[0])
     code = detail if event is LifeEvent.FAULT else ENDED_BY_HOST
     reason = "" if event is LifeEvent.FAULT else detail
@@ -239,7 +268,7 @@ def count_notice(turn: Turn, endpoint: EndpointState) -> None:
     if session.notices_missing == 0:
         if session.drained:
             end_session(turn, session, LifeEvent.LATCH_ZERO, "")
-        else:
+        elif next_status(session.status, LifeEvent.LAST_NOTICE) is not None:
             turn.linger(session)
 
 
