@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from troth.dsl.shell_host_output import host_output_aside
-from troth.dsl.shell_run_command import line_writer
+from troth.dsl.shell_run_command import add_links, line_writer, links_of
 from troth.vm.errors import Unusable
 from troth.vm.escape import plain
 from troth.vm.shell_effects import load_effects_module
@@ -26,6 +26,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--effects", type=Path, metavar="MODULE.py", help="where effects are")
     parser.add_argument("--blobs", type=Path, metavar="DIR", help="where the run kept its blobs")
     parser.add_argument("--durable", action="store_true", help="wait for the disk after each round")
+    add_links(parser)
     parser.set_defaults(run=resume_command)
 
 
@@ -66,6 +67,7 @@ def _resume(arguments: argparse.Namespace) -> ResumeResult:
                 effects_from=str(arguments.effects or "this command, which has no --effects"),
                 blobs=arguments.blobs,
                 durable=arguments.durable,
+                links=links_of(arguments) if arguments.listen or arguments.connect else None,
                 write_line=write_line,
             )
         except Unusable as error:

@@ -66,18 +66,19 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="NAME=N",
         help="set a limit of the run, such as instructions_max=1000; may be given several times",
     )
-    _add_links(parser)
-    parser.set_defaults(run=run_command)
-
-
-def _add_links(parser: argparse.ArgumentParser) -> None:
-    links = parser.add_argument_group("sessions of several machines")
-    links.add_argument(
+    parser.add_argument(
         "--role",
         action="append",
         metavar="ROLE",
         help="hold this role here, and leave those not named to others; may be given several times",
     )
+    add_links(parser)
+    parser.set_defaults(run=run_command)
+
+
+def add_links(parser: argparse.ArgumentParser) -> None:
+    """How other machines are met."""
+    links = parser.add_argument_group("sessions of several machines")
     links.add_argument(
         "--listen", type=parse_address, metavar="HOST:PORT", help="let other machines call here"
     )
@@ -178,7 +179,7 @@ def _run(image: Image, arguments: argparse.Namespace, seed: bytes | None) -> Run
             if arguments.role is None:
                 _refuse_links(arguments)
                 return run(image, options=options, write_line=write_line)
-            links = _links(arguments)
+            links = links_of(arguments)
             return asyncio.run(
                 run_spread(image, options=options, links=links, write_line=write_line)
             )
@@ -203,9 +204,9 @@ def _refuse_links(arguments: argparse.Namespace) -> None:
         )
 
 
-def _links(arguments: argparse.Namespace) -> LinkOptions:
+def links_of(arguments: argparse.Namespace) -> LinkOptions:
     def note(text: str) -> None:
-        print(f"troth run: {escape(text)}", file=sys.stderr, flush=True)
+        print(f"troth: {escape(text)}", file=sys.stderr, flush=True)
 
     return LinkOptions(
         listen=arguments.listen,

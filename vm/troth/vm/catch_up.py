@@ -16,14 +16,15 @@ from typing import Final, Protocol
 
 from troth.vm.codec import decode_payload
 from troth.vm.errors import Place, TrothError, Unusable
-from troth.vm.events import Event
-from troth.vm.history import BEFORE_ROUND, ROUND_OF, Inputs
+from troth.vm.events import Event, Met, Refused
+from troth.vm.history import BEFORE_ROUND, ROUND_OF, Input, Inputs
 from troth.vm.image import Image
 from troth.vm.limits import RECORD_BYTES_MAX
 from troth.vm.machine import EffectRequest, Machine
-from troth.vm.reader import RawRecord
+from troth.vm.peer_history import PeerHistory
+from troth.vm.peer_input import envelope_of
 from troth.vm.recorder import Recorder
-from troth.vm.records import Kind
+from troth.vm.records import PEER_INPUTS, Kind
 from troth.vm.types import Field
 
 
@@ -56,6 +57,7 @@ class CatchUp:
             really released before the stop.
         outstanding: effects that were asked for and not answered, by id, in order.
         ended: the recorded part has reached the end of the run.
+        peers: what has to be known of other machines.
     """
 
     def __init__(self, machine: Machine, recorder: Recorder, image: Image, inputs: Inputs) -> None:
@@ -65,17 +67,19 @@ class CatchUp:
         self.unproven: list[Event] = []
         self.outstanding: dict[bytes, EffectRequest] = {}
         self.ended = False
+        self.peers = PeerHistory()
         self._machine = machine
         self._recorder = recorder
         self._image = image
         self._inputs = inputs
-        self._take: Final[dict[int, Callable[[RawRecord], None]]] = {
+        self._take: Final[dict[int, Callable[[Input], None]]] = {
             Kind.TIME: self._time,
             Kind.COMPLETE: self._complete,
             Kind.CANCEL: self._cancel,
             Kind.ASK_END: self._ask_end,
             Kind.INCARNATION: self._incarnation,
             Kind.END: self._end,
+            **dict.fromkeys(PEER_INPUTS, self._peer),
         }
 
     def follow(self, file: Recorded) -> None:
@@ -87,30 +91,42 @@ class CatchUp:
         # The first coroutine stands before any round.
         self._commit(file)
         while file.behind and not self.ended:
-            record = self._inputs.peek()
-            if record is not None and self._is_due(record):
-                self._feed(self._inputs.take())
+            one = self._inputs.peek()
+            if one is not None and self._is_due(one):
+                one = self._inputs.take()
+                self._tell_time()
+                self._feed(one)
             else:
-                self._round(record)
+                self._round(one)
             self._commit(file)
 
-    def _is_due(self, record: RawRecord) -> bool:
+    def _tell_time(self) -> None:
+        """The time between two rounds, at which an input has made a session linger."""
+        after = self._inputs.peek()
+        if after is None or after.record.items[0] != Kind.TIME:
+            return
+        if after.record.items[2] == self._machine.rounds:
+            self._feed(self._inputs.take())
+            self._machine.tell_time(self.now_ns)
+
+    def _is_due(self, one: Input) -> bool:
         """Whether it comes now, between two rounds, and not before or within the next."""
+        record = one.record
         kind = record.items[0]
         return kind not in BEFORE_ROUND and record.items[ROUND_OF[kind]] == self._machine.rounds
 
-    def _round(self, record: RawRecord | None) -> None:
+    def _round(self, one: Input | None) -> None:
         number = self._machine.rounds + 1
-        while record is not None and record.items[0] in BEFORE_ROUND:
-            if record.items[ROUND_OF[record.items[0]]] != number:
+        while one is not None and one.record.items[0] in BEFORE_ROUND:
+            if one.record.items[ROUND_OF[one.record.items[0]]] != number:
                 break
             self._feed(self._inputs.take())
-            record = self._inputs.peek()
+            one = self._inputs.peek()
         if not self._machine.run_round(self.now_ns):
             raise Unusable(
                 "resume.differs",
                 "the record goes on where the program does nothing more",
-                place=Place(record=None if record is None else record.index),
+                place=Place(record=None if one is None else one.record.index),
                 expected=f"nothing of the kind in round {number}",
                 advice=DIFFERS_ADVICE,
             )
@@ -120,14 +136,16 @@ class CatchUp:
         for request in self._machine.poll_effects():
             self.outstanding[request.effect_id] = request
         self.events += len(events)
+        self.peers.take(events, self._machine.poll_meetings(), self._machine.poll_outgoing())
         file.write(self._recorder.take_bytes())
         self.unproven = [] if file.followed else events
 
     # --- what the host did -------------------------------------------------------------------
 
-    def _feed(self, record: RawRecord) -> None:
+    def _feed(self, one: Input) -> None:
+        record = one.record
         try:
-            self._take[record.items[0]](record)
+            self._take[record.items[0]](one)
         except TrothError as error:
             raise Unusable(
                 "resume.input",
@@ -138,11 +156,29 @@ class CatchUp:
                 advice=DIFFERS_ADVICE,
             ) from error
 
-    def _time(self, record: RawRecord) -> None:
-        self.now_ns = max(self.now_ns, record.items[1])
+    def _time(self, one: Input) -> None:
+        self.now_ns = max(self.now_ns, one.record.items[1])
 
-    def _complete(self, record: RawRecord) -> None:
-        _, effect_id, failed, result, _ = record.items
+    def _peer(self, one: Input) -> None:
+        """What another machine said, or that it was found, or that its word was refused."""
+        event, machine = one.event, self._machine
+        if isinstance(event, Met):
+            machine.meet(event.coroutine, event.parties)
+            return
+        if isinstance(event, Refused):
+            taken = machine.refuse(*event[:5])
+            code = "no message of another machine can arrive there"
+        else:
+            assert event is not None, "the record of an input says something"
+            envelope = envelope_of(event)
+            assert envelope is not None, "all other inputs are envelopes"
+            code = machine.deliver(envelope).code
+            taken = not code
+        if not taken:
+            raise Unusable("resume.peer", f"the machine does not take this now: {code}")
+
+    def _complete(self, one: Input) -> None:
+        _, effect_id, failed, result, _ = one.record.items
         request = self.outstanding.get(effect_id)
         if failed or request is None:
             # The machine refuses an effect that nobody waits for.
@@ -153,19 +189,20 @@ class CatchUp:
             self._machine.complete(effect_id, value)
         self.outstanding.pop(effect_id, None)
 
-    def _cancel(self, record: RawRecord) -> None:
-        self._machine.cancel_session(self._recorder.session_id(record.items[1]), record.items[3])
+    def _cancel(self, one: Input) -> None:
+        _, session, _, reason, *_ = one.record.items
+        self._machine.cancel_session(self._recorder.session_id(session), reason)
 
-    def _ask_end(self, record: RawRecord) -> None:
-        _, session, now_ns, _ = record.items
+    def _ask_end(self, one: Input) -> None:
+        _, session, now_ns, _ = one.record.items
         self.now_ns = max(self.now_ns, now_ns)
         self._machine.end_session(self._recorder.session_id(session), now_ns)
 
-    def _incarnation(self, record: RawRecord) -> None:
-        self._recorder.resumed(*record.items[1:])
+    def _incarnation(self, one: Input) -> None:
+        self._recorder.resumed(*one.record.items[1:])
 
-    def _end(self, record: RawRecord) -> None:
-        self._recorder.finish(self._machine.rounds, record.items[3])
+    def _end(self, one: Input) -> None:
+        self._recorder.finish(self._machine.rounds, one.record.items[3])
         self.ended = True
 
 

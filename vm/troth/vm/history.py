@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
 
 from troth.vm.errors import Malformed
+from troth.vm.events import Event
 from troth.vm.reader import ArtifactReader, RawRecord
-from troth.vm.record_codec import Items
-from troth.vm.records import Kind
+from troth.vm.record_codec import FIELDS, Items
+from troth.vm.record_events import EventDecoder
+from troth.vm.records import PEER_INPUTS, Kind
 
 _ZEROS_READ: Final = 1 << 16
 
@@ -25,6 +27,7 @@ ROUND_OF: Final = {
     Kind.ASK_END: 3,
     Kind.INCARNATION: 2,
     Kind.END: 1,
+    **{kind: len(FIELDS[kind]) for kind in PEER_INPUTS},
 }
 """Records that say what the host did, and which item is the round.
 
@@ -41,6 +44,7 @@ class Survey(NamedTuple):
         header: the HEADER's items; None when the file stops before its end.
         image: the image's bytes; None when they are not in the file.
         principals: the public key behind each role for which a session was opened.
+        peers: the names that other machines' public keys have.
         records: how many whole records there are.
         whole: where the last whole record ends, in bytes.
         loose_from: where the inputs begin after which there is nothing else, or `whole`.
@@ -51,6 +55,7 @@ class Survey(NamedTuple):
     header: Items | None
     image: bytes | None
     principals: dict[str, bytes]
+    peers: dict[bytes, str]
     records: int
     whole: int
     loose_from: int
@@ -92,7 +97,9 @@ class _Surveyor:
         self._reader = reader
         self._header: Items | None = None
         self._image: bytes | None = None
-        self._keys: list[bytes] = []
+        self._keys: list[bytes | None] = []
+        self._logs = 0
+        self._peers: dict[bytes, str] = {}
         self._roles: list[tuple[str, ...]] = []
         self._principals: dict[str, bytes] = {}
         self._loose_from = 0
@@ -112,6 +119,11 @@ class _Surveyor:
             self._image = items[1]
         elif kind == Kind.PRINCIPAL:
             self._keys.append(items[2])
+            self._logs += 1
+        elif kind == Kind.PEER:
+            # They are numbered together; its key is kept elsewhere.
+            self._keys.append(None)
+            self._peers[items[2]] = items[1]
         elif kind == Kind.PROTOCOL:
             self._roles.append(items[3])
         elif kind == Kind.OPEN:
@@ -127,8 +139,9 @@ class _Surveyor:
         """An index that leads nowhere is left for the comparison to find."""
         if protocol < len(self._roles):
             for role, principal in zip(self._roles[protocol], principals, strict=False):
-                if principal < len(self._keys):
-                    self._principals.setdefault(role, self._keys[principal])
+                key = self._keys[principal] if principal < len(self._keys) else None
+                if key is not None:
+                    self._principals.setdefault(role, key)
 
     def result(self) -> Survey:
         seals = self._seals_after_end
@@ -136,39 +149,52 @@ class _Surveyor:
             self._header,
             self._image,
             self._principals,
+            self._peers,
             self.records,
             self.whole,
             self._loose_from,
             self._incarnations,
-            ended=seals is not None and seals >= len(self._keys),
+            ended=seals is not None and seals >= self._logs,
         )
 
 
+class Input(NamedTuple):
+    """What the host did, or what came from another machine: its record and what it says."""
+
+    record: RawRecord
+    event: Event | None
+
+
 class Inputs:
-    """What the host did, in order, up to the byte `whole` of the file."""
+    """What came from outside, in order, up to the byte `whole` of the file."""
 
     def __init__(self, stream: BinaryIO, whole: int) -> None:
-        self._records = _host_records(stream, whole)
-        self._next: RawRecord | None = next(self._records, None)
+        self._records = _inputs(stream, whole)
+        self._next: Input | None = next(self._records, None)
 
-    def peek(self) -> RawRecord | None:
+    def peek(self) -> Input | None:
         """The next; None when there is none."""
         return self._next
 
-    def take(self) -> RawRecord:
+    def take(self) -> Input:
         """The next, which there is."""
-        record = self._next
-        assert record is not None, "who takes an input has looked at it"
+        one = self._next
+        assert one is not None, "who takes an input has looked at it"
         self._next = next(self._records, None)
-        return record
+        return one
 
 
-def _host_records(stream: BinaryIO, whole: int) -> Iterator[RawRecord]:
-    reader = ArtifactReader(stream)
+def _inputs(stream: BinaryIO, whole: int) -> Iterator[Input]:
+    """
+    Raises:
+        Malformed: as `EventDecoder.decode`, for records that do not follow from one another.
+    """
+    reader, decoder = ArtifactReader(stream), EventDecoder()
     for record in reader:
         kind = record.items[0]
+        event = decoder.decode(record)
         # A role's own CANCEL is what a program did; only the host's has a round.
         if kind in ROUND_OF and record.items[ROUND_OF[kind]] is not None:
-            yield record
+            yield Input(record, event)
         if reader.offset >= whole:
             return

@@ -36,6 +36,7 @@ class Link:
 
     Attributes:
         party: its id.
+        incarnation: which life of it the numbers on the line belong to.
         roles: those that it says it holds.
         up: whether there is a connection.
         down_since_ns: since when there is none; None while there is one.
@@ -48,12 +49,14 @@ class Link:
         "_next",
         "_outbox",
         "down_since_ns",
+        "incarnation",
         "party",
         "roles",
     )
 
-    def __init__(self, party: bytes, roles: tuple[str, ...]) -> None:
+    def __init__(self, party: bytes, roles: tuple[str, ...], incarnation: bytes = b"") -> None:
         self.party = party
+        self.incarnation = incarnation
         self.roles = roles
         self.down_since_ns: int | None = None
         self._outbox: dict[int, _Waiting] = {}
@@ -78,6 +81,16 @@ class Link:
         for waiting in self._outbox.values():
             waiting.again_ns = 0
             waiting.attempts = 0
+
+    def restart(self, incarnation: bytes) -> None:
+        """The other side was resumed and counts anew: so does this one."""
+        self.incarnation = incarnation
+        waiting = [one.envelope for one in self._outbox.values()]
+        self._outbox.clear()
+        self._next = self._below = 0
+        self._above.clear()
+        for envelope in waiting:
+            self.send(envelope)
 
     def lost(self, now_ns: int) -> None:
         if self.down_since_ns is None:

@@ -24,10 +24,14 @@ EXTRA_ACKS_MAX: Final = 256
 
 
 class Hello(NamedTuple):
-    """The first frame: `party` is a machine's random id for this run, `roles` what it holds."""
+    """The first frame: `party` is a machine's id, `roles` what it holds.
+
+    `incarnation` is random, and another after each time that the machine was resumed.
+    """
 
     version: int
     party: bytes
+    incarnation: bytes
     roles: tuple[str, ...]
 
 
@@ -67,6 +71,7 @@ _FORMS: Final[dict[str, tuple[type[Frame], tuple[Field, ...]]]] = {
         (
             Field("version", int, 0, INT_MAX),
             _PARTY,
+            _PARTY._replace(name="incarnation"),
             Field("roles", tuple, 0, ROLES_MAX, row=(_ROLE._replace(name=""),)),
         ),
     ),

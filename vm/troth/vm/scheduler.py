@@ -187,6 +187,8 @@ class Scheduler:
         door = Door(turn, self.sessions.live, self.peers, self.heads, self.rounds)
         delivery = door.deliver(envelope)
         self._commit(turn)
+        # At once, so that the place of seals does not depend on how much comes together.
+        self.record()
         return delivery
 
     def refuse(self, session: bytes, sender: str, receiver: str, code: str, digest: bytes) -> bool:
@@ -198,6 +200,7 @@ class Scheduler:
         door = Door(self.turn, self.sessions.live, self.peers, self.heads, self.rounds)
         door.refuse(edge, code, digest)
         self._commit(self.turn)
+        self.record()
         return True
 
     def meet(self, meeting: Meeting, parties: tuple[tuple[str, bytes, bytes], ...]) -> None:
@@ -207,6 +210,7 @@ class Scheduler:
         self.events.append(Met(coroutine.id, parties, self.rounds))
         coroutine.parties = parties
         self._make_ready(coroutine)
+        self.record()
 
     def poll_outgoing(self) -> list[Outgoing]:
         """What is to be told since the last call, in order; the evidence has it already."""

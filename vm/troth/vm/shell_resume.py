@@ -7,6 +7,7 @@ was sealed or released is made anew with another content: the file comes first, 
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import time
@@ -34,7 +35,8 @@ from troth.vm.report import Report
 from troth.vm.shell_artifact import close, open_to_resume, unusable, write_all
 from troth.vm.shell_keys import load_role_key
 from troth.vm.shell_options import RunOptions
-from troth.vm.shell_run import Run
+from troth.vm.shell_run import Run, RunResult
+from troth.vm.shell_spread import LinkOptions, Spread
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -68,6 +70,7 @@ def resume(
     effects_from: str = "the given functions",
     blobs: BlobStore | str | os.PathLike[str] | None = None,
     durable: bool = False,
+    links: LinkOptions | None = None,
     write_line: Callable[[str], None] = print,
     on_events: Callable[[list[Event]], None] | None = None,
 ) -> ResumeResult:
@@ -77,7 +80,8 @@ def resume(
     not prove that they were printed before the stop, and all later ones; `on_events` likewise.
     Effects that were asked for and not answered are asked for again, under the same id. Blobs
     of the recorded part are found in `blobs`, when that is where the run kept them. A record that
-    has ended is left as it is.
+    has ended is left as it is. A run whose sessions other machines hold as well meets them again
+    by `links`, and says again what they may not have heard.
 
     Raises:
         Unusable: codes `resume.…`, `artifact.…`; and as `run`.
@@ -103,43 +107,89 @@ def resume(
             seal=header.seal,
             limits=_limits(header, place),
             quantum=header.quantum,
+            roles=header.home,
         )
         _require_keys(artifact.survey, options, place)
-        one = Run(image, options, write_line, on_events, anchor_unix_ns=header.anchor_unix_ns)
-        one.machine.start()
+        _require_links(links, options, place)
     except BaseException:
         artifact.close()
         raise
-    one.writer = artifact
-    return _go_on(one, image, artifact)
+
+    def begin(loop: asyncio.AbstractEventLoop | None) -> Run:
+        try:
+            anchor_unix_ns = header.anchor_unix_ns
+            one = Run(
+                image, options, write_line, on_events, anchor_unix_ns=anchor_unix_ns, loop=loop
+            )
+            one.machine.start()
+        except BaseException:
+            artifact.close()
+            raise
+        one.writer = artifact
+        return one
+
+    if options.roles is None or links is None:
+        return _go_on(begin(None), image, artifact)
+    return asyncio.run(_go_on_spread(begin, image, artifact, options.roles, links))
 
 
 def _go_on(one: Run, image: Image, artifact: ResumedArtifact) -> ResumeResult:
     """Closes the artifact, whatever happens."""
-    assert one.recorder is not None, "who resumes records"
-    recorder = one.recorder
-    past = CatchUp(one.machine, recorder, image, Inputs(artifact.stream(), artifact.survey.whole))
-    incarnation = artifact.survey.incarnations
-    rounds_recorded = 0
+    going_on = _GoingOn(one, image, artifact)
+    return going_on.result(one.to_the_end(going_on.catch_up))
 
-    def catch_up() -> None:
-        nonlocal incarnation, rounds_recorded
-        past.follow(artifact)
-        artifact.go_live()
-        rounds_recorded = one.machine.rounds
+
+async def _go_on_spread(
+    begin: Callable[[asyncio.AbstractEventLoop], Run],
+    image: Image,
+    artifact: ResumedArtifact,
+    roles: tuple[str, ...],
+    links: LinkOptions,
+) -> ResumeResult:
+    """Likewise, with the other machines."""
+    one = begin(asyncio.get_running_loop())
+    going_on = _GoingOn(one, image, artifact)
+
+    def catch_up(spread: Spread) -> None:
+        going_on.catch_up()
+        spread.resume(going_on.past.peers, one.now_ns)
+
+    return going_on.result(await Spread(one, roles, links).to_the_end(catch_up))
+
+
+class _GoingOn:
+    """From the recorded part to what comes after it."""
+
+    def __init__(self, one: Run, image: Image, artifact: ResumedArtifact) -> None:
+        assert one.recorder is not None, "who resumes records"
+        inputs = Inputs(artifact.stream(), artifact.survey.whole)
+        self.past = CatchUp(one.machine, one.recorder, image, inputs)
+        for key, name in artifact.survey.peers.items():
+            one.signer.introduce(key, name)
+        self._one = one
+        self._recorder = one.recorder
+        self._artifact = artifact
+        self._incarnation = artifact.survey.incarnations
+        self._rounds_recorded = 0
+
+    def catch_up(self) -> None:
+        one, past = self._one, self.past
+        past.follow(self._artifact)
+        self._artifact.go_live()
+        self._rounds_recorded = one.machine.rounds
         one.events, one.now_ns, one.ended = past.events, past.now_ns, past.ended
         # These first: an incarnation in the file proves that they are out.
         one.release(past.unproven, ())
         if not past.ended:
-            incarnation += 1
-            recorder.resumed(incarnation, rounds_recorded, time.time_ns())
+            self._incarnation += 1
+            self._recorder.resumed(self._incarnation, self._rounds_recorded, time.time_ns())
             one.flush(force=True)
             one.release([], past.outstanding.values())
 
-    result = one.to_the_end(catch_up)
-    return ResumeResult(
-        result.ok, incarnation, False, result.rounds, rounds_recorded, result.report
-    )
+    def result(self, run: RunResult) -> ResumeResult:
+        return ResumeResult(
+            run.ok, self._incarnation, False, run.rounds, self._rounds_recorded, run.report
+        )
 
 
 class ResumedArtifact:
@@ -320,6 +370,21 @@ def _require_keys(known: Survey, options: RunOptions, path: Path) -> None:
             raise _wrong_key(path, role, public_key, error.message) from error
         if held != public_key:
             raise _wrong_key(path, role, public_key, f"key {held.hex()}")
+
+
+def _require_links(links: LinkOptions | None, options: RunOptions, path: Path) -> None:
+    """
+    Raises:
+        Unusable: code `resume.links`.
+    """
+    if options.roles is not None and links is None:
+        raise Unusable(
+            "resume.links",
+            "other machines take part in this run, and there is no way to meet them",
+            place=Place(file=str(path)),
+            expected="an address to listen at, or to connect to",
+            advice="Give --listen or --connect as the run was given them",
+        )
 
 
 def _wrong_key(path: Path, role: str, public_key: bytes, found: str) -> Unusable:

@@ -19,10 +19,12 @@ from troth.vm.events import Event
 from troth.vm.image import Image
 from troth.vm.link_frames import ID_BYTES, Frame
 from troth.vm.machine import EffectRequest, MachineState
+from troth.vm.peer_history import PeerHistory
 from troth.vm.shell_keys import PUBLIC_SUFFIX, load_public_key
 from troth.vm.shell_line import Address, Line, Lines
 from troth.vm.shell_options import RunOptions
 from troth.vm.shell_run import Run, RunResult
+from troth.vm.statements import derived_hash
 from troth.vm.switchboard import Switchboard
 
 PATIENCE_SECONDS_DEFAULT: Final = 30.0
@@ -82,22 +84,29 @@ async def run_spread(
             advice="Give --listen HOST:PORT, --connect HOST:PORT, or both",
         )
     one = Run(image, options, write_line, on_events, loop=asyncio.get_running_loop())
-    return await _Spread(one, options.roles, links).to_the_end()
+    one.begin()
+    return await Spread(one, options.roles, links).to_the_end()
 
 
-class _Spread:
-    """One run and its lines."""
+class Spread:
+    """One run, which has begun, and its lines."""
 
     def __init__(self, one: Run, roles: tuple[str, ...], links: LinkOptions) -> None:
         self._one = one
         self._links = links
         self._started_ns = time.monotonic_ns()
+        self._begun_at_ns = 0
         self._woken = asyncio.Event()
         self._came: list[tuple[Line, Frame]] = []
         self._lines_up: dict[bytes, Line] = {}
         self._alone_since_ns: int | None = None
         self._board = Switchboard(
-            one.machine, os.urandom(ID_BYTES), roles, one.signer.principal, self._expected_key
+            one.machine,
+            derived_hash("troth/v1 party", one.seed)[:ID_BYTES],
+            os.urandom(ID_BYTES),
+            roles,
+            one.signer.principal,
+            self._expected_key,
         )
         self._lines = Lines(
             self._board.hello, on_line=self._on_line, on_frame=self._on_frame, on_lost=self._on_lost
@@ -129,7 +138,7 @@ class _Spread:
         )
 
     def _now_ns(self) -> int:
-        return time.monotonic_ns() - self._started_ns
+        return self._begun_at_ns + time.monotonic_ns() - self._started_ns
 
     # --- lines -----------------------------------------------------------------------------
 
@@ -161,11 +170,21 @@ class _Spread:
 
     # --- the loop --------------------------------------------------------------------------
 
-    async def to_the_end(self) -> RunResult:
+    def resume(self, history: PeerHistory, now_ns: int) -> None:
+        """The run is gone on with: what is known of the others, and the machine's time."""
+        self._begun_at_ns = now_ns
+        self._started_ns = time.monotonic_ns()
+        self._board.resume(history, now_ns)
+
+    async def to_the_end(self, catch_up: Callable[[Spread], None] | None = None) -> RunResult:
+        """Goes on until nothing can happen any more; `catch_up` is done first."""
         one = self._one
-        one.begin()
         with one.stopping():
             try:
+                if catch_up is not None:
+                    catch_up(self)
+                    if one.ended:
+                        return one.finish()
                 await self._open_lines()
                 while await self._step():
                     pass
@@ -265,6 +284,9 @@ class _Spread:
             for link in self._board.links.values()
             if link.down_since_ns is not None
         ]
+        lost_since_ns = self._board.lost_since_ns()
+        if lost_since_ns is not None:
+            since.append(lost_since_ns)
         if self._alone_since_ns is not None:
             since.append(self._alone_since_ns)
         return None if not since else max(self._now_ns() + 10_000_000, min(since) + patience_ns)

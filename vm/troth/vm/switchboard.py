@@ -13,12 +13,19 @@ from typing import Final, NamedTuple
 
 from troth.vm.codec import unpack_canonical
 from troth.vm.deliver import EARLY, REPEATED, STALE
-from troth.vm.envelope import Envelope, HeadEnvelope, decode_envelope, encode_envelope
+from troth.vm.envelope import (
+    Envelope,
+    HeadEnvelope,
+    Outgoing,
+    decode_envelope,
+    encode_envelope,
+)
 from troth.vm.errors import Malformed
 from troth.vm.events import Event, Opened, Status, StatusChanged
 from troth.vm.link import Link
-from troth.vm.link_frames import Ack, Data, Frame, Hello, Offer, Ping
+from troth.vm.link_frames import LINK_VERSION, Ack, Data, Frame, Hello, Offer, Ping
 from troth.vm.machine import Machine, Meeting
+from troth.vm.peer_history import Met, PeerHistory
 
 EARLY_MAX: Final = 1024
 """Envelopes that are kept for sessions which are not open here yet."""
@@ -59,11 +66,12 @@ class Switchboard:
         self,
         machine: Machine,
         party: bytes,
+        incarnation: bytes,
         roles: Iterable[str],
         key_of: Callable[[str, str], bytes],
         expected_key: Callable[[str], bytes | None],
     ) -> None:
-        """`party` is this machine's random id of 16 bytes.
+        """`party` is this machine's id of 16 bytes, `incarnation` a random one for this process.
 
         `key_of` says who stands behind a role of a protocol here; `expected_key` who has to
         stand behind a role elsewhere, None for whoever comes.
@@ -72,7 +80,7 @@ class Switchboard:
         self.notes: list[str] = []
         self.links: dict[bytes, Link] = {}
         self._machine = machine
-        self._hello = Hello(1, party, tuple(roles))
+        self._hello = Hello(LINK_VERSION, party, incarnation, tuple(roles))
         self._key_of = key_of
         self._expected_key = expected_key
         self._asked: dict[bytes, Meeting] = {}
@@ -84,6 +92,9 @@ class Switchboard:
         self._ended: OrderedDict[bytes, None] = OrderedDict()
         self._heads: dict[bytes, bytes] = {}
         self._told_offers: set[tuple[bytes, bytes]] = set()
+        self._lost_sight: dict[bytes, Met] = {}
+        self._unsent: list[tuple[Outgoing, bytes]] = []
+        self._resumed_ns = 0
 
     # --- lines -----------------------------------------------------------------------------
 
@@ -95,7 +106,10 @@ class Switchboard:
         """Another machine is on the line, perhaps again."""
         link = self.links.get(hello.party)
         if link is None:
-            link = self.links[hello.party] = Link(hello.party, hello.roles)
+            link = Link(hello.party, hello.roles, hello.incarnation)
+            self.links[hello.party] = link
+        elif link.incarnation != hello.incarnation:
+            link.restart(hello.incarnation)
         link.connected()
         self._heads.pop(hello.party, None)
         self._told_offers = {told for told in self._told_offers if told[0] != hello.party}
@@ -160,6 +174,11 @@ class Switchboard:
     def silent(self, now_ns: int, patience_ns: int) -> list[tuple[bytes, str]]:
         """Live sessions of which a party has been off the line for too long, and its roles."""
         found = []
+        if now_ns - self._resumed_ns >= patience_ns:
+            for session, met in self._lost_sight.items():
+                away = {row[0] for row in met.parties} - self._routes[session].keys()
+                if session not in self._ended:
+                    found.append((session, ", ".join(sorted(away))))
         for session, roles in self._routes.items():
             if session in self._ended:
                 continue
@@ -174,10 +193,13 @@ class Switchboard:
         return found
 
     def _ask(self, meeting: Meeting) -> None:
+        self._asked[meeting.id] = meeting
+        self._offer(meeting)
+
+    def _offer(self, meeting: Meeting) -> None:
         here = tuple(
             (role, self._key_of(meeting.protocol, role), nonce) for role, nonce in meeting.here
         )
-        self._asked[meeting.id] = meeting
         self._own_offers[meeting.id] = Offer(meeting.id, meeting.terms, here)
 
     def _offered(self, party: bytes, offer: Offer) -> None:
@@ -185,6 +207,8 @@ class Switchboard:
         offers[offer.meeting] = offer
         if len(offers) > OFFERS_MAX:
             offers.popitem(last=False)
+        if self._lost_sight:
+            self._see_again(party, offer)
 
     def _found(self, meeting: Meeting) -> dict[str, tuple[bytes, bytes, bytes]]:
         """By role who offers it, with key and nonce: the first whose key is acceptable."""
@@ -214,6 +238,42 @@ class Switchboard:
                 parties = [(role, *found[role][1:]) for role in meeting.elsewhere]
                 self._machine.meet(meeting.coroutine, parties)
 
+    # --- going on with a run ---------------------------------------------------------------
+
+    def resume(self, history: PeerHistory, now_ns: int) -> None:
+        """Before the stop this machine met others: who they are will be seen by their offers."""
+        history.prune()
+        self._resumed_ns = now_ns
+        for meeting in history.asked.values():
+            self._ask(meeting)
+        for session, met in history.sessions.items():
+            self._offer(met.meeting)
+            self._routes[session] = {}
+            self._lost_sight[session] = met
+        for outgoing in history.said:
+            self._unsent.append((outgoing, encode_envelope(outgoing.envelope)))
+
+    def _see_again(self, party: bytes, offer: Offer) -> None:
+        """Whoever offers the nonce that a role had before the stop is where that role is."""
+        for session, met in list(self._lost_sight.items()):
+            if met.meeting.id != offer.meeting:
+                continue
+            routes = self._routes[session]
+            wanted = set(met.parties)
+            routes.update((row[0], party) for row in offer.here if row in wanted)
+            if len(routes) == len(wanted):
+                del self._lost_sight[session]
+        self._send_unsent()
+
+    def _send_unsent(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        for outgoing, data in unsent:
+            routes = self._routes.get(outgoing.session, {})
+            missing = tuple(role for role in outgoing.roles if role not in routes)
+            self._route(outgoing, data)
+            if missing and outgoing.session in self._lost_sight:
+                self._unsent.append((outgoing._replace(roles=missing), data))
+
     # --- envelopes -------------------------------------------------------------------------
 
     def collect(self, events: Iterable[Event]) -> None:
@@ -228,14 +288,27 @@ class Switchboard:
             self._ask(meeting)
         for outgoing in self._machine.poll_outgoing():
             data = encode_envelope(outgoing.envelope)
-            routes = self._routes.get(outgoing.session, {})
-            for party in sorted({routes[role] for role in outgoing.roles if role in routes}):
-                if isinstance(outgoing.envelope, HeadEnvelope):
-                    if self._heads.get(party) == data:
-                        continue
-                    self._heads[party] = data
-                self.links[party].send(data)
+            self._route(outgoing, data)
+            if outgoing.session in self._lost_sight:
+                known = self._routes[outgoing.session]
+                missing = tuple(role for role in outgoing.roles if role not in known)
+                self._unsent.append((outgoing._replace(roles=missing), data))
         self._introduce()
+
+    def _route(self, outgoing: Outgoing, data: bytes) -> None:
+        """To the parties that are known; a log's head goes to each of them once in a row."""
+        routes = self._routes.get(outgoing.session, {})
+        for party in sorted({routes[role] for role in outgoing.roles if role in routes}):
+            if isinstance(outgoing.envelope, HeadEnvelope):
+                if self._heads.get(party) == data:
+                    continue
+                self._heads[party] = data
+            self.links[party].send(data)
+
+    def lost_since_ns(self) -> int | None:
+        """Since when a resumed machine waits for others to be seen again; None when it does not."""
+        waits = any(session not in self._ended for session in self._lost_sight)
+        return self._resumed_ns if waits else None
 
     def _end(self, session: bytes) -> None:
         """What its end makes the machine say still has to find its way."""

@@ -1,0 +1,92 @@
+"""What a resumed machine has to know of the others: whom it met, and what it may have to repeat.
+
+Whatever was said before the stop may not have been heard. So all of it is said again that no
+receipt covers; the others know what they have heard, and take nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from troth.vm import events as ev
+from troth.vm.envelope import HeadEnvelope, MessageEnvelope, Outgoing
+from troth.vm.events import Event, Status
+from troth.vm.turn import Meeting
+
+PRUNE_EVERY: Final = 4096
+"""So many things said, and what is covered by receipts is forgotten."""
+
+ENDED_KEPT: Final = 1024
+"""Ended sessions whose last words are said again."""
+
+
+class Met(NamedTuple):
+    """A session that was opened with others: its meeting, and (role, key, nonce) of theirs."""
+
+    meeting: Meeting
+    parties: tuple[tuple[str, bytes, bytes], ...]
+
+
+class PeerHistory:
+    """Give it everything that happens while the recorded part is run again.
+
+    Attributes:
+        asked: meetings that nobody has answered, by coroutine.
+        sessions: sessions with others, by id.
+        said: what may not have been heard, in order.
+    """
+
+    def __init__(self) -> None:
+        self.asked: dict[bytes, Meeting] = {}
+        self.sessions: dict[bytes, Met] = {}
+        self.said: list[Outgoing] = []
+        self._opening: dict[bytes, Met] = {}
+        self._taken: dict[tuple[bytes, str, str], int] = {}
+        self._ended: dict[bytes, None] = {}
+        self._pruned_to = 0
+
+    def take(
+        self, events: Iterable[Event], meetings: Iterable[Meeting], said: Iterable[Outgoing]
+    ) -> None:
+        self.asked.update((meeting.coroutine, meeting) for meeting in meetings)
+        for event in events:
+            self._take(event)
+        self.said += said
+        if len(self.said) - self._pruned_to >= PRUNE_EVERY:
+            self.prune()
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case ev.Met():
+                self._opening[event.coroutine] = Met(self.asked.pop(event.coroutine), event.parties)
+            case ev.Opened() if event.coroutine in self._opening:
+                self.sessions[event.session] = self._opening.pop(event.coroutine)
+            case ev.PeerReceipted():
+                edge = event.session, event.sender, event.role
+                self._taken[edge] = event.consumed + event.discarded
+            case ev.StatusChanged() if event.status >= Status.CLOSED:
+                self._end(event.session)
+
+    def _end(self, session: bytes) -> None:
+        self._ended[session] = None
+        if len(self._ended) > ENDED_KEPT:
+            oldest = next(iter(self._ended))
+            del self._ended[oldest]
+            self.sessions.pop(oldest, None)
+
+    def prune(self) -> None:
+        """Forgets what has been heard."""
+        self.said = [outgoing for outgoing in self.said if self._is_due(outgoing)]
+        self._pruned_to = len(self.said)
+        live = self.sessions.keys() - self._ended.keys()
+        self._taken = {edge: n for edge, n in self._taken.items() if edge[0] in live}
+
+    def _is_due(self, outgoing: Outgoing) -> bool:
+        session, envelope = outgoing.session, outgoing.envelope
+        if session not in self.sessions:
+            return False
+        if isinstance(envelope, MessageEnvelope):
+            edge = session, envelope.sender, envelope.receiver
+            return session not in self._ended and envelope.sequence >= self._taken.get(edge, 0)
+        return session not in self._ended or not isinstance(envelope, HeadEnvelope)
