@@ -17,6 +17,7 @@ from benchmarks import (
     bench_report,
     bench_resume,
     bench_round_seal,
+    bench_sessions,
 )
 from benchmarks.measure import describe_machine, one_core
 
@@ -24,7 +25,7 @@ from benchmarks.measure import describe_machine, one_core
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="a few seconds instead of minutes")
-    parser.add_argument("--long", action="store_true", help="a million events, too")
+    parser.add_argument("--long", action="store_true", help="millions of events and sessions, too")
     arguments = parser.parse_args()
     smoke = arguments.smoke
     print(describe_machine())
@@ -51,11 +52,19 @@ def main() -> None:
     print(size)
     for line in bench_memory.measure([1_000] if smoke else [10_000, 100_000]):
         print(line)
+    for line in bench_sessions.measure(
+        [100, 1_000] if smoke else [100, 1_000, 10_000, 100_000], 200 if smoke else 1_000
+    ):
+        print(line)
+    for line in bench_sessions.measure_life([100, 1_000] if smoke else [10_000, 100_000]):
+        print(line)
     for line in bench_event_socket.measure(1 if smoke else 6, pairs=3 if smoke else 15):
         print(line)
     print(bench_event_socket.memory_per_call(50 if smoke else 300))
     if arguments.long:
         print(bench_memory.measure_long())
+        for line in bench_sessions.measure_life([10_000, 1_000_000]):
+            print(line)
 
 
 if __name__ == "__main__":

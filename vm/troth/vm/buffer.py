@@ -6,7 +6,6 @@ number is spent only on a message that has its place.
 
 from __future__ import annotations
 
-from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -57,7 +56,9 @@ class EdgeBuffer:
         self.capacity = capacity
         self.policy = policy
         self.resize_max = resize_max
-        self.messages: deque[Envelope] = deque()
+        # A list, because an empty deque is ten times as large and most buffers are empty. Taking
+        # the first of 65,536 messages moves the others, in less time than a signature takes.
+        self.messages: list[Envelope] = []
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -92,11 +93,7 @@ class EdgeBuffer:
 
     def take(self, place: int = 0) -> Envelope:
         """Removes the oldest message, or the one after `place` others."""
-        if place == 0:
-            return self.messages.popleft()
-        envelope = self.messages[place]
-        del self.messages[place]
-        return envelope
+        return self.messages.pop(place)
 
     def drain(self) -> tuple[Envelope, ...]:
         """Removes everything, oldest first."""

@@ -264,6 +264,7 @@ class Door(NamedTuple):
             self.refuse(edge, code, statements.identity_digest(statement))
             return Delivery(code)
         edge.arrived += 1
+        assert edge.waiting is not None, "messages arrive on inbound edges alone"
         edge.waiting.add(statement)
         edge.buffer.messages.append(_buffered(envelope, commitment, speaker.signer))
         self.turn.events.append(
@@ -331,7 +332,7 @@ def arrival_flaw(edge: Edge, generation: int, sequence: int, statement: bytes) -
     """What the edge's replay mode says to a message that arrives; "" to accept it."""
     if edge.config.replay == ReplayMode.OFF:
         return ""
-    if statement in edge.waiting:
+    if edge.waiting is not None and statement in edge.waiting:
         return "vm.fault.replay.duplicate"
     if edge.config.replay == ReplayMode.NULLIFIER:
         return edge.consumption.decide(generation, sequence, statement) or ""

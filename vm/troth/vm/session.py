@@ -7,7 +7,6 @@ it travels inside a message and once it is done.
 
 from __future__ import annotations
 
-from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -117,7 +116,7 @@ class Edge:
         receipted: of an inbound edge, how many the last receipt covered.
         receipts: of an outbound edge, how many receipts came.
         history: of an outbound edge in mode `sequence`, what receipts are checked against.
-        waiting: of an inbound edge, the statements of the messages in the buffer.
+        waiting: of an inbound edge, the statements of the messages in the buffer; else None.
     """
 
     __slots__ = (
@@ -154,7 +153,7 @@ class Edge:
         self.generation = GENERATION
         self.sent = 0
         self.consumption: Consumption = consumption.start(ReplayMode(config.replay))
-        self.sealed: deque[bytes] = deque()
+        self.sealed: list[bytes] = []
         self.unsealed: list[bytes] = []
         self.consumed = 0
         self.discarded = 0
@@ -172,7 +171,7 @@ class Edge:
         self.acknowledged = 0
         self.receipted = 0
         self.receipts = 0
-        self.waiting: set[bytes] = set()
+        self.waiting: set[bytes] | None = set() if self.inbound else None
 
     @property
     def in_flight(self) -> int:
@@ -190,7 +189,7 @@ class Edge:
     def take(self, place: int = 0) -> Envelope:
         """A message leaves the buffer, the oldest if no other, and its sealed statement with it."""
         if self.sealed:
-            self.sealed.popleft()
+            self.sealed.pop(0)
         return self.buffer.take(place)
 
     def seal(self) -> None:

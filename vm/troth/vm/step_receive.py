@@ -365,6 +365,7 @@ def commit_receive(
         )
     )
     if edge.inbound:
+        assert edge.waiting is not None, "an inbound edge knows what waits"
         edge.waiting.discard(statement)
         acknowledge(turn, edge)
     sender = edge.waiting_sender
