@@ -44,9 +44,7 @@ def test_recorded_run_verifies_from_file_and_keys_alone(
     assert verdict.code == 0, verdict.out + verdict.err
     report = json.loads(verdict.out)
     ran = {level["level"]: (level["ran"], level["ok"]) for level in report["levels"]}
-    assert {level: ran[level] for level in (1, 2, 3, 4)} == dict.fromkeys(
-        (1, 2, 3, 4), (True, True)
-    )
+    assert ran == dict.fromkeys((1, 2, 3, 4, 5), (True, True))
 
 
 @pytest.mark.parametrize("name", example_names())
