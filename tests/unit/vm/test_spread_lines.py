@@ -11,19 +11,25 @@ from typing import Final
 
 import pytest
 
+from artifact_surgery import key_pair
 from chaos_proxy import ChaosProxy
 from troth import dsl
 from troth.conformance import verify
+from troth.vm.envelope import CancelEnvelope, encode_envelope
 from troth.vm.errors import Unusable
+from troth.vm.host_signer import HostSigner
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.keys import TrustFile, parse_trust
 from troth.vm.link import AGAIN_AFTER_NS, Link
-from troth.vm.link_frames import Ack, Data
+from troth.vm.link_frames import Ack, Data, Hello, Offer
+from troth.vm.loader import load
+from troth.vm.machine import Machine
 from troth.vm.shell_keys import create_key_files
 from troth.vm.shell_line import Address, parse_address
 from troth.vm.shell_options import RunOptions
 from troth.vm.shell_run import RunResult
 from troth.vm.shell_spread import LinkOptions, run_spread
+from troth.vm.switchboard import EARLY_BYTES_MAX, OFFERS_BYTES_MAX, STRANGERS_MAX, Switchboard
 
 PING_PONG: Final = """
 protocol Play(Left, Right):
@@ -268,3 +274,60 @@ def test_acknowledgements_of_what_was_never_sent_do_nothing() -> None:
     link.received(2**62)
     assert link.frames(0) == [Ack(0, ())]
     assert Counter(link.frames(0)) == Counter()
+
+
+# --- the switchboard -------------------------------------------------------------------------
+
+
+def _board() -> Switchboard:
+    image = dsl.compile_source(PING_PONG, "play.troth")
+    keys = HostSigner({"Left": key_pair("Left")})
+    machine = Machine(load(image), seed=bytes(32), signer=keys, roster=keys, home=["Left"])
+    machine.start()
+    machine.run_round(0)
+    board = Switchboard(machine, bytes(16), bytes(16), ("Left",), keys.principal, lambda _: None)
+    board.collect(machine.poll_events())
+    return board
+
+
+def _party(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def test_strangers_who_come_and_go_leave_nothing_behind() -> None:
+    board = _board()
+    for number in range(1, 1000):
+        board.connected(Hello(1, _party(number), bytes(16), ()))
+        board.take(_party(number), Offer(bytes(16), b"terms", (("Right", bytes(32), bytes(16)),)))
+        board.lost(_party(number), number)
+    assert len(board.links) <= STRANGERS_MAX
+    assert board.waiting_for() == ("Right",)
+
+
+def test_what_strangers_make_a_board_keep_is_bounded() -> None:
+    board = _board()
+    board.connected(Hello(1, _party(1), bytes(16), ()))
+    here = (("Right", bytes(32), bytes(16)),)
+    for number in range(3000):
+        board.take(_party(1), Offer(_party(number), bytes(1 << 16), here))
+    envelope = encode_envelope(CancelEnvelope(bytes(32), "Right", "x" * 60_000, bytes(64)))
+    for number in range(3000):
+        board.take(_party(1), Data(number, envelope))
+    offers = board._offers[_party(1)]
+    assert sum(len(offer.terms) for offer in offers.values()) <= OFFERS_BYTES_MAX
+    assert sum(len(early.envelope) for early in board._early) <= EARLY_BYTES_MAX
+    acknowledged = [f for f in board.frames(_party(1), 0) if isinstance(f, Ack)]
+    assert acknowledged == [Ack(0, ())], "nothing of it was dealt with"
+
+
+def test_other_terms_and_other_keys_are_said_and_not_met() -> None:
+    board = _board()
+    board.connected(Hello(1, _party(1), bytes(16), ()))
+    (offer,) = [f for f in board.frames(_party(1), 0) if isinstance(f, Offer)]
+    here = (("Right", key_pair("Right").public_key, bytes(16)),)
+    board.take(_party(1), Offer(offer.meeting, offer.terms + b"x", here))
+    assert board.waiting_for() == ("Right",)
+    assert board.notes
+    assert "on other terms" in board.notes[0]
+    board.take(_party(1), Offer(offer.meeting, offer.terms, here))
+    assert board.waiting_for() == ()

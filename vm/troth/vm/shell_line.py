@@ -32,6 +32,8 @@ SILENT_SECONDS_MAX: Final = 20.0
 """A connection on which nothing came for so long is given up and made again."""
 
 LINES_MAX: Final = 256
+UNSENT_BYTES_MAX: Final = 16 << 20
+"""Of a line whose other side does not read: what is beyond is sent again later."""
 
 
 class Address(NamedTuple):
@@ -66,6 +68,11 @@ class Line:
     def __init__(self, hello: Hello, writer: asyncio.StreamWriter) -> None:
         self.hello = hello
         self._writer = writer
+
+    @property
+    def congested(self) -> bool:
+        """The other side does not read as fast as it is written to."""
+        return self._writer.transport.get_write_buffer_size() > UNSENT_BYTES_MAX
 
     def send(self, frames: Sequence[Frame]) -> None:
         """Nobody waits: what cannot be sent is sent again on the next connection."""

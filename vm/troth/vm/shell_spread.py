@@ -162,6 +162,8 @@ class Spread:
     def _send(self) -> None:
         now_ns = self._now_ns()
         for party, line in self._lines_up.items():
+            if line.congested:
+                continue
             line.send(self._board.frames(party, now_ns))
         if self._links.on_note is not None:
             for note in self._board.notes:

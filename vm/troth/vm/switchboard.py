@@ -33,8 +33,17 @@ EARLY_MAX: Final = 1024
 ENDED_KEPT: Final = 10_000
 """Sessions that are over and may still be spoken of."""
 
-OFFERS_MAX: Final = 4096
-"""Meetings that one other machine may have offered and nobody here has asked for."""
+EARLY_BYTES_MAX: Final = 32 << 20
+"""How long they may be together."""
+
+OFFERS_MAX: Final = 1024
+"""Meetings that one other machine may have offered."""
+
+OFFERS_BYTES_MAX: Final = 16 << 20
+"""How long the terms of its offers may be together."""
+
+STRANGERS_MAX: Final = 256
+"""Other machines that have greeted and have no part in anything here."""
 
 NOT_YET: Final = frozenset(
     {
@@ -106,6 +115,7 @@ class Switchboard:
         """Another machine is on the line, perhaps again."""
         link = self.links.get(hello.party)
         if link is None:
+            self._forget_strangers()
             link = Link(hello.party, hello.roles, hello.incarnation)
             self.links[hello.party] = link
         elif link.incarnation != hello.incarnation:
@@ -114,6 +124,16 @@ class Switchboard:
         self._heads.pop(hello.party, None)
         self._told_offers = {told for told in self._told_offers if told[0] != hello.party}
         return link
+
+    def _forget_strangers(self) -> None:
+        """Whoever greets, and goes, and has no part in anything leaves nothing behind."""
+        known = {party for routes in self._routes.values() for party in routes.values()}
+        known |= {party for routes in self._opening.values() for party in routes.values()}
+        strangers = [p for p, link in self.links.items() if p not in known and not link.up]
+        for party in strangers[: max(0, len(strangers) - STRANGERS_MAX + 1)]:
+            del self.links[party]
+            self._offers.pop(party, None)
+            self._early = [came for came in self._early if came.party != party]
 
     def lost(self, party: bytes, now_ns: int) -> None:
         self.links[party].lost(now_ns)
@@ -205,8 +225,10 @@ class Switchboard:
     def _offered(self, party: bytes, offer: Offer) -> None:
         offers = self._offers.setdefault(party, OrderedDict())
         offers[offer.meeting] = offer
-        if len(offers) > OFFERS_MAX:
-            offers.popitem(last=False)
+        size = sum(len(one.terms) for one in offers.values())
+        while len(offers) > OFFERS_MAX or size > OFFERS_BYTES_MAX:
+            _, oldest = offers.popitem(last=False)
+            size -= len(oldest.terms)
         if self._lost_sight:
             self._see_again(party, offer)
 
@@ -327,12 +349,17 @@ class Switchboard:
             return
         code = self._machine.deliver(envelope).code
         if code == STALE and self._may_open(envelope):
-            if len(self._early) < EARLY_MAX:
-                self._early.append(came)
+            self._keep_early(came)
             return
         self._count(code)
         if code == STALE or code not in NOT_YET:
             link.received(came.number)
+
+    def _keep_early(self, came: _Early) -> None:
+        """What finds no place comes again: it is not acknowledged."""
+        size = sum(len(one.envelope) for one in self._early) + len(came.envelope)
+        if len(self._early) < EARLY_MAX and size <= EARLY_BYTES_MAX:
+            self._early.append(came)
 
     def _deliver_early(self) -> None:
         early, self._early = self._early, []
