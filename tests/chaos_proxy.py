@@ -65,15 +65,15 @@ class ChaosProxy:
         ends: tuple[asyncio.StreamWriter, ...],
     ) -> None:
         held: bytes | None = None
-        first = True
+        greeting = 2
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             while True:
                 head = await reader.readexactly(LENGTH_BYTES)
                 frame = head + await reader.readexactly(int.from_bytes(head, "big"))
                 self.did["frames"] += 1
-                if first:
-                    # The greeting comes first on every line, or there is none.
-                    first = False
+                if greeting:
+                    # The greeting and its proof come first on every line, or there is none.
+                    greeting -= 1
                     writer.write(frame)
                     continue
                 if self.did["cut"] < self.cuts_max and self._chance(self.cut, "cut"):

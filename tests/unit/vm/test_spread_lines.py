@@ -10,18 +10,29 @@ from random import Random
 from typing import Final
 
 import pytest
+from nacl.bindings import crypto_sign
 
 from artifact_surgery import key_pair
 from chaos_proxy import ChaosProxy
 from troth import dsl
 from troth.conformance import verify
 from troth.vm.envelope import CancelEnvelope, encode_envelope
-from troth.vm.errors import Unusable
+from troth.vm.errors import Malformed, Unusable
 from troth.vm.host_signer import HostSigner
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.keys import TrustFile, parse_trust
 from troth.vm.link import AGAIN_AFTER_NS, Link
-from troth.vm.link_frames import Ack, Data, Hello, Offer
+from troth.vm.link_frames import (
+    Ack,
+    Data,
+    Frame,
+    Hello,
+    Offer,
+    Ping,
+    Prove,
+    decode_frame,
+    encode_frame,
+)
 from troth.vm.loader import load
 from troth.vm.machine import Machine
 from troth.vm.shell_keys import create_key_files
@@ -297,7 +308,7 @@ def _party(number: int) -> bytes:
 def test_strangers_who_come_and_go_leave_nothing_behind() -> None:
     board = _board()
     for number in range(1, 1000):
-        board.connected(Hello(1, _party(number), bytes(16), ()))
+        board.connected(Hello(1, _party(number), bytes(16), ()), frozenset({bytes(32)}))
         board.take(_party(number), Offer(bytes(16), b"terms", (("Right", bytes(32), bytes(16)),)))
         board.lost(_party(number), number)
     assert len(board.links) <= STRANGERS_MAX
@@ -306,7 +317,7 @@ def test_strangers_who_come_and_go_leave_nothing_behind() -> None:
 
 def test_what_strangers_make_a_board_keep_is_bounded() -> None:
     board = _board()
-    board.connected(Hello(1, _party(1), bytes(16), ()))
+    board.connected(Hello(1, _party(1), bytes(16), ()), frozenset({bytes(32)}))
     here = (("Right", bytes(32), bytes(16)),)
     for number in range(3000):
         board.take(_party(1), Offer(_party(number), bytes(1 << 16), here))
@@ -322,7 +333,7 @@ def test_what_strangers_make_a_board_keep_is_bounded() -> None:
 
 def test_other_terms_and_other_keys_are_said_and_not_met() -> None:
     board = _board()
-    board.connected(Hello(1, _party(1), bytes(16), ()))
+    board.connected(Hello(1, _party(1), bytes(16), ()), frozenset({key_pair("Right").public_key}))
     (offer,) = [f for f in board.frames(_party(1), 0) if isinstance(f, Offer)]
     here = (("Right", key_pair("Right").public_key, bytes(16)),)
     board.take(_party(1), Offer(offer.meeting, offer.terms + b"x", here))
@@ -331,3 +342,53 @@ def test_other_terms_and_other_keys_are_said_and_not_met() -> None:
     assert "on other terms" in board.notes[0]
     board.take(_party(1), Offer(offer.meeting, offer.terms, here))
     assert board.waiting_for() == ()
+
+
+def test_nobody_greets_as_another_or_offers_a_key_of_somebody_else() -> None:
+    board = _board()
+    mine, other = key_pair("Right").public_key, key_pair("Left").public_key
+    hello = Hello(1, _party(1), bytes(16), ())
+    board.connected(hello, frozenset({mine}))
+    with pytest.raises(Malformed) as caught:
+        board.connected(hello, frozenset({other}))
+    assert caught.value.code == "link.party"
+    (offer,) = [f for f in board.frames(_party(1), 0) if isinstance(f, Offer)]
+    board.take(_party(1), Offer(offer.meeting, offer.terms, (("Right", other, bytes(16)),)))
+    assert board.waiting_for() == ("Right",)
+    assert "does not hold" in board.notes[0]
+
+
+def test_a_greeting_without_proof_is_no_line(tmp_path: Path) -> None:
+    """Keys have to be proved over the challenge of this very connection."""
+    _keys(tmp_path)
+
+    async def call() -> list[Frame]:
+        image = dsl.compile_source(PING_PONG, "play.troth")
+        listening: asyncio.Future[Address] = asyncio.get_running_loop().create_future()
+        running = asyncio.ensure_future(
+            run_spread(
+                image,
+                options=RunOptions(keys=tmp_path / "Right", roles=("Right",)),
+                links=LinkOptions(
+                    listen=Address("127.0.0.1", 0),
+                    patience_seconds=0.5,
+                    on_listening=listening.set_result,
+                ),
+            )
+        )
+        address = await listening
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        stolen = key_pair("Left")
+        old = stolen.public_key, crypto_sign(b"another challenge", stolen.signing_key)[:64]
+        for frame in (Hello(1, _party(1), bytes(16), ("Left",)), Prove((old,)), Ping()):
+            data = encode_frame(frame)
+            writer.write(len(data).to_bytes(4, "big") + data)
+        came = []
+        while head := await reader.read(4):
+            came.append(decode_frame(await reader.readexactly(int.from_bytes(head, "big"))))
+        writer.close()
+        await running
+        return came
+
+    came = asyncio.run(call())
+    assert [type(frame) for frame in came] == [Hello, Prove], "no offer, and then it hangs up"

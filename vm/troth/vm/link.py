@@ -37,6 +37,7 @@ class Link:
     Attributes:
         party: its id.
         incarnation: which life of it the numbers on the line belong to.
+        keys: those that it has proved to hold.
         roles: those that it says it holds.
         up: whether there is a connection.
         down_since_ns: since when there is none; None while there is one.
@@ -50,12 +51,20 @@ class Link:
         "_outbox",
         "down_since_ns",
         "incarnation",
+        "keys",
         "party",
         "roles",
     )
 
-    def __init__(self, party: bytes, roles: tuple[str, ...], incarnation: bytes = b"") -> None:
+    def __init__(
+        self,
+        party: bytes,
+        roles: tuple[str, ...],
+        incarnation: bytes = b"",
+        keys: frozenset[bytes] = frozenset(),
+    ) -> None:
         self.party = party
+        self.keys = keys
         self.incarnation = incarnation
         self.roles = roles
         self.down_since_ns: int | None = None

@@ -1,8 +1,8 @@
 """What two machines say on the line between them, apart from the envelopes themselves.
 
-A frame is a canonical msgpack array: a tag, then its fields. Nothing in a frame is signed, so
-nothing in it is believed further than the line: keys that are offered are compared with those
-that were expected, and an acknowledgement only spares a repetition.
+A frame is a canonical msgpack array: a tag, then its fields. Each side proves with which keys it
+speaks; the frames after that are not signed, so nothing in them is believed further than the
+line: an acknowledgement only spares a repetition.
 """
 
 from __future__ import annotations
@@ -13,26 +13,38 @@ from troth.vm.codec import unpack_canonical
 from troth.vm.errors import Malformed
 from troth.vm.limits import NAME_BYTES_MAX, RECORD_BYTES_MAX
 from troth.vm.record_codec import Field, fits
-from troth.vm.statements import NONCE_BYTES, PUBLIC_KEY_BYTES, pack_array
+from troth.vm.statements import NONCE_BYTES, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, pack_array
 from troth.vm.values import INT_MAX
 
 LINK_VERSION: Final = 1
 ID_BYTES: Final = 16
 FRAME_BYTES_MAX: Final = RECORD_BYTES_MAX + 4096
 ROLES_MAX: Final = 4096
+KEYS_MAX: Final = 256
 EXTRA_ACKS_MAX: Final = 256
 
 
 class Hello(NamedTuple):
     """The first frame: `party` is a machine's id, `roles` what it holds.
 
-    `incarnation` is random, and another after each time that the machine was resumed.
+    `incarnation` is random, and another after each time that the machine was resumed;
+    `challenge` is random for each connection.
     """
 
     version: int
     party: bytes
     incarnation: bytes
     roles: tuple[str, ...]
+    challenge: bytes = bytes(16)
+
+
+class Prove(NamedTuple):
+    """The second frame: (public key, signature) for each key that the party holds.
+
+    Each signs `statements.link_statement` over the challenge of the other side's hello.
+    """
+
+    keys: tuple[tuple[bytes, bytes], ...]
 
 
 class Offer(NamedTuple):
@@ -61,7 +73,7 @@ class Ping(NamedTuple):
     """Shows that the line is alive."""
 
 
-Frame: TypeAlias = Hello | Offer | Data | Ack | Ping
+Frame: TypeAlias = Hello | Prove | Offer | Data | Ack | Ping
 
 _PARTY: Final = Field("party", bytes, ID_BYTES, ID_BYTES)
 _ROLE: Final = Field("role", str, 1, NAME_BYTES_MAX)
@@ -73,6 +85,22 @@ _FORMS: Final[dict[str, tuple[type[Frame], tuple[Field, ...]]]] = {
             _PARTY,
             _PARTY._replace(name="incarnation"),
             Field("roles", tuple, 0, ROLES_MAX, row=(_ROLE._replace(name=""),)),
+            _PARTY._replace(name="challenge"),
+        ),
+    ),
+    "prove": (
+        Prove,
+        (
+            Field(
+                "keys",
+                tuple,
+                1,
+                KEYS_MAX,
+                row=(
+                    Field("key", bytes, PUBLIC_KEY_BYTES, PUBLIC_KEY_BYTES),
+                    Field("signature", bytes, SIGNATURE_BYTES, SIGNATURE_BYTES),
+                ),
+            ),
         ),
     ),
     "offer": (

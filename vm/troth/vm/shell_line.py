@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Final, NamedTuple
 
 from troth.vm.errors import Malformed, TrothError, Unusable
 from troth.vm.link_frames import (
     FRAME_BYTES_MAX,
+    ID_BYTES,
     LINK_VERSION,
     Frame,
     Hello,
     Ping,
+    Prove,
     decode_frame,
     encode_frame,
 )
+from troth.vm.signatures import acceptable_key, verify
+from troth.vm.statements import link_statement
 
 LENGTH_BYTES: Final = 4
 CALL_AGAIN_SECONDS: Final = 0.2
@@ -63,10 +68,11 @@ def parse_address(text: str) -> Address:
 
 
 class Line:
-    """One connection on which the other side has said who it is."""
+    """One connection on which the other side has proved who it is: with which keys it speaks."""
 
-    def __init__(self, hello: Hello, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, hello: Hello, keys: frozenset[bytes], writer: asyncio.StreamWriter) -> None:
         self.hello = hello
+        self.keys = keys
         self._writer = writer
 
     @property
@@ -77,8 +83,7 @@ class Line:
     def send(self, frames: Sequence[Frame]) -> None:
         """Nobody waits: what cannot be sent is sent again on the next connection."""
         for frame in frames:
-            data = encode_frame(frame)
-            self._writer.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
+            _write(self._writer, frame)
 
     def close(self) -> None:
         self._writer.close()
@@ -96,13 +101,16 @@ class Lines:
         self,
         hello: Hello,
         *,
+        prove: Callable[[bytes], Prove],
         on_line: Callable[[Line], None],
         on_frame: Callable[[Line, Frame], None],
         on_lost: Callable[[Line], None],
     ) -> None:
+        """`prove` signs a challenge; `on_line` may refuse a line with a `TrothError`."""
         self.address: Address | None = None
         self.problems: list[str] = []
         self._hello = hello
+        self._prove = prove
         self._on_line = on_line
         self._on_frame = on_frame
         self._on_lost = on_lost
@@ -173,11 +181,9 @@ class Lines:
         line: Line | None = None
         pinging: asyncio.Task[None] | None = None
         try:
-            line = Line(self._hello, writer)
-            line.send([self._hello])
-            hello = await _read(reader, HELLO_SECONDS_MAX)
-            line = Line(_checked(hello, self._hello), writer)
-            self._on_line(line)
+            greeted = await self._greet(reader, writer)
+            self._on_line(greeted)
+            line = greeted
             pinging = asyncio.ensure_future(_ping(line))
             while True:
                 self._on_frame(line, await _read(reader, SILENT_SECONDS_MAX))
@@ -187,12 +193,41 @@ class Lines:
         finally:
             if pinging is not None:
                 pinging.cancel()
-            if line is not None and line.hello is not self._hello:
+            if line is not None:
                 self._on_lost(line)
             await _close(writer)
 
+    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Line:
+        """Each side says who it is, and proves it over the other's fresh challenge.
+
+        Raises:
+            Malformed: codes `link.frame`, `link.hello`, `link.proof`.
+        """
+        own = self._hello._replace(challenge=os.urandom(ID_BYTES))
+        _write(writer, own)
+        hello = _checked(await _read(reader, HELLO_SECONDS_MAX), own)
+        _write(writer, self._prove(hello.challenge))
+        proof = await _read(reader, HELLO_SECONDS_MAX)
+        statement = link_statement(own.challenge, hello.party, hello.incarnation)
+        if not isinstance(proof, Prove) or not all(
+            acceptable_key(key) and verify(key, statement, signature)
+            for key, signature in proof.keys
+        ):
+            raise Malformed(
+                "link.proof",
+                "the other side does not hold the keys that it speaks with",
+                expected="a signature of each over this connection's challenge",
+                actual="none, or one that does not verify",
+            )
+        return Line(hello, frozenset(key for key, _ in proof.keys), writer)
+
     def _problem(self, text: str) -> None:
         self.problems = [*self.problems[-9:], text]
+
+
+def _write(writer: asyncio.StreamWriter, frame: Frame) -> None:
+    data = encode_frame(frame)
+    writer.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
 
 
 async def _read(reader: asyncio.StreamReader, seconds_max: float) -> Frame:

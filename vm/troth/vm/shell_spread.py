@@ -17,14 +17,14 @@ from typing import Final
 from troth.vm.errors import Unusable
 from troth.vm.events import Event
 from troth.vm.image import Image
-from troth.vm.link_frames import ID_BYTES, Frame
+from troth.vm.link_frames import ID_BYTES, Frame, Prove
 from troth.vm.machine import EffectRequest, MachineState
 from troth.vm.peer_history import PeerHistory
 from troth.vm.shell_keys import PUBLIC_SUFFIX, load_public_key
 from troth.vm.shell_line import Address, Line, Lines
 from troth.vm.shell_options import RunOptions
 from troth.vm.shell_run import Run, RunResult
-from troth.vm.statements import derived_hash
+from troth.vm.statements import derived_hash, link_statement
 from troth.vm.switchboard import Switchboard
 
 PATIENCE_SECONDS_DEFAULT: Final = 30.0
@@ -109,7 +109,11 @@ class Spread:
             self._expected_key,
         )
         self._lines = Lines(
-            self._board.hello, on_line=self._on_line, on_frame=self._on_frame, on_lost=self._on_lost
+            self._board.hello,
+            prove=self._prove,
+            on_line=self._on_line,
+            on_frame=self._on_frame,
+            on_lost=self._on_lost,
         )
 
     def _expected_key(self, role: str) -> bytes | None:
@@ -142,8 +146,20 @@ class Spread:
 
     # --- lines -----------------------------------------------------------------------------
 
+    def _prove(self, challenge: bytes) -> Prove:
+        """That this machine holds the keys of its roles."""
+        signer, hello = self._one.signer, self._board.hello
+        statement = link_statement(challenge, hello.party, hello.incarnation)
+        names = dict.fromkeys(role.rpartition(".")[2] for role in hello.roles)
+        keys = dict.fromkeys(signer.principal("any protocol", name) for name in names)
+        return Prove(tuple((key, signer.sign(key, statement)) for key in keys))
+
     def _on_line(self, line: Line) -> None:
-        self._board.connected(line.hello)
+        """
+        Raises:
+            Malformed: code `link.party`.
+        """
+        self._board.connected(line.hello, line.keys)
         self._lines_up[line.hello.party] = line
         self._woken.set()
 

@@ -29,6 +29,7 @@ _DELEGATION: Final = b"\x00troth/v1/delegation\x00"
 _HEAD: Final = b"\x00troth/v1/head\x00"
 _JOIN: Final = b"\x00troth/v1/join\x00"
 _FAIL: Final = b"\x00troth/v1/fail\x00"
+_LINK: Final = b"\x00troth/v1/link\x00"
 
 
 class StepKind(IntEnum):
@@ -138,6 +139,11 @@ def join_statement(session: bytes, role: str, nonce: bytes) -> bytes:
 def fail_statement(session: bytes, role: str, code: str, reason: str) -> bytes:
     """The machine that holds `role` has ended the session: with a fault, or by its host."""
     return _FAIL + pack_array((session, role, code, reason))
+
+
+def link_statement(challenge: bytes, party: bytes, incarnation: bytes) -> bytes:
+    """Who is on the line: `challenge` is the other side's, fresh for this connection."""
+    return _LINK + pack_array((challenge, party, incarnation))
 
 
 def head_statement(

@@ -111,12 +111,24 @@ class Switchboard:
     def hello(self) -> Hello:
         return self._hello
 
-    def connected(self, hello: Hello) -> Link:
-        """Another machine is on the line, perhaps again."""
+    def connected(self, hello: Hello, keys: frozenset[bytes]) -> Link:
+        """Another machine is on the line, perhaps again; it has proved to hold `keys`.
+
+        Raises:
+            Malformed: code `link.party`, for somebody who greets as another.
+        """
         link = self.links.get(hello.party)
+        if link is not None and not link.keys <= keys:
+            raise Malformed(
+                "link.party",
+                "somebody greets as another machine, whose keys it does not hold",
+                expected="the keys with which the machine was met",
+                actual="other keys",
+                advice="Find out who connects",
+            )
         if link is None:
             self._forget_strangers()
-            link = Link(hello.party, hello.roles, hello.incarnation)
+            link = Link(hello.party, hello.roles, hello.incarnation, keys)
             self.links[hello.party] = link
         elif link.incarnation != hello.incarnation:
             link.restart(hello.incarnation)
@@ -223,6 +235,9 @@ class Switchboard:
         self._own_offers[meeting.id] = Offer(meeting.id, meeting.terms, here)
 
     def _offered(self, party: bytes, offer: Offer) -> None:
+        if not {key for _, key, _ in offer.here} <= self.links[party].keys:
+            self._note("a machine offers a role with a key that it does not hold")
+            return
         offers = self._offers.setdefault(party, OrderedDict())
         offers[offer.meeting] = offer
         size = sum(len(one.terms) for one in offers.values())
