@@ -57,6 +57,8 @@ def _written(action: argparse.Action) -> str:
     metavar = action.metavar or (action.dest.upper() if action.option_strings else action.dest)
     if action.choices is not None:
         metavar = "{" + ",".join(map(str, action.choices)) + "}"
+    if isinstance(metavar, tuple):
+        metavar = " ".join(metavar)
     assert isinstance(metavar, str)
     if not action.option_strings:
         return f"`{metavar}`" + (" …" if action.nargs in ("+", "*") else "")

@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from troth.conformance.shell_files import load_pins as load_pins
     from troth.conformance.shell_files import verify as verify
     from troth.conformance.shell_report import report as report
+    from troth.conformance.shell_report import report_views as report_views
     from troth.conformance.shell_testing import assert_replay_valid as assert_replay_valid
+    from troth.conformance.shell_views import verify_views as verify_views
     from troth.conformance.verdict import Finding as Finding
     from troth.conformance.verdict import Verdict as Verdict
     from troth.conformance.verdict import Word as Word
+    from troth.conformance.views_verdict import MergedVerdict as MergedVerdict
+    from troth.conformance.views_verdict import MergeFinding as MergeFinding
 
 __all__ = [
     "Bounds",
@@ -33,6 +37,8 @@ __all__ = [
     "FileResult",
     "Finding",
     "ImagePin",
+    "MergeFinding",
+    "MergedVerdict",
     "Pins",
     "Verdict",
     "Word",
@@ -40,10 +46,12 @@ __all__ = [
     "load_image_pin",
     "load_pins",
     "report",
+    "report_views",
     "to_json",
     "to_prose",
     "verify",
     "verify_many",
+    "verify_views",
 ]
 
 _HOME = {
@@ -60,9 +68,13 @@ _HOME = {
     "load_image_pin": "shell_files",
     "load_pins": "shell_files",
     "report": "shell_report",
+    "report_views": "shell_report",
     "to_json": "json_form",
     "to_prose": "render",
     "verify": "shell_files",
+    "verify_views": "shell_views",
+    "MergeFinding": "views_verdict",
+    "MergedVerdict": "views_verdict",
 }
 
 

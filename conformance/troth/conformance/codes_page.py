@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from troth.conformance.codes import CODES, LEVEL_NAMES, Code
+from troth.conformance.merge_codes import MERGE_CODES, MergeCode
 from troth.conformance.proof_codes import PROOF_CODES, ProofCode
 
 _HEAD: Final = """\
@@ -35,11 +36,22 @@ The first finding in the file is the one to look at; later ones are at most twen
 
 One file cannot show everything.
 A recorder can leave out a whole session, or stop at a seal.
-Only another party's record can show that.
+Only another party's record can show that; see [Several views](#several-views).
 
 ## Codes
 """
 
+
+_VIEWS: Final = """\
+## Several views
+
+`troth verify A B …` judges each file by itself, and compares what they say of the same sessions.
+It ends with 2 when one of these codes is found.
+Otherwise it ends as the worst of the files does; the worst comes first here: 2, 1, 3, 4, 5, 0.
+A finding comes with a proof when the signatures alone show it, whoever recorded what.
+Of a record that level 1 or 2 refuses, only what comes before that place is compared.
+Of a record that stops early nothing is missing: what it does not reach is in flight, or ahead.
+"""
 
 _PROOFS: Final = """\
 ## Proofs
@@ -58,12 +70,23 @@ def render() -> str:
         if entries:
             sections.append(f"### Level {level}: {name}\n")
             sections += [_entry(entry) for entry in entries]
+    sections.append(_VIEWS)
+    sections += [_merged(entry) for entry in MERGE_CODES]
     sections.append(_PROOFS)
     sections += [_proof(entry) for entry in PROOF_CODES]
     return "\n".join(sections).rstrip("\n") + "\n"
 
 
 def _entry(entry: Code) -> str:
+    return (
+        f'<a id="{entry.anchor}"></a>\n'
+        f"**`{entry.code}`** ({entry.category.value}, exit {entry.exit_code})\n"
+        f"{entry.cause}\n"
+        f"{entry.advice}.\n"
+    )
+
+
+def _merged(entry: MergeCode) -> str:
     return (
         f'<a id="{entry.anchor}"></a>\n'
         f"**`{entry.code}`** ({entry.category.value}, exit {entry.exit_code})\n"

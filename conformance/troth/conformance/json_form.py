@@ -9,6 +9,7 @@ from typing import Final
 
 from troth.conformance.proof_verdict import ProofVerdict
 from troth.conformance.verdict import Finding
+from troth.conformance.views_verdict import MergeFinding
 
 JSON_VERSION: Final = 1
 
@@ -25,6 +26,12 @@ def _object(value: object) -> dict[str, object]:
         plain |= {
             "category": value.category.value,
             "level": value.level,
+            "advice": value.advice,
+            "docs": value.docs,
+        }
+    if isinstance(value, MergeFinding):
+        plain |= {
+            "category": value.category.value,
             "advice": value.advice,
             "docs": value.docs,
         }

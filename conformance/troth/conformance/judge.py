@@ -183,13 +183,11 @@ def _hosting(world: World) -> str:
 
 
 def _named(principals: list[Principal]) -> str:
-    names = ", ".join(
-        # What another machine calls a principal is not known: its roles are.
-        _quoted(one.name or ", ".join(sorted(one.roles)))
-        for one in principals[:PRINCIPALS_NAMED_MAX]
-    )
-    if len(principals) > PRINCIPALS_NAMED_MAX:
-        names += f" and {len(principals) - PRINCIPALS_NAMED_MAX} more"
+    # What another machine calls a principal is not known: its roles are.
+    known = dict.fromkeys(one.name or ", ".join(sorted(one.roles)) for one in principals)
+    names = ", ".join(map(_quoted, list(known)[:PRINCIPALS_NAMED_MAX]))
+    if len(known) > PRINCIPALS_NAMED_MAX:
+        names += f" and {len(known) - PRINCIPALS_NAMED_MAX} more"
     return names
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-import msgpack
-
 from troth.conformance.checkpoints import (
     Checkpoint,
     cosignatures,
@@ -20,6 +18,7 @@ from troth.conformance.checkpoints import (
     log_key,
     parse_checkpoint,
 )
+from troth.conformance.equivocation import check_equivocation
 from troth.conformance.event_proof import EventProof, check_event
 from troth.conformance.notes import Note
 from troth.conformance.proof_codes import PROOF_BY_CODE, refused
@@ -29,10 +28,12 @@ from troth.conformance.proof_files import (
     Published,
     PublishedEvent,
     SealedEvent,
+    SignedTwice,
     parse_proof,
 )
 from troth.conformance.proof_sentences import does_not_prove, proves
 from troth.conformance.proof_verdict import (
+    EquivocationReport,
     EventReport,
     ProofVerdict,
     PublicationReport,
@@ -40,19 +41,21 @@ from troth.conformance.proof_verdict import (
     SignerReport,
     WitnessReport,
 )
+from troth.conformance.session_keys import read_descriptor
 from troth.conformance.statement_words import Covered, read_covered
 from troth.conformance.verdict import Word
 from troth.vm.errors import LimitExceeded, Malformed
 from troth.vm.keys import Standing, TrustFile, VerifierKey, valid_name
 from troth.vm.merkle import verify_consistency, verify_inclusion
 from troth.vm.signatures import acceptable_key
-from troth.vm.statements import PUBLIC_KEY_BYTES, payload_commitment, session_id
+from troth.vm.statements import payload_commitment, session_id
 
 _FORMS: Final = {
     PublishedEvent: "published event",
     SealedEvent: "event",
     Growth: "growth",
     Published: "checkpoint",
+    SignedTwice: "equivocation",
 }
 _STATUS: Final = {
     0: Word.VALID,
@@ -61,7 +64,6 @@ _STATUS: Final = {
     4: Word.INCOMPLETE,
     5: Word.SELF_CONSISTENT,
 }
-_DESCRIPTOR_ITEMS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,8 @@ class _Found:
     event: EventReport | None = None
     run: RunReport | None = None
     publication: PublicationReport | None = None
+    equivocation: EquivocationReport | None = None
+    cosigners: tuple[VerifierKey, ...] = ()
 
 
 def check_proof(data: bytes, file: str, known: Known) -> ProofVerdict:
@@ -120,6 +124,7 @@ def _verdict(file: str, code: str | None, reason: str, known: Known, found: _Fou
         event=found.event,
         run=found.run,
         publication=found.publication,
+        equivocation=found.equivocation,
         trust_given=known.trust is not None,
     )
     if exit_code in (2, 3):
@@ -135,6 +140,8 @@ def _check(proof: Proof, known: Known, found: _Found) -> None:
         case PublishedEvent():
             _check_event(proof.event, found)
             _check_published(proof, known, found)
+        case SignedTwice():
+            _check_equivocation(proof, known, found)
         case Growth():
             _check_growth(proof, known, found)
         case Published():
@@ -207,11 +214,11 @@ def _check_descriptor(proof: EventProof, covered: Covered) -> _Protocol:
             expected=_hex(covered.session) or "none: the record names no session",
             actual=session_id(proof.descriptor).hex(),
         )
-    read = _read_descriptor(proof.descriptor)
+    read = read_descriptor(proof.descriptor)
     if read is None:
         raise refused("proof.statement", "the session's descriptor cannot be read")
     protocol_id, name, keys = read
-    if covered.role not in keys:
+    if covered.role is None or covered.role not in keys:
         raise refused(
             "proof.statement",
             "the statement is of a role that its session does not have",
@@ -221,25 +228,30 @@ def _check_descriptor(proof: EventProof, covered: Covered) -> _Protocol:
     return _Protocol(name, protocol_id, keys[covered.role] == proof.public_key)
 
 
-def _read_descriptor(data: bytes) -> tuple[bytes, str, dict[str, bytes]] | None:
-    """Protocol id, protocol name, and keys by role; None when it does not have its form."""
-    try:
-        items = msgpack.unpackb(data, use_list=False, max_map_len=0, max_ext_len=0)
-    except (ValueError, RecursionError, msgpack.UnpackException):
-        return None
-    if not isinstance(items, tuple) or len(items) != _DESCRIPTOR_ITEMS:
-        return None
-    protocol_id, name, roles, keys, *_ = items
-    if not isinstance(protocol_id, bytes) or not isinstance(name, str):
-        return None
-    if not isinstance(roles, tuple) or not isinstance(keys, tuple) or len(roles) != len(keys):
-        return None
-    if not all(isinstance(role, str) for role in roles):
-        return None
-    if not all(isinstance(key, bytes) and len(key) == PUBLIC_KEY_BYTES for key in keys):
-        return None
-    by_role = dict(zip(roles, keys, strict=True))
-    return (protocol_id, name, by_role) if len(by_role) == len(roles) else None
+# --- equivocation ----------------------------------------------------------------------------
+
+
+def _check_equivocation(proof: SignedTwice, known: Known, found: _Found) -> None:
+    """The keys are all that is proved, so their names are those of the trust file."""
+    checked = check_equivocation(proof.equivocation)
+    found.signer, *others = (_known_as(key, known) for key in checked.keys)
+    found.cosigners = tuple(others)
+    protocol = checked.protocol
+    found.equivocation = EquivocationReport(
+        what=checked.what,
+        first=checked.said[0],
+        second=checked.said[1],
+        session=_hex(checked.session),
+        protocol=None if protocol is None else protocol.protocol,
+        role=checked.role,
+        log_id=_hex(checked.log_id),
+        signers=tuple(key.hex() for key in checked.keys),
+    )
+
+
+def _known_as(key: bytes, known: Known) -> VerifierKey:
+    names = known.trust.lookup(key) if known.trust is not None else ()
+    return VerifierKey(names[0] if names else "", key)
 
 
 # --- the publication log ----------------------------------------------------------------------
@@ -402,6 +414,9 @@ def _check_trust(known: Known, found: _Found) -> None:
     standing = Standing.UNKNOWN
     if trust is not None:
         standing = trust.standing(signer.name, signer.public_key)
+        for other in found.cosigners:
+            if standing is Standing.TRUSTED:
+                standing = trust.standing(other.name, other.public_key)
     if standing is Standing.CONTRADICTED:
         assert trust is not None
         raise refused(

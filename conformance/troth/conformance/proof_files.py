@@ -3,6 +3,7 @@
 * An event of a published run: a C2SP `tlog-proof` (https://c2sp.org/tlog-proof). The entry that it
   proves is the final head of the run; the proof of the event itself is the extra data.
 * An event under a head alone: the line `troth/event-proof@v1`, and the proof in base64.
+* An equivocation: the line `troth/equivocation-proof@v1`, and the proof in base64.
 * Growth: what a C2SP witness is asked with (https://c2sp.org/tlog-witness), `old` and a size,
   hashes, and the new checkpoint.
 * A checkpoint: the note itself.
@@ -14,6 +15,11 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from troth.conformance.checkpoints import parse_decimal, parse_hash
+from troth.conformance.equivocation import (
+    Equivocation,
+    encode_equivocation,
+    parse_equivocation,
+)
 from troth.conformance.event_proof import (
     EVENT_PROOF_BYTES_MAX,
     PATH_HASHES_MAX,
@@ -33,6 +39,7 @@ from troth.conformance.proof_codes import refused
 PROOF_BYTES_MAX: Final = 2 * EVENT_PROOF_BYTES_MAX + 2 * NOTE_BYTES_MAX
 TLOG_PROOF_LINE: Final = "c2sp.org/tlog-proof@v1"
 EVENT_PROOF_LINE: Final = "troth/event-proof@v1"
+EQUIVOCATION_LINE: Final = "troth/equivocation-proof@v1"
 _OLD: Final = "old "
 _GROWTH_HASHES_MAX: Final = 63
 """What the C2SP witness protocol allows."""
@@ -63,7 +70,13 @@ class Published(NamedTuple):
     note: Note
 
 
-Proof: TypeAlias = PublishedEvent | SealedEvent | Growth | Published
+class SignedTwice(NamedTuple):
+    """That somebody said two things of which only one can be true."""
+
+    equivocation: Equivocation
+
+
+Proof: TypeAlias = PublishedEvent | SealedEvent | Growth | Published | SignedTwice
 
 
 def encode_published(proof: PublishedEvent) -> str:
@@ -74,6 +87,10 @@ def encode_published(proof: PublishedEvent) -> str:
 
 def encode_sealed(event: EventProof) -> str:
     return _lines((EVENT_PROOF_LINE, to_base64(event.encode())))
+
+
+def encode_equivocation_file(proof: Equivocation) -> str:
+    return _lines((EQUIVOCATION_LINE, to_base64(encode_equivocation(proof))))
 
 
 def encode_growth(growth: Growth) -> str:
@@ -98,7 +115,10 @@ def parse_proof(data: bytes) -> Proof:
         return _published_event(rest)
     if first == EVENT_PROOF_LINE:
         return SealedEvent(_event(_one_line(rest)))
-    for line in (TLOG_PROOF_LINE, EVENT_PROOF_LINE):
+    if first == EQUIVOCATION_LINE:
+        data = from_base64(_one_line(rest), "the proof of the equivocation")
+        return SignedTwice(parse_equivocation(data))
+    for line in (TLOG_PROOF_LINE, EVENT_PROOF_LINE, EQUIVOCATION_LINE):
         stem = line[:-1]
         if first.startswith(stem) and first != stem:
             raise refused(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from troth.conformance.proof_verdict import ProofVerdict
+from troth.conformance.proof_verdict import EquivocationReport, ProofVerdict
 from troth.vm.escape import escape, plain
 
 _LABEL_WIDTH: Final = 11
@@ -48,6 +48,8 @@ def _facts(verdict: ProofVerdict) -> list[str]:
             lines.append(_row("session", f"{_short(event.session)}{protocol}"))
         if event.protocol_id is not None:
             lines.append(_row("protocol", _short(event.protocol_id)))
+    if verdict.equivocation is not None:
+        lines += _equivocation(verdict.equivocation)
     if signer is not None:
         trusted = "not in a trust file"
         if signer.trusted_as is not None:
@@ -65,6 +67,18 @@ def _facts(verdict: ProofVerdict) -> list[str]:
         witnesses = ", ".join(_text(one.name) for one in publication.witnesses) or "nobody you know"
         lines.append(_row("witnessed", f"by {witnesses}"))
     return ["", *lines] if lines else []
+
+
+def _equivocation(report: EquivocationReport) -> list[str]:
+    lines = [_row("found", _text(report.what))]
+    lines += [_row("one", _text(report.first)), _row("other", _text(report.second))]
+    if report.session is not None:
+        lines.append(_row("session", f"{_short(report.session)} of {_text(report.protocol or '')}"))
+    if report.log_id is not None:
+        lines.append(_row("log", _short(report.log_id)))
+    if len(report.signers) > 1:
+        lines.append(_row("signers", ", ".join(map(_short, report.signers))))
+    return lines
 
 
 def _row(label: str, text: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from troth.conformance.proof_verdict import ProofVerdict, PublicationReport
+from troth.conformance.proof_verdict import EquivocationReport, ProofVerdict, PublicationReport
 
-_STATEMENTS: Final = frozenset({"message", "notice", "receipt", "cancel", "delegation"})
+_STATEMENTS: Final = frozenset(
+    {"message", "notice", "receipt", "cancel", "delegation", "join", "fail"}
+)
 
 
 def proves(verdict: ProofVerdict) -> tuple[str, ...]:
@@ -28,6 +30,8 @@ def proves(verdict: ProofVerdict) -> tuple[str, ...]:
             found.append(_authority(verdict))
         if event.payload_open:
             found.append("The content shown is the one that was signed.")
+    if verdict.equivocation is not None:
+        found.append(_equivocation(verdict.equivocation))
     if verdict.publication is not None:
         found += _publication(verdict.publication)
     return tuple(found)
@@ -41,6 +45,19 @@ def _authority(verdict: ProofVerdict) -> str:
     return (
         f"The session was opened with another key for {event.role}; whether the signer had the "
         "role by delegation is not shown."
+    )
+
+
+def _equivocation(report: EquivocationReport) -> str:
+    if report.role is None:
+        return (
+            "The signer has signed two histories of one log: neither head continues the other, "
+            "so at least one of the records of that run is not what it kept."
+        )
+    who = "The signer" if len(report.signers) == 1 else "Those who had authority"
+    return (
+        f"{who} for {report.role} signed both, and only one can be true: whoever was shown the "
+        "one was told another story than whoever was shown the other."
     )
 
 
@@ -67,6 +84,10 @@ def _publication(report: PublicationReport) -> list[str]:
 
 def does_not_prove(verdict: ProofVerdict) -> tuple[str, ...]:
     found: list[str] = []
+    if verdict.equivocation is not None:
+        found.append("which of the two is true, or whether either is")
+        found.append("that it was meant: a stolen key, or a run begun again, looks the same")
+        return tuple(found)
     event = verdict.event
     if event is not None:
         found.append("that the rest of the run holds, or follows its protocol: verify the artifact")

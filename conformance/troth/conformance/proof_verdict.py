@@ -34,6 +34,28 @@ class EventReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EquivocationReport:
+    """Two things that the signer said, of which only one can be true.
+
+    Attributes:
+        what: what they are, in words.
+        first, second: the two, in one line each.
+        session, protocol, role: whose word it was; None for heads of a log.
+        log_id: the log that the heads are of; None for statements.
+        signers: the keys that signed, in hex: one, or two where the role was delegated.
+    """
+
+    what: str
+    first: str
+    second: str
+    session: str | None
+    protocol: str | None
+    role: str | None
+    log_id: str | None
+    signers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
     """The run's log under the head that was signed. `leaf` is the record's place in it."""
 
@@ -113,6 +135,7 @@ class ProofVerdict:
     event: EventReport | None = None
     run: RunReport | None = None
     publication: PublicationReport | None = None
+    equivocation: EquivocationReport | None = None
     proves: tuple[str, ...] = ()
     does_not_prove: tuple[str, ...] = ()
     trust_given: bool = False

@@ -25,7 +25,7 @@ def event_of(stream: BinaryIO, number: int, *, with_payload: bool = True) -> Eve
     descriptor: bytes | None = None
     for leaf in logs:
         if isinstance(leaf.event, ev.Opened):
-            descriptors[leaf.event.session] = _descriptor(leaf.event)
+            descriptors[leaf.event.session] = descriptor_of_session(leaf.event)
         if leaf.record.index == number:
             found = leaf
             descriptor = _descriptor_of(leaf, descriptors)
@@ -91,7 +91,8 @@ def _proof(leaf: Leaf, log: RunLog, descriptor: bytes | None, *, with_payload: b
     )
 
 
-def _descriptor(event: ev.Opened) -> bytes:
+def descriptor_of_session(event: ev.Opened) -> bytes:
+    """The canonical bytes of what the session was opened with."""
     return Descriptor(
         event.protocol_id,
         event.protocol,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from troth.conformance.verdict import Verdict
+from troth.conformance.views_verdict import MergedVerdict
 
 ROWS_MAX: Final = 1_000_000
 """Records that are shown one by one; later ones are in the verdict and the counters only."""
@@ -172,9 +173,13 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All views of one run; the first one is shown first."""
+    """All views of one run; the first one is shown first.
+
+    `merged` says how several of them fit together.
+    """
 
     title: str
     views: tuple[View, ...]
     version: str = ""
     """Of the program that makes the page."""
+    merged: MergedVerdict | None = None

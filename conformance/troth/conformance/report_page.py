@@ -15,6 +15,7 @@ from typing import Final
 
 from troth.conformance.report_json import data_of
 from troth.conformance.report_markup import Html, tag, text
+from troth.conformance.report_merged import merged_section
 from troth.conformance.report_model import Report
 from troth.conformance.report_skeleton import explorer, masthead
 from troth.conformance.report_verdict import verdict_section
@@ -61,8 +62,11 @@ def page(report: Report) -> Iterator[str]:
     yield f"\n<style>{style}</style>\n</head>\n<body>\n"
     yield masthead(report)
     yield '<main id="main">\n'
+    if report.merged is not None:
+        yield merged_section(report.merged)
+        yield "\n"
     for number, view in enumerate(report.views):
-        yield verdict_section(view, number)
+        yield verdict_section(view, number, named=len(report.views) > 1)
         yield "\n"
     yield explorer(report)
     yield "\n</main>\n"
@@ -88,4 +92,6 @@ def _hash(source: str) -> str:
 
 
 def _words(report: Report) -> Html:
+    if report.merged is not None:
+        return text(f"{report.merged.status.value} together")
     return text(", ".join(view.verdict.status.value for view in report.views))

@@ -34,14 +34,15 @@ _LIMITS_OF_A_VERDICT: Final = (
 )
 
 
-def verdict_section(view: View, place: int = 0) -> Html:
+def verdict_section(view: View, place: int = 0, *, named: bool = False) -> Html:
     """Word, reason, levels, findings, who signed, and what is in the file.
 
-    `place` is that of the view among those of the page.
+    `place` is that of the view among those of the page; `named` says whose verdict it is.
     """
     verdict = view.verdict
     return tag(
         "section",
+        *([tag("p", _short(view.name), class_="file")] if named else []),
         _head(verdict),
         _levels(verdict.levels),
         *_findings(verdict, place),

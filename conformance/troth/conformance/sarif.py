@@ -50,7 +50,7 @@ def results(result: FileResult) -> list[Form]:
             {
                 "ruleId": VERDICT_RULE,
                 "ruleIndex": len(CODES),
-                "level": "warning",
+                "level": _level(result.exit_code),
                 "message": {"text": _message(result.reason)},
                 "locations": [_location(result.file, None)],
             }

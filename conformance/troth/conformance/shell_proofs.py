@@ -28,6 +28,7 @@ from troth.conformance.shell_publications import (
 )
 from troth.conformance.shell_publish import publish_run
 from troth.conformance.shell_terminal import progress, write, write_verdict
+from troth.conformance.shell_views import verify_views
 from troth.vm.errors import Malformed, Place, Unusable
 from troth.vm.escape import PATH_CHARACTERS_MAX, plain
 from troth.vm.shell_artifact import open_artifact
@@ -61,7 +62,8 @@ def _add_checkpoint(subparsers: Subparsers) -> None:
 
 def _add_prove(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
-        "prove", help="prove one record of a run, or that a publication log has only grown"
+        "prove",
+        help="prove one record of a run, an equivocation, or that a publication log has only grown",
     )
     parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a .replay artifact")
     parser.add_argument(
@@ -78,6 +80,13 @@ def _add_prove(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--since", type=Path, metavar="OLD", help="an earlier checkpoint of LOG: prove its growth"
+    )
+    parser.add_argument(
+        "--equivocation",
+        type=Path,
+        nargs=2,
+        metavar=("A", "B"),
+        help="prove from two records that somebody told two stories",
     )
     parser.add_argument(
         "--no-payload", action="store_true", help="leave the content of the message out"
@@ -125,13 +134,38 @@ def _checkpoint(arguments: argparse.Namespace) -> int:
 
 
 def _prove(arguments: argparse.Namespace) -> int:
-    sources = [arguments.file, arguments.log, arguments.checkpoint, arguments.since]
+    given = arguments.equivocation or ()
+    sources = [arguments.file, arguments.log, arguments.checkpoint, arguments.since, *given]
     refuse_same_file(arguments.out, [source for source in sources if source is not None])
     refuse_precious(arguments.out)
-    text = _growth_text(arguments) if arguments.since is not None else _event_text(arguments)
+    if given:
+        text = _equivocation_text(arguments)
+    elif arguments.since is not None:
+        text = _growth_text(arguments)
+    else:
+        text = _event_text(arguments)
     write_result(arguments.out, text)
     progress(f"wrote {plain(str(arguments.out), characters_max=PATH_CHARACTERS_MAX)}")
     return 0
+
+
+def _equivocation_text(arguments: argparse.Namespace) -> str:
+    if any((arguments.file, arguments.log, arguments.since, arguments.checkpoint)) or (
+        arguments.event is not None
+    ):
+        raise _usage("--equivocation with two artifacts, and nothing else")
+    # The records are judged by themselves first; running them again would prove nothing more.
+    verdict = verify_views(arguments.equivocation, replay=None)
+    proof = next((one.proof for one in verdict.findings if one.proof is not None), None)
+    if proof is None:
+        raise Unusable(
+            "prove.equivocation",
+            "the two records prove no equivocation",
+            expected="two statements, or two heads, of which only one can be true",
+            actual=verdict.reason,
+            advice="`troth verify` with both files says how they fit together",
+        )
+    return proof
 
 
 def _event_text(arguments: argparse.Namespace) -> str:

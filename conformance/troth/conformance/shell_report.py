@@ -6,10 +6,10 @@ import argparse
 import contextlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final, TypeAlias
 
 from troth.conformance.image_pin import ImagePin
 from troth.conformance.judge import verify_stream
@@ -21,7 +21,9 @@ from troth.conformance.report_page import page
 from troth.conformance.shell_files import load_image_pin, load_pins
 from troth.conformance.shell_terminal import progress, write
 from troth.conformance.shell_verify import add_judging, budget_of
+from troth.conformance.shell_views import verify_views
 from troth.conformance.verdict import Verdict
+from troth.conformance.views_verdict import MergedVerdict
 from troth.vm.errors import Place, Unusable
 from troth.vm.escape import PATH_CHARACTERS_MAX, escape, plain
 from troth.vm.keys import TrustFile
@@ -31,12 +33,20 @@ from troth.vm.shell_protect import refuse_precious, refuse_same_file
 
 Subparsers = Any  # argparse does not export the type of add_subparsers()
 
+TITLE_NAMES_MAX: Final = 4
+
 
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "report", help="verify an artifact and make a page of it that opens in any browser"
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="a .replay artifact")
+    parser.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a .replay artifact, or several parties' records of one session",
+    )
     parser.add_argument(
         "-o", "--out", type=Path, metavar="OUT", help="write the page to OUT (default: FILE.html)"
     )
@@ -50,24 +60,33 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         TrothError: a file cannot be read, used or written.
     """
-    source: Path = arguments.file
+    files: list[Path] = arguments.files
+    source = files[0]
     out: Path = arguments.out or source.with_name(source.name + ".html")
-    progress(f"verifying {escape(str(source))}")
-    verdict = report(
-        source,
-        out,
-        trust=None if arguments.trust is None else load_trust(arguments.trust),
-        protocols=None if arguments.protocol is None else load_pins(arguments.protocol),
-        image=None if arguments.image is None else load_image_pin(arguments.image),
-        replay=budget_of(arguments),
-    )
+    progress(f"verifying {escape(', '.join(map(str, files)))}")
+    trust = None if arguments.trust is None else load_trust(arguments.trust)
+    protocols = None if arguments.protocol is None else load_pins(arguments.protocol)
+    image = None if arguments.image is None else load_image_pin(arguments.image)
+    budget = budget_of(arguments)
+    verdict: Verdict | MergedVerdict
+    if len(files) == 1:
+        verdict = report(source, out, trust=trust, protocols=protocols, image=image, replay=budget)
+    else:
+        verdict = report_views(
+            files, out, trust=trust, protocols=protocols, image=image, replay=budget
+        )
     shown = plain(str(out), characters_max=PATH_CHARACTERS_MAX)
-    write(f"{shown}: {escape(source.name)} is {verdict.status.value}")
+    names = escape(", ".join(file.name for file in files), characters_max=PATH_CHARACTERS_MAX)
+    be = "is" if len(files) == 1 else "are"
+    write(f"{shown}: {names} {be} {verdict.status.value}")
     return 0
 
 
+Artifact: TypeAlias = str | os.PathLike[str] | BinaryIO
+
+
 def report(
-    artifact: str | os.PathLike[str] | BinaryIO,
+    artifact: Artifact,
     out: str | os.PathLike[str],
     *,
     trust: TrustFile | None = None,
@@ -85,13 +104,10 @@ def report(
         Unusable: codes `artifact.io`, `report.io`, `output.…`. What is wrong with the artifact
             is in the verdict, and on the page.
     """
-    target = Path(out)
-    refuse_precious(target)
+    target = _target(out, [artifact])
     collector = Collector()
     named = isinstance(artifact, str | os.PathLike)
     path = Path(artifact) if isinstance(artifact, str | os.PathLike) else Path("artifact")
-    if named:
-        refuse_same_file(target, [path])
     stream = open_artifact(path) if named else contextlib.nullcontext(artifact)
     with stream as source:
         assert not isinstance(source, str | os.PathLike)
@@ -108,6 +124,54 @@ def report(
     view = collector.view(verdict, path.name)
     _write(target, page(Report(title=view.name, views=(view,), version=_version())))
     return verdict
+
+
+def report_views(
+    artifacts: Sequence[Artifact],
+    out: str | os.PathLike[str],
+    *,
+    trust: TrustFile | None = None,
+    protocols: Pins | None = None,
+    image: ImagePin | None = None,
+    replay: Budget | None = DEFAULT_BUDGET,
+) -> MergedVerdict:
+    """Verifies several parties' records as `verify_views` does, and writes one page about them.
+
+    Raises:
+        Unusable: as `report` and `verify_views`.
+    """
+    target = _target(out, artifacts)
+    collectors = [Collector() for _ in artifacts]
+    merged = verify_views(
+        artifacts,
+        trust=trust,
+        protocols=protocols,
+        image=image,
+        replay=replay,
+        observers=collectors,
+    )
+    names = [_name(artifact, number) for number, artifact in enumerate(artifacts)]
+    views = tuple(
+        collector.view(verdict, name)
+        for collector, verdict, name in zip(collectors, merged.views, names, strict=True)
+    )
+    title = ", ".join(names[:TITLE_NAMES_MAX])
+    _write(target, page(Report(escape(title), views, _version(), merged)))
+    return merged
+
+
+def _target(out: str | os.PathLike[str], artifacts: Sequence[Artifact]) -> Path:
+    target = Path(out)
+    refuse_precious(target)
+    paths = [Path(one) for one in artifacts if isinstance(one, str | os.PathLike)]
+    refuse_same_file(target, paths)
+    return target
+
+
+def _name(artifact: Artifact, number: int) -> str:
+    if isinstance(artifact, str | os.PathLike):
+        return Path(artifact).name
+    return f"record {number + 1}"
 
 
 def _write(target: Path, pieces: Iterable[str]) -> None:

@@ -37,7 +37,8 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs="+",
         type=Path,
         metavar="FILE-OR-DIR",
-        help="a .replay artifact, or folders whose artifacts are judged each by itself",
+        help="a .replay artifact; several parties' records of one session, judged together; or "
+        "folders whose artifacts are judged each by itself",
     )
     add_judging(parser)
     parser.add_argument(
@@ -45,6 +46,12 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write a JUnit report to FILE")
     parser.add_argument("--sarif", type=Path, metavar="FILE", help="write a SARIF report to FILE")
+    parser.add_argument(
+        "--proof-out",
+        type=Path,
+        metavar="PROOF",
+        help="of several files: write the proof of the first equivocation to PROOF",
+    )
     _add_batch(parser)
     parser.set_defaults(run=run)
 
@@ -110,13 +117,13 @@ def run(arguments: argparse.Namespace) -> int:
     """
     files: list[Path] = arguments.files
     batch = arguments.batch or any(path.is_dir() for path in files)
-    if not batch and len(files) > 1:
+    if arguments.proof_out is not None and (batch or len(files) < 2):
         raise Unusable(
-            "verify.files",
-            "several files are not judged together yet",
-            expected="one file, or folders",
-            actual=f"{len(files)} files",
-            advice="Give --batch to judge each of them by itself",
+            "verify.arguments",
+            "a proof of an equivocation comes from several records of one session",
+            expected="--proof-out with two files or more, judged together",
+            actual="a batch" if batch else f"{len(files)} file",
+            advice="Give the records of all parties, without --batch",
         )
     options = BatchOptions(
         trust=None if arguments.trust is None else load_trust(arguments.trust),
@@ -136,6 +143,13 @@ def run(arguments: argparse.Namespace) -> int:
                 json=arguments.json,
             )
             return shell_batch.run_batch(shell_batch.find_artifacts(files), options, plan, reports)
+        if len(files) > 1:
+            # Loaded only now: one file needs none of it.
+            from troth.conformance import shell_views  # noqa: PLC0415
+
+            return shell_views.run_views(
+                files, options, reports, proof_out=arguments.proof_out, json=arguments.json
+            )
         return _run_one(files[0], options, reports, json=arguments.json)
 
 

@@ -37,6 +37,7 @@ class Covered(NamedTuple):
         role: who states it.
         commitment: a message's commitment to its payload.
         receiver: whom a message is for.
+        slot: what only one statement can fill; None where several may be made.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Covered(NamedTuple):
     role: str | None = None
     commitment: bytes | None = None
     receiver: str | None = None
+    slot: tuple[object, ...] | None = None
 
 
 def read_covered(covered: bytes, record: int, payload: bytes | None) -> Covered:
@@ -118,7 +120,8 @@ def _message(items: Items, payload: bytes | None) -> Covered:
     content = payload_words(payload)
     turn = f", generation {generation}" if generation else ""
     text = f"{sender} -> {receiver} {label}{content} #{sequence}{turn}"
-    return Covered("message", text, session, sender, commitment, receiver)
+    slot = ("message", session, sender, receiver, generation, sequence)
+    return Covered("message", text, session, sender, commitment, receiver, slot)
 
 
 def _notice(items: Items, _: bytes | None) -> Covered:
@@ -126,7 +129,8 @@ def _notice(items: Items, _: bytes | None) -> Covered:
     if not all(_is_final(row) for row in finals):
         raise _unreadable("rows of receiver, generation and count")
     sent = ", ".join(f"{count} to {receiver}" for receiver, _, count in finals)
-    return Covered("notice", f"{role} is done, after {sent or 'no'} messages", session, role)
+    text = f"{role} is done, after {sent or 'no'} messages"
+    return Covered("notice", text, session, role, slot=("notice", session, role))
 
 
 def _is_final(row: object) -> bool:
@@ -138,14 +142,16 @@ def _is_final(row: object) -> bool:
 
 
 def _receipt(items: Items, _: bytes | None) -> Covered:
-    session, role, sender, _, consumed, discarded, _ = items
+    session, role, sender, generation, consumed, discarded, _ = items
     text = f"{role} took {consumed} messages of {sender} and discarded {discarded}"
-    return Covered("receipt", text, session, role)
+    slot = ("receipt", session, role, sender, generation, consumed, discarded)
+    return Covered("receipt", text, session, role, slot=slot)
 
 
 def _cancel(items: Items, _: bytes | None) -> Covered:
     session, role, reason = items
-    return Covered("cancel", f"{role} leaves the session: {reason}", session, role)
+    text = f"{role} leaves the session: {reason}"
+    return Covered("cancel", text, session, role, slot=("cancel", session, role))
 
 
 def _delegation(items: Items, _: bytes | None) -> Covered:
