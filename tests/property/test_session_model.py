@@ -1,0 +1,92 @@
+"""The machine's sessions do what a tiny model of them says, over long random lives.
+
+`TROTH_LONG=1` in the environment takes ten times as many steps.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from session_model import ACTS
+from session_twin import WORLDS, Twin, wander
+from troth.vm import step_end
+from troth.vm.buffer import Admission, EdgeBuffer
+from troth.vm.session import Session
+from troth.vm.turn import Turn
+
+LONG: Final = bool(os.environ.get("TROTH_LONG"))
+WALKS: Final = 20
+STEPS: Final = 50_000 if LONG else 5_000
+
+
+@pytest.mark.parametrize("seed", range(WALKS))
+def test_a_long_life_is_what_the_model_says(seed: int) -> None:
+    """Over all seeds 100,000 steps, and a million in a long run."""
+    assert wander(seed, STEPS).steps >= STEPS
+
+
+def _wander_a_little() -> None:
+    for seed in range(4):
+        wander(seed, 300)
+
+
+WRONG: Final = {
+    "nobody is woken when a session ends": (Turn, "wake_edge", lambda *_: None),
+    "what is undelivered is not listed": (EdgeBuffer, "drain", lambda *_: ()),
+    "a close eats messages": (Session, "drained", True),
+    "an asked end never comes": (step_end, "expire", lambda *_: None),
+    "a blocked sender overtakes": (EdgeBuffer, "admission", lambda *_: Admission.WAIT),
+    "notices are not counted": (step_end, "count_notice", lambda *_: None),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_machine_that_is_wrong_is_found(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(*WRONG[wrong])
+    with pytest.raises((AssertionError, StopIteration)):
+        _wander_a_little()
+
+
+class Lives(RuleBasedStateMachine):
+    """Every order of steps, also senseless ones, and shrunk to the few that matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twin = Twin()
+        self.twin.open_world(0)
+
+    @precondition(lambda self: len(self.twin.live()) < 6)
+    @rule(choice=st.integers(0, len(WORLDS) - 1))
+    def open(self, choice: int) -> None:
+        self.twin.open_world(choice)
+
+    @precondition(lambda self: self.twin.idle())
+    @rule(data=st.data(), acts=st.lists(st.sampled_from(ACTS), min_size=1, max_size=8))
+    def act(self, data: st.DataObject, acts: list[str]) -> None:
+        puppet = data.draw(st.sampled_from(self.twin.idle()))
+        for act in acts:
+            if puppet in self.twin.idle():
+                self.twin.act(puppet, act)
+
+    @precondition(lambda self: self.twin.live())
+    @rule(data=st.data(), asks=st.booleans())
+    def host_ends(self, data: st.DataObject, asks: bool) -> None:
+        talk = data.draw(st.sampled_from(self.twin.live()))
+        if asks:
+            self.twin.host_asks(talk)
+        else:
+            self.twin.host_cancels(talk)
+
+    @rule(duration_ns=st.sampled_from((1, 29, 30, 31, 1_000)))
+    def wait(self, duration_ns: int) -> None:
+        self.twin.wait(duration_ns)
+
+
+TestLives = Lives.TestCase
+TestLives.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)

@@ -1,0 +1,291 @@
+"""A tiny model of sessions and their buffers, to be held against the machine.
+
+It knows nothing of the machine's code: lists, sets and a few rules. A world is two sessions and
+three puppets: the first sends to the middle one, and that to the third. A puppet does one act
+at a time, when it is told to, and may block in it. The model says what happens, in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+Happening: TypeAlias = tuple[object, ...]
+
+SENDS: Final = ("item", "stop", "last")
+ACTS: Final = (
+    *("item", "take", "stop", "last", "close out", "close in"),
+    *("cancel out", "cancel in", "fail", "halt"),
+)
+"""`out` is the puppet's sending end, `in` its receiving end."""
+
+LINGER_OVER: Final = "linger time is over"
+GONE: Final = "vm.fault.channel"
+
+
+class _Trap(Exception):
+    """The act is a fault: its code."""
+
+
+@dataclass(eq=False, slots=True)
+class Talk:
+    """A session: A sends items; `stop` ends B alone, `last` ends both.
+
+    Attributes:
+        ends: the roles whose type is at its end.
+        owners: who may use each role's endpoint; a role that is done has none.
+    """
+
+    name: int
+    policy: str
+    capacity: int
+    most: int
+    linger_ns: int
+    owners: dict[str, Puppet]
+    status: str = "ACTIVE"
+    epoch: int = 0
+    buffer: list[tuple[int, str]] = field(default_factory=list)
+    sent: int = 0
+    taken: int = 0
+    discarded: int = 0
+    ends: set[str] = field(default_factory=set)
+    noticed: set[str] = field(default_factory=set)
+    running: bool = False
+    deadline_ns: int = 0
+    blocked: Puppet | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.status in ("ACTIVE", "DRAINING")
+
+
+@dataclass(eq=False, slots=True)
+class Puppet:
+    """`own` are its endpoints, in the order in which it got them; `stuck` is what blocks it."""
+
+    name: int
+    incoming: Talk | None = None
+    outgoing: Talk | None = None
+    own: list[tuple[Talk, str]] = field(default_factory=list)
+    stuck: str | None = None
+    ended: bool = False
+
+
+class Model:
+    """Set `clock_ns`, call a door, then `settle`; `happened` grows until somebody clears it."""
+
+    def __init__(self) -> None:
+        self.clock_ns = 0
+        self.happened: list[Happening] = []
+        self.talks: list[Talk] = []
+        self.puppets: list[Puppet] = []
+        self.ready: list[Puppet] = []
+        self.clocks: list[Talk] = []
+
+    # --- doors -----------------------------------------------------------------------------
+
+    def open_world(self, policy: str, capacity: int, most: int, linger_ns: int) -> list[Puppet]:
+        first, middle, third = (Puppet(len(self.puppets) + n) for n in range(3))
+        pairs = ((first, middle), (middle, third))
+        for number, (sender, receiver) in enumerate(pairs, len(self.talks)):
+            owners = {"A": sender, "B": receiver}
+            talk = Talk(number, policy, capacity, most, linger_ns, owners)
+            sender.outgoing, receiver.incoming = talk, talk
+            self.talks.append(talk)
+        for puppet in (first, middle, third):
+            if puppet.incoming is not None:
+                puppet.own.append((puppet.incoming, "B"))
+            if puppet.outgoing is not None:
+                puppet.own.append((puppet.outgoing, "A"))
+        self.puppets += (first, middle, third)
+        return [first, middle, third]
+
+    def act(self, puppet: Puppet, act: str) -> None:
+        puppet.stuck = act
+        self.ready.append(puppet)
+
+    def settle(self) -> None:
+        """Rounds: what is due ends, then whoever is ready has a turn, in order."""
+        while self.ready or self._due():
+            for talk in self._due():
+                silent = [role for role in "AB" if role not in talk.noticed]
+                detail = LINGER_OVER
+                if silent:
+                    detail += f"; no notice of {', '.join(silent)}"
+                self._end(talk, "CLOSED", detail)
+            batch, self.ready = self.ready, []
+            for puppet in batch:
+                assert puppet.stuck is not None
+                act, puppet.stuck = puppet.stuck, None
+                self._turn(puppet, act)
+
+    def _due(self) -> list[Talk]:
+        due = [talk for talk in self.clocks if talk.live and talk.deadline_ns <= self.clock_ns]
+        return sorted(due, key=lambda talk: (talk.deadline_ns, self.clocks.index(talk)))
+
+    def host_cancels(self, talk: Talk) -> None:
+        self.happened.append(("cancelled", talk.name, "", "host"))
+        self._end(talk, "CANCELLED", "host")
+
+    def host_asks(self, talk: Talk) -> None:
+        if talk.running:
+            return
+        self.happened.append(("asked", talk.name))
+        if talk.status == "ACTIVE":
+            talk.status = "DRAINING"
+            self.happened.append(("status", talk.name, "DRAINING", 0, ""))
+        self._linger(talk)
+
+    @property
+    def next_deadline_ns(self) -> int | None:
+        return min((talk.deadline_ns for talk in self.clocks if talk.live), default=None)
+
+    # --- rules -----------------------------------------------------------------------------
+
+    def _turn(self, puppet: Puppet, act: str) -> None:
+        try:
+            if not self._do(puppet, act):
+                puppet.stuck = act
+                return
+        except _Trap as trap:
+            self._fault(puppet, str(trap))
+        if not puppet.ended:
+            self.happened.append(("asks", puppet.name))
+
+    def _do(self, puppet: Puppet, act: str) -> bool:
+        if act == "fail":
+            raise _Trap("vm.fault.fail")
+        if act == "halt":
+            return self._halt(puppet)
+        outward = act in SENDS or act.endswith("out")
+        talk, role = (puppet.outgoing, "A") if outward else (puppet.incoming, "B")
+        if talk is None:
+            raise _Trap("vm.fault.register")
+        owned = talk.owners.get(role) is puppet
+        if act.startswith("close"):
+            if owned:
+                self._close(talk, role)
+            elif role not in talk.noticed:
+                raise _Trap(GONE)
+            return True
+        if not owned:
+            raise _Trap(GONE)
+        if act.startswith("cancel"):
+            self._release(talk, role)
+            if talk.live:
+                self.happened.append(("cancelled", talk.name, role, "enough"))
+                self._end(talk, "CANCELLED", "enough")
+            return True
+        if not talk.live:
+            raise _Trap(GONE)
+        if role in talk.ends:
+            raise _Trap("vm.fault.type")
+        return self._send(talk, puppet, act) if outward else self._take(talk, puppet)
+
+    def _send(self, talk: Talk, puppet: Puppet, label: str) -> bool:
+        if "B" in talk.noticed:
+            raise _Trap(GONE)
+        if len(talk.buffer) >= talk.capacity:
+            if talk.policy == "error":
+                raise _Trap("vm.fault.buffer")
+            if talk.policy == "block" or talk.capacity >= talk.most:
+                talk.blocked = puppet
+                return False
+            talk.capacity = min(2 * talk.capacity, talk.most)
+        self.happened.append(("sent", talk.name, label, talk.sent))
+        talk.buffer.append((talk.sent, label))
+        talk.sent += 1
+        if label == "last":
+            talk.ends.add("A")
+        self._wake(talk)
+        return True
+
+    def _take(self, talk: Talk, puppet: Puppet) -> bool:
+        if not talk.buffer:
+            if "A" in talk.noticed:
+                raise _Trap(GONE)
+            talk.blocked = puppet
+            return False
+        number, label = talk.buffer.pop(0)
+        self.happened.append(("received", talk.name, number))
+        talk.taken += 1
+        if label != "item":
+            talk.ends.add("B")
+        self._wake(talk)
+        return True
+
+    def _close(self, talk: Talk, role: str) -> None:
+        if not talk.live and role not in talk.ends:
+            raise _Trap(GONE)
+        if talk.live and role not in talk.ends:
+            raise _Trap("vm.fault.close")
+        self._release(talk, role)
+        if talk.live:
+            self._notice(talk, role)
+
+    def _notice(self, talk: Talk, role: str) -> None:
+        if role == "B":
+            self.happened.append(("receipt", talk.name, talk.taken, talk.discarded))
+        finals = talk.sent if role == "A" else None
+        self.happened.append(("notice", talk.name, role, finals))
+        talk.noticed.add(role)
+        if talk.status == "ACTIVE":
+            talk.status = "DRAINING"
+            self.happened.append(("status", talk.name, "DRAINING", 0, ""))
+        if role == "B" or not talk.buffer:
+            self._wake(talk)
+        if talk.noticed == {"A", "B"}:
+            if talk.buffer:
+                self._linger(talk)
+            else:
+                self._end(talk, "CLOSED", "")
+
+    def _halt(self, puppet: Puppet) -> bool:
+        own = tuple(puppet.own)
+        if any(talk.live and role not in talk.ends for talk, role in own):
+            raise _Trap("vm.fault.close")
+        for talk, role in own:
+            if not talk.live:
+                self._release(talk, role)
+        for talk, role in own:
+            if talk.live:
+                self._release(talk, role)
+                self._notice(talk, role)
+        self.happened.append(("halted", puppet.name))
+        puppet.ended = True
+        return True
+
+    def _fault(self, puppet: Puppet, code: str) -> None:
+        self.happened.append(("faulted", puppet.name, code))
+        puppet.ended = True
+        own = tuple(puppet.own)
+        for talk, role in own:
+            self._release(talk, role)
+        for talk, _ in own:
+            if talk.live:
+                self._end(talk, "FAULTED", code)
+
+    def _end(self, talk: Talk, status: str, detail: str) -> None:
+        for number, _ in talk.buffer:
+            self.happened.append(("undelivered", talk.name, number))
+        talk.discarded += len(talk.buffer)
+        talk.buffer.clear()
+        self._wake(talk)
+        talk.status = status
+        talk.epoch = int(status == "CLOSED")
+        self.happened.append(("status", talk.name, status, talk.epoch, detail))
+
+    def _linger(self, talk: Talk) -> None:
+        if not talk.running:
+            talk.running = True
+            talk.deadline_ns = self.clock_ns + talk.linger_ns
+            self.clocks.append(talk)
+
+    def _wake(self, talk: Talk) -> None:
+        if talk.blocked is not None:
+            self.ready.append(talk.blocked)
+            talk.blocked = None
+
+    def _release(self, talk: Talk, role: str) -> None:
+        puppet = talk.owners.pop(role)
+        puppet.own.remove((talk, role))
