@@ -16,9 +16,11 @@ from artifact_surgery import find, parse
 from browser.chromium import Browser, Page, running
 from page_samples import BREAKOUT, forged, hostile, hostile_names, page_of, two_buyer, view_of
 from replay_samples import Host, record_run
+from troth.conformance import report_views
 from troth.dsl import compile_source
 from troth.vm.records import Kind
 from verify_samples import CANCELLED, sample
+from view_lies import talk
 
 READY: Final = "document.documentElement.dataset.ready === 'true'"
 
@@ -336,6 +338,25 @@ def test_several_views_can_be_chosen(page: Page, tmp_path: Path) -> None:
     _choose(page, "view", 1)
     assert _text(page, "#counted") != before
     assert "Seller" in _text(page, "#lanes")
+    _require_quiet(page, file)
+
+
+def test_records_of_several_machines(page: Page, tmp_path: Path) -> None:
+    """What arrived is drawn as a message that its receiver takes, and who is elsewhere is said."""
+    records = [tmp_path / f"{name}.replay" for name in "ab"]
+    for record, party in zip(records, talk(), strict=True):
+        record.write_bytes(party.data)
+    file = tmp_path / "page.html"
+    report_views(records, file)
+    page.open(file)
+    page.wait("document.documentElement.dataset.ready === 'true'")
+    page.settle()
+    assert "agree on 7 messages" in _text(page, "section.merged")
+    assert "B is held by another machine" in _text(page, "#types")
+    assert page.evaluate("document.querySelectorAll('path.arrow-head.in-flight').length") == 0
+    assert "0" in _text(page, "#edges")
+    _choose(page, "view", 1)
+    assert "A is held by another machine" in _text(page, "#types")
     _require_quiet(page, file)
 
 

@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Final
 
-from troth.conformance import report_model
+from troth.conformance import report_model, view_facts
+from troth.conformance.equivocation import DELEGATIONS_MAX, EQUIVOCATION_BYTES_MAX
 from troth.conformance.event_proof import EVENT_PROOF_BYTES_MAX, PATH_HASHES_MAX
+from troth.conformance.merge_proofs import LEAVES_MAX
 from troth.conformance.notes import NOTE_BYTES_MAX, SIGNATURES_MAX
 from troth.conformance.publications import PUBLICATIONS_BYTES_MAX, PUBLICATIONS_MAX
 from troth.conformance.replay import CAPPED, QUANTUM_MAX
 from troth.conformance.replay_meter import Budget
 from troth.conformance.run_diff import WAITING_MAX
+from troth.conformance.shell_views import VIEWS_MAX
 from troth.vm import limits
 from troth.vm.assembly_codes import CODES as ASSEMBLY_CODES
 from troth.vm.assembly_syntax import SYNTAX, form
@@ -170,6 +173,25 @@ def limits_of_pages(_: str) -> str:
     named = {name: value for name, value in vars(report_model).items() if name.endswith("_MAX")}
     assert set(named) == set(_PAGES), "a limit of a page has no description, or no value"
     rows = [(f"`{name}`", f"{value:,}", _PAGES[name]) for name, value in named.items()]
+    return table(("limit", "value", "counts"), rows)
+
+
+def limits_of_views(_: str) -> str:
+    rows = [
+        ("`VIEWS_MAX`", f"{VIEWS_MAX:,}", "records judged together"),
+        *(
+            (f"`{name}`", f"{getattr(view_facts, name):,}", meaning)
+            for name, meaning in (
+                ("MESSAGES_MAX", "messages of one record, 56 bytes of memory each"),
+                ("STATEMENTS_MAX", "notices, receipts, cancellations and refusals of one record"),
+                ("HEADS_MAX", "signed heads in one record"),
+                ("SESSIONS_MAX", "sessions of one record"),
+            )
+        ),
+        ("`LEAVES_MAX`", f"{LEAVES_MAX:,}", "leaves of a log in which a head is looked for"),
+        ("`DELEGATIONS_MAX`", f"{DELEGATIONS_MAX:,}", "delegations in a proof of an equivocation"),
+        ("`EQUIVOCATION_BYTES_MAX`", f"{EQUIVOCATION_BYTES_MAX:,}", "bytes of such a proof"),
+    ]
     return table(("limit", "value", "counts"), rows)
 
 

@@ -24,6 +24,7 @@ GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
     "lifecycle-diagram": region_tables.lifecycle_diagram,
     "limits-of-effects": region_tables.limits_of_effects,
     "limits-of-pages": region_tables.limits_of_pages,
+    "limits-of-views": region_tables.limits_of_views,
     "limits-of-proofs": region_tables.limits_of_proofs,
     "limits-of-reading": region_tables.limits_of_reading,
     "limits-of-replay": region_tables.limits_of_replay,

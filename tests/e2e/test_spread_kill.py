@@ -188,6 +188,9 @@ def test_killed_and_resumed_parties_end_their_session(seal: str, tmp_path: Path)
         )
         trust = folder / "trust"
         trust.write_text("".join((folder / r / f"{r}.pub").read_text() for r in ROLES))
+        both = [two.record(role) for role in ROLES]
+        together = json.loads(troth("verify", *both, "--trust", trust, "--json").out)
+        assert (together["exit_code"], together["findings"]) == (0, []), together["reason"]
         for role in ROLES:
             done = troth("verify", two.record(role), "--trust", trust, "--json")
             assert done.code == 0, done.out

@@ -69,7 +69,7 @@ def two_heads(
 
 
 def fork(
-    key: bytes, log_id: bytes, keeper: View, last: int, other: View, number: int
+    key: bytes, log_id: bytes, other: View, number: int, keeper: View, last: int
 ) -> TwoHeads | None:
     """A head that the log as its keeper shows it does not have; `last` is its last SEAL there."""
     early, late = signed_head(other, number, log_id), signed_head(keeper, last, log_id)

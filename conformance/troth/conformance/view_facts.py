@@ -37,6 +37,9 @@ HEADS_MAX: Final = 200_000
 SESSIONS_MAX: Final = 100_000
 """Sessions of one record that are compared with those of others."""
 
+TEXT_CHARACTERS_MAX: Final = 400
+"""Characters of what one of them says."""
+
 EdgeKey: TypeAlias = tuple[str, str]
 MessageKey: TypeAlias = tuple[int, int]
 """Generation and number."""
@@ -106,7 +109,7 @@ class SessionFacts:
         taken: by edge to another machine or from one, what its receiver has signed for in all.
         noticed: by role and receiver, how many messages a notice counts.
         refused: identities of messages that did not pass on arrival, with their codes.
-        statements: by their bytes.
+        statements: by the digests of their bytes.
     """
 
     def __init__(self, event: ev.Opened, index: int, record: int, peers: frozenset[int]) -> None:
@@ -261,8 +264,9 @@ class ViewFacts:
         if said is None or session is None or not self._spend():
             return
         covered = read_covered(said.statement, record, None)
-        fact = Statement(record, said.role, covered.text, covered.slot, said.own)
-        session.statements.setdefault(said.statement, fact)
+        text = covered.text[:TEXT_CHARACTERS_MAX]
+        fact = Statement(record, said.role, text, covered.slot, said.own)
+        session.statements.setdefault(identity_digest(said.statement), fact)
         if isinstance(event, ev.Receipted | ev.PeerReceipted):
             taken = event.consumed + event.discarded
             edge = (event.sender, event.role)

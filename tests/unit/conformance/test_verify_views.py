@@ -13,9 +13,11 @@ from proof_samples import check
 from spread_machines import Party, trust_of
 from troth import conformance
 from troth.conformance import MergedVerdict, to_json, verify_views
+from troth.conformance.equivocation import TwoHeads
 from troth.conformance.judge import verify_stream
 from troth.conformance.merge_codes import MERGE_CODES
 from troth.conformance.proof_check import Known
+from troth.conformance.proof_files import SignedTwice, parse_proof
 from troth.conformance.verdict import Word
 from troth.conformance.view_facts import ViewFacts
 from troth.conformance.views_render import to_prose
@@ -271,16 +273,18 @@ def test_a_receiver_that_closes_without_a_message() -> None:
 
 def test_a_head_that_is_not_in_its_log() -> None:
     """Heads of other sizes: the log is another one, which the later head shows."""
-    b = talk(seal=Seal.ROUND)[1]
-    records = parse(b.data)
-    heads = {r[3] for r in records if r[0] == Kind.PEER_HEAD}
-    liar = talk(count=9, word=8, seal=Seal.ROUND)[0]
+    liar, b = talk(count=0, seal=Seal.ROUND)[0], talk(seal=Seal.ROUND)[1]
+    heads = {r[3] for r in parse(b.data) if r[0] == Kind.PEER_HEAD}
     sizes = {r[2] for r in parse(liar.data) if r[0] == Kind.SEAL}
-    assert heads, sizes
-    verdict = judge(liar, b)
-    found = [f for f in verdict.findings if f.code == "merge.equivocation.head"]
-    assert found
-    assert all(check(f.proof or "", Known(trust=TRUST)).exit_code == 0 for f in found)
+    assert heads.isdisjoint(sizes)
+    (found,) = (f for f in judge(liar, b).findings if f.code == "merge.equivocation.head")
+    assert found.proof is not None
+    proof = parse_proof(found.proof.encode())
+    assert isinstance(proof, SignedTwice)
+    assert isinstance(proof.equivocation, TwoHeads)
+    assert proof.equivocation.first.head.size < proof.equivocation.second.head.size
+    assert found.blamed == "A"
+    assert check(found.proof, Known(trust=TRUST)).exit_code == 0
 
 
 # --- what proves nothing ---------------------------------------------------------------------
