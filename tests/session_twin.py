@@ -184,9 +184,12 @@ class Twin:
         self.machine.complete(self._asking.pop(-1), choice)
         self._compare()
 
-    def act(self, puppet: Puppet, act: str) -> None:
-        self.model.act(puppet, act)
-        self.machine.complete(self._asking.pop(puppet.name), ACTS.index(act))
+    def act(self, *acts: tuple[Puppet, str]) -> None:
+        """Several puppets act in one round, in this order."""
+        for puppet, act in acts:
+            self.model.act(puppet, act)
+            self.machine.complete(self._asking.pop(puppet.name), ACTS.index(act))
+        self.steps += len(acts) - 1
         self._compare()
 
     def host_cancels(self, talk: Talk) -> None:
@@ -323,8 +326,8 @@ def wander(seed: int, steps: int) -> Twin:
             twin.host_asks(rng.choice(live))
             twin.wait(2_000)
         else:
-            puppet = rng.choice(idle)
-            twin.act(puppet, _sensible(rng, puppet))
+            several = rng.sample(idle, min(len(idle), rng.randrange(1, 8)))
+            twin.act(*[(puppet, _sensible(rng, puppet)) for puppet in several])
     return twin
 
 

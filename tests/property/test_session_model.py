@@ -66,13 +66,19 @@ class Lives(RuleBasedStateMachine):
     def open(self, choice: int) -> None:
         self.twin.open_world(choice)
 
+    @rule(data=st.data())
+    def act_together(self, data: st.DataObject) -> None:
+        acts = [(puppet, data.draw(st.sampled_from(ACTS))) for puppet in self.twin.idle()]
+        if acts:
+            self.twin.act(*acts)
+
     @precondition(lambda self: self.twin.idle())
     @rule(data=st.data(), acts=st.lists(st.sampled_from(ACTS), min_size=1, max_size=8))
     def act(self, data: st.DataObject, acts: list[str]) -> None:
         puppet = data.draw(st.sampled_from(self.twin.idle()))
         for act in acts:
             if puppet in self.twin.idle():
-                self.twin.act(puppet, act)
+                self.twin.act((puppet, act))
 
     @precondition(lambda self: self.twin.live())
     @rule(data=st.data(), asks=st.booleans())
