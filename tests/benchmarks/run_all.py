@@ -18,6 +18,7 @@ from benchmarks import (
     bench_resume,
     bench_round_seal,
     bench_sessions,
+    bench_threads,
 )
 from benchmarks.measure import describe_machine, one_core
 
@@ -30,6 +31,8 @@ def main() -> None:
     smoke = arguments.smoke
     print(describe_machine())
     print(bench_batch.measure(files=40 if smoke else 1000, pairs=1 if smoke else 5))
+    for line in bench_threads.measure(64, pairs=1 if smoke else 9):
+        print(line)
     one_core()
     for ratio in bench_main_job.measure(rounds=200 if smoke else 1000, pairs=3 if smoke else 15):
         print(ratio.line())

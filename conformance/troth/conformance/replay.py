@@ -32,12 +32,14 @@ from troth.conformance.replay_run import Run
 from troth.conformance.replay_words import whereabouts
 from troth.conformance.verdict import Finding
 from troth.conformance.world import Header, World
+from troth.vm.errors import Unusable
 from troth.vm.fragment import FragmentBuilder
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loaded import LoadedImage
-from troth.vm.machine import POLICY_COOPERATIVE, SEED_BYTES
+from troth.vm.machine import SEED_BYTES
 from troth.vm.reader import RawRecord
 from troth.vm.records import Kind
+from troth.vm.scheduling import parse_policy
 
 QUANTUM_MAX: Final = 1 << 20
 """A turn of more instructions is not run again: it could not be stopped in between."""
@@ -178,7 +180,9 @@ def obstacle(header: Header, image: LoadedImage | None) -> str:
         return "the file does not hold the image; give it with --image"
     if header.entry >= max(1, len(image.image.programs)):
         return f"its entry, program {header.entry}, is not in the image"
-    if header.policy != POLICY_COOPERATIVE:
+    try:
+        parse_policy(header.policy)
+    except Unusable:
         return f"the policy {header.policy} is not known here"
     if len(header.seed) != SEED_BYTES:
         return f"its seed has {len(header.seed)} bytes, not {SEED_BYTES}"

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn, Protocol
 from troth.conformance.shell_canon import add_parser as add_canon
 from troth.conformance.shell_diff import add_parsers as add_diff
 from troth.conformance.shell_inspect import add_parser as add_inspect
+from troth.conformance.shell_parity import add_parser as add_parity
 from troth.conformance.shell_proofs import add_parsers as add_proofs
 from troth.conformance.shell_redact import add_parser as add_redact
 from troth.conformance.shell_report import add_parser as add_report
@@ -102,6 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_canon(subparsers)
     add_inspect(subparsers)
     add_diff(subparsers)
+    add_parity(subparsers)
     add_proofs(subparsers)
     add_redact(subparsers)
     add_report(subparsers)

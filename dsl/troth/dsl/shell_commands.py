@@ -14,6 +14,7 @@ from troth.dsl.names import did_you_mean
 from troth.dsl.picture_dot import to_dot
 from troth.dsl.picture_svg import to_svg
 from troth.dsl.shell_report import print_error
+from troth.vm.confluence import reasons_against
 from troth.vm.errors import InternalError, Place, TrothError, Unusable
 from troth.vm.escape import PATH_CHARACTERS_MAX, plain
 
@@ -31,6 +32,11 @@ def add_parsers(subparsers: Subparsers) -> None:
 def _add_check(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("check", help="check scripts without running anything")
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a .troth script")
+    parser.add_argument(
+        "--confluence",
+        action="store_true",
+        help="say whether the order of turns can make a difference, and why",
+    )
     parser.set_defaults(run=check_command)
 
 
@@ -71,10 +77,20 @@ def check_command(arguments: argparse.Namespace) -> int:
         if diagnostics.found:
             print(diagnostics.render())
         failed += diagnostics.has_errors
+        if arguments.confluence and not diagnostics.has_errors:
+            _tell_confluence(path)
     if failed:
         total = len(arguments.files)
         print(f"errors in {failed} of {total} {_files(total)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _tell_confluence(path: Path) -> None:
+    reasons = reasons_against(shell_load.load_image(path))
+    said = "is not known to be confluent" if reasons else "is confluent"
+    print(f"{plain(str(path), characters_max=PATH_CHARACTERS_MAX)} {said}")
+    for reason in reasons:
+        print(f"  {plain(str(reason), characters_max=PATH_CHARACTERS_MAX)}")
 
 
 def format_command(arguments: argparse.Namespace) -> int:

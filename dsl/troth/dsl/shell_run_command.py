@@ -13,14 +13,24 @@ from typing import Any, TextIO
 
 from troth.dsl import shell_load
 from troth.dsl.shell_host_output import host_output_aside
+from troth.dsl.shell_run_many import PROCESSES_MAX, make_jobs, run_many
 from troth.vm.errors import Invalid, Place, Unusable
-from troth.vm.escape import escape
+from troth.vm.escape import escape, plain
 from troth.vm.image import Image
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.limits import DEFAULT_LIMITS, Limits
+from troth.vm.machine import QUANTUM_DEFAULT
+from troth.vm.scheduling import (
+    AGING_DEFAULT,
+    COOPERATIVE,
+    POLICY_NAMES,
+    PRIORITY,
+    Priority,
+    Scheduling,
+)
 from troth.vm.shell_effects import load_effects_module
 from troth.vm.shell_line import parse_address
-from troth.vm.shell_options import RunOptions, seed_from_number
+from troth.vm.shell_options import Runner, RunOptions, seed_from_number
 from troth.vm.shell_protect import refuse_same_file
 from troth.vm.shell_run import RunResult, run
 from troth.vm.shell_signals import terminable
@@ -34,7 +44,11 @@ Subparsers = Any  # argparse does not export the type of add_subparsers()
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser("run", help="run a script's main")
     parser.add_argument(
-        "file", type=Path, metavar="FILE", help="a .troth script, an .image, or assembly"
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="a .troth script, an .image, or assembly",
     )
     parser.add_argument("--effects", type=Path, metavar="MODULE.py", help="where effects are")
     parser.add_argument("--record", type=Path, metavar="F", help="write the artifact to F")
@@ -73,6 +87,8 @@ def add_parser(subparsers: Subparsers) -> None:
         help="hold this role here, and leave those not named to others; may be given several times",
     )
     add_links(parser)
+    _add_execution(parser)
+    _add_machines(parser)
     parser.set_defaults(run=run_command)
 
 
@@ -114,6 +130,97 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _add_machines(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--processes",
+        type=_number,
+        metavar="N",
+        help="run several machines, N at once, each in a process; --record is then a folder",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=_seeds,
+        metavar="A-B",
+        help="with --processes: a machine for each seed from A to B",
+    )
+
+
+def _seeds(text: str) -> range:
+    first, dash, last = text.partition("-")
+    if not dash or not first.isdecimal() or not last.isdecimal() or len(last) > 18:
+        raise argparse.ArgumentTypeError("expected two numbers, such as 1-100")
+    return range(int(first), int(last) + 1)
+
+
+def _add_execution(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runner",
+        choices=[runner.value for runner in Runner],
+        default=Runner.COOPERATIVE.value,
+        help="execute turns one by one, or side by side on threads; the result is the same",
+    )
+    parser.add_argument("--workers", type=_number, metavar="N", help="threads of --runner threaded")
+    parser.add_argument(
+        "--policy", choices=POLICY_NAMES, default=COOPERATIVE, help="the order of turns"
+    )
+    parser.add_argument(
+        "--priority",
+        type=_priority,
+        action="append",
+        default=[],
+        metavar="PROGRAM=N",
+        help="for --policy priority; the others have 0; may be given several times",
+    )
+    parser.add_argument(
+        "--aging",
+        type=_number,
+        default=None,
+        metavar="N",
+        help="for --policy priority: rounds of waiting that are worth one level",
+    )
+    parser.add_argument(
+        "--quantum",
+        type=_number,
+        default=QUANTUM_DEFAULT,
+        metavar="N",
+        help="instructions of one turn",
+    )
+
+
+def _priority(text: str) -> tuple[str, int]:
+    name, equals, number = text.rpartition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("expected PROGRAM=N")
+    return name, _number(number)
+
+
+def _policy(arguments: argparse.Namespace, image: Image) -> str | Scheduling:
+    """
+    Raises:
+        Unusable: codes `run.priority`, `machine.policy`.
+    """
+    named: dict[str, int] = dict(arguments.priority)
+    if arguments.policy != PRIORITY:
+        if named or arguments.aging is not None:
+            raise Unusable(
+                "run.priority",
+                "priorities are given, and another policy",
+                expected="--policy priority with --priority and --aging",
+                actual=f"--policy {arguments.policy}",
+            )
+        return str(arguments.policy)
+    programs = {program.name for program in image.programs}
+    unknown = next((name for name in named if name not in programs), None)
+    if unknown is not None:
+        raise Unusable(
+            "run.priority",
+            "a priority is given to a program that there is not",
+            expected="one of " + ", ".join(sorted(programs)),
+            actual=ascii(unknown[:40]),
+        )
+    return Priority(named, AGING_DEFAULT if arguments.aging is None else arguments.aging)
+
+
 def _limit(text: str) -> tuple[str, int]:
     name, _, number = text.partition("=")
     names = [field.name for field in fields(Limits)]
@@ -135,24 +242,81 @@ def run_command(arguments: argparse.Namespace) -> int:
     Raises:
         TrothError: the file, its effects, its keys or the artifact cannot be used.
     """
+    if arguments.processes is not None or arguments.seeds is not None:
+        return _run_several(arguments)
+    if len(arguments.files) > 1:
+        raise Unusable(
+            "run.processes",
+            "several files are given",
+            expected="one file, or --processes N for many machines",
+            actual=f"{len(arguments.files)} files",
+        )
     seed = None if arguments.seed is None else seed_from_number(arguments.seed)
     if arguments.record is not None:
-        read = (arguments.file, arguments.effects)
+        read = (arguments.files[0], arguments.effects)
         refuse_same_file(arguments.record, [path for path in read if path is not None])
-    image = shell_load.load_image(arguments.file)
-    if image.entry is None:
-        raise Invalid(
-            "run.main",
-            "there is no main to run",
-            place=Place(file=str(arguments.file)),
-            expected="a declaration `main:` that opens sessions and spawns programs",
-            advice="Add a main, or check the file with `troth check`",
-        )
+    image = _load(arguments.files[0])
     with terminable():
         result = _run(image, arguments, seed)
     if not result.ok:
         print(result.report.describe(), file=sys.stderr)
     return 0 if result.ok else 1
+
+
+def _load(file: Path) -> Image:
+    """
+    Raises:
+        TrothError: the file cannot be used, or has nothing to run.
+    """
+    image = shell_load.load_image(file)
+    if image.entry is None:
+        raise Invalid(
+            "run.main",
+            "there is no main to run",
+            place=Place(file=str(file)),
+            expected="a declaration `main:` that opens sessions and spawns programs",
+            advice="Add a main, or check the file with `troth check`",
+        )
+    return image
+
+
+def _run_several(arguments: argparse.Namespace) -> int:
+    """Standard output is what the machines print, one after the other."""
+    processes = 1 if arguments.processes is None else arguments.processes
+    if not 1 <= processes <= PROCESSES_MAX:
+        raise Unusable(
+            "run.processes",
+            "the number of processes cannot be used",
+            expected=f"1 to {PROCESSES_MAX}",
+            actual=str(processes)[:40],
+        )
+    if arguments.role is not None or arguments.listen is not None or arguments.connect:
+        raise Unusable(
+            "run.processes",
+            "machines in processes hold all roles and meet nobody",
+            advice="Leave out --role, --listen and --connect, or run one machine",
+        )
+    seeds = arguments.seeds
+    if arguments.seed is not None:
+        if seeds is not None:
+            raise Unusable("run.seed", "there are both --seed and --seeds", advice="Give one")
+        seeds = range(arguments.seed, arguments.seed + 1)
+    # Every file is looked at before the first machine runs.
+    images = [_load(file) for file in arguments.files]
+    options = replace(_options(arguments, images[0]), record=arguments.record)
+    jobs = make_jobs(arguments.files, seeds, arguments.effects, options)
+    failed = 0
+    write_line = line_writer(sys.stdout)
+    with terminable():
+        for told in run_many(jobs, processes):
+            for line in told.lines:
+                write_line(line)
+            if not told.ok:
+                failed += 1
+                print(f"{plain(told.job.name)}: {told.why}", file=sys.stderr)
+    if failed:
+        print(f"{failed} of {len(jobs)} machines did not end well", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _run(image: Image, arguments: argparse.Namespace, seed: bytes | None) -> RunResult:
@@ -162,18 +326,8 @@ def _run(image: Image, arguments: argparse.Namespace, seed: bytes | None) -> Run
         effects: ModuleType | None = None
         if arguments.effects is not None:
             effects = load_effects_module(arguments.effects)
-        options = RunOptions(
-            effects=effects,
-            effects_from=str(arguments.effects or "this run, which has no --effects"),
-            keys=arguments.keys,
-            record=arguments.record,
-            durable=arguments.durable,
-            blobs=arguments.blobs,
-            seed=seed,
-            replay=None if arguments.replay is None else ReplayMode(arguments.replay),
-            seal=None if arguments.seal is None else Seal(arguments.seal),
-            limits=replace(DEFAULT_LIMITS, **dict(arguments.limit)),
-            roles=None if arguments.role is None else tuple(arguments.role),
+        options = replace(
+            _options(arguments, image), effects=effects, seed=seed, record=arguments.record
         )
         try:
             if arguments.role is None:
@@ -215,6 +369,24 @@ def links_of(arguments: argparse.Namespace) -> LinkOptions:
         any_key=arguments.any_key,
         on_listening=lambda address: note(f"listening at {address}"),
         on_note=note,
+    )
+
+
+def _options(arguments: argparse.Namespace, image: Image) -> RunOptions:
+    """Everything but the effects, the seed and the record."""
+    return RunOptions(
+        effects_from=str(arguments.effects or "this run, which has no --effects"),
+        keys=arguments.keys,
+        durable=arguments.durable,
+        blobs=arguments.blobs,
+        replay=None if arguments.replay is None else ReplayMode(arguments.replay),
+        seal=None if arguments.seal is None else Seal(arguments.seal),
+        limits=replace(DEFAULT_LIMITS, **dict(arguments.limit)),
+        quantum=arguments.quantum,
+        policy=_policy(arguments, image),
+        runner=arguments.runner,
+        workers=arguments.workers,
+        roles=None if arguments.role is None else tuple(arguments.role),
     )
 
 

@@ -27,8 +27,10 @@ from troth.vm.keys import parse_trust as parse_trust
 from troth.vm.limits import Limits as Limits
 from troth.vm.loader import load as load
 from troth.vm.machine import Machine as Machine
+from troth.vm.scheduling import Priority as Priority
 from troth.vm.shell_blobs import DirectoryBlobStore as DirectoryBlobStore
 from troth.vm.shell_blobs import MemoryBlobStore as MemoryBlobStore
+from troth.vm.shell_options import Runner as Runner
 from troth.vm.shell_options import RunOptions as RunOptions
 from troth.vm.shell_options import seed_from_number as seed_from_number
 from troth.vm.shell_resume import ResumeResult as ResumeResult
@@ -54,10 +56,12 @@ __all__ = [
     "Malformed",
     "MemoryBlobStore",
     "Place",
+    "Priority",
     "ReplayMode",
     "ResumeResult",
     "RunOptions",
     "RunResult",
+    "Runner",
     "Seal",
     "TrothError",
     "TrustFile",

@@ -50,6 +50,8 @@ class Coroutine:
         children, opened, invoked, met: local counters that ids are derived from; `opened` counts
             sessions of this machine, `met` every `open`.
         parties: the other machines of the session that it opens, once they are known.
+        birth: how many coroutines were spawned on this machine before it.
+        waited: in how many rounds in a row it was ready and did not run.
         blocked: what it waits for, and on which edge, while BLOCKED.
         blocked_guard: the guard it waits for while `blocked` is GUARD; stale otherwise.
         guards: the guards it holds, in the order in which it got them.
@@ -60,6 +62,7 @@ class Coroutine:
     """
 
     __slots__ = (
+        "birth",
         "blocked",
         "blocked_edge",
         "blocked_guard",
@@ -82,6 +85,7 @@ class Coroutine:
         "speculation",
         "spent",
         "status",
+        "waited",
     )
 
     def __init__(
@@ -93,6 +97,8 @@ class Coroutine:
         self.code = code
         self.registers: list[Cell] = [None] * code.register_count
         self.pc = 0
+        self.birth = 0
+        self.waited = 0
         self.status = CoroutineStatus.READY
         self.owned: dict[EndpointState, None] = {}
         self.spent = 0

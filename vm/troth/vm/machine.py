@@ -28,7 +28,9 @@ from troth.vm.lifecycle import LIVE
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loaded import LoadedImage
 from troth.vm.report import Outcome, Report, make_report
+from troth.vm.run_lanes import LaneRunner, Workers
 from troth.vm.scheduler import Scheduler
+from troth.vm.scheduling import COOPERATIVE, Scheduling, parse_policy
 from troth.vm.session import Cell, Session
 from troth.vm.settings import NO_OVERRIDES, Overrides
 from troth.vm.signer import Roster, Signer
@@ -44,7 +46,7 @@ from troth.vm.values import RegisterValue
 QUANTUM_DEFAULT: Final = 64
 """Instructions of one turn."""
 
-POLICY_COOPERATIVE: Final = "cooperative"
+POLICY_COOPERATIVE: Final = COOPERATIVE
 SEED_BYTES: Final = 32
 
 __all__ = [
@@ -86,11 +88,12 @@ class Machine:
         roster: Roster,
         limits: Limits = DEFAULT_LIMITS,
         quantum: int = QUANTUM_DEFAULT,
-        policy: str = POLICY_COOPERATIVE,
+        policy: str | Scheduling = POLICY_COOPERATIVE,
         overrides: Overrides = NO_OVERRIDES,
         evidence: Evidence | None = None,
         substitutes: Substitutes = NO_SUBSTITUTES,
         home: Collection[str] | None = None,
+        workers: Workers | None = None,
     ) -> None:
         """`loaded` comes from the loader, which has checked it; `seed` has 32 bytes.
 
@@ -98,6 +101,9 @@ class Machine:
         Without it no session can be sealed by round. `substitutes` are for re-executions.
         `home` names the roles that this machine holds, as `Role` or `Protocol.Role`; the others
         are held by other machines. Without it all are.
+        `policy` is a scheduling policy or its text. `workers` execute lanes side by side; the
+        signer, the roster and the substitutes must bear that. Without them turns are executed
+        one after the other, with the same result.
 
         Raises:
             Unusable: codes `machine.seed`, `machine.quantum`, `machine.policy`.
@@ -106,8 +112,7 @@ class Machine:
             raise _unusable("seed", f"{SEED_BYTES} bytes", f"{len(seed)}")
         if quantum < 1:
             raise _unusable("quantum", "at least 1", str(quantum))
-        if policy != POLICY_COOPERATIVE:
-            raise _unusable("policy", POLICY_COOPERATIVE, policy)
+        scheduling = parse_policy(policy) if isinstance(policy, str) else policy
         coroutines: dict[bytes, Coroutine] = {}
         self._context = Context(
             loaded=loaded,
@@ -124,7 +129,8 @@ class Machine:
             guards=make_guards(loaded.image.guards),
             home=None if home is None else frozenset(home),
         )
-        self._scheduler = Scheduler(self._context, coroutines, quantum, evidence)
+        lanes = None if workers is None else LaneRunner(self._context, workers)
+        self._scheduler = Scheduler(self._context, coroutines, quantum, evidence, scheduling, lanes)
         self._started = False
 
     def start(self, program: str | None = None) -> None:

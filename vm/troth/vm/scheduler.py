@@ -1,9 +1,11 @@
 """Rounds: who runs when, and when the effects of a turn become real.
 
-A round takes the ready queue as it stands and gives each coroutine in it one turn; what becomes
-ready meanwhile waits for the next. A turn's machine-wide effects are committed in queue order.
-The cooperative runner here commits each turn before it executes the next: a turn cannot tell,
-because nothing that is committed can be seen by another turn of the same round.
+A round takes a batch of the ready queue (`scheduling`) and gives each coroutine in it one turn;
+what becomes ready meanwhile waits for the next. A turn's machine-wide effects are committed in
+queue order. The cooperative runner here commits each turn before it executes the next; the
+threaded runner executes all turns, lane by lane (`run_lanes`), and commits them then. A turn
+cannot tell, because nothing that is committed can be seen by another turn of the same round: the
+coroutines that ended in a round are known until all its turns have run.
 
 Two limits count over the whole machine, coroutines and sessions. Each turn gets an equal share
 of what is left, and a turn that would need more stops before that instruction; it is executed
@@ -13,7 +15,7 @@ after all turns of the round are committed, when the count is exact.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from troth.vm import step_end
@@ -28,6 +30,8 @@ from troth.vm.lifecycle import LIVE, LifeEvent
 from troth.vm.outbox import proved
 from troth.vm.peer_heads import PeerHeads
 from troth.vm.run_coop import TurnEnd
+from troth.vm.run_lanes import Allowance, LaneRunner
+from troth.vm.scheduling import Scheduling
 from troth.vm.session import Cell, Edge, Session
 from troth.vm.store import SessionStore
 from troth.vm.turn import Context, EffectRequest, Meeting, Turn
@@ -64,6 +68,8 @@ class Scheduler:
             that nobody has polled.
         peers: how many live sessions each principal of another machine has a role in.
         now_ns: the last time that was recorded, 0 before any.
+        births: how many coroutines there have been.
+        lanes: executes the turns of a round side by side; None for one after the other.
         faults: the first faults of the run, `fault_count` counts all.
     """
 
@@ -71,6 +77,7 @@ class Scheduler:
         "answers",
         "asked",
         "awaiting_seal",
+        "births",
         "context",
         "coroutines",
         "effects",
@@ -80,6 +87,7 @@ class Scheduler:
         "faults",
         "heads",
         "in_round",
+        "lanes",
         "meetings",
         "now_ns",
         "outgoing",
@@ -90,6 +98,7 @@ class Scheduler:
         "requests",
         "round_now_ns",
         "rounds",
+        "scheduling",
         "sessions",
         "timer_count",
         "timers",
@@ -102,6 +111,8 @@ class Scheduler:
         coroutines: dict[bytes, Coroutine],
         quantum: int,
         evidence: Evidence | None,
+        scheduling: Scheduling,
+        lanes: LaneRunner | None,
     ) -> None:
         """`coroutines` is the dict that `context` shows to turns."""
         self.evidence = evidence
@@ -110,6 +121,9 @@ class Scheduler:
         self.context = context
         self.coroutines = coroutines
         self.quantum = quantum
+        self.scheduling = scheduling
+        self.lanes = lanes
+        self.births = 0
         self.ready: list[Coroutine] = []
         self.sessions = SessionStore()
         self.timers: list[tuple[int, int, Session]] = []
@@ -135,9 +149,14 @@ class Scheduler:
     # --- the doors -------------------------------------------------------------------------
 
     def start(self, first: Coroutine) -> None:
-        self.coroutines[first.id] = first
+        self._bear(first)
         self.events.append(Spawned(first.id, FIRST_PARENT, first.code.index))
         self.ready.append(first)
+
+    def _bear(self, coroutine: Coroutine) -> None:
+        coroutine.birth = self.births
+        self.births += 1
+        self.coroutines[coroutine.id] = coroutine
 
     def answer(self, effect_id: bytes, completion: Completion) -> None:
         """Takes the result of an outstanding effect; the next round delivers it."""
@@ -321,29 +340,48 @@ class Scheduler:
         self._commit(turn)
 
     def _run_batch(self) -> None:
-        batch = self.ready
-        if not batch:
+        if not self.ready:
             return
-        self.ready = []
+        batch, self.ready = self.scheduling.take(self.ready)
         limits = self.context.limits
-        coroutine_share = (limits.coroutines_max - len(self.coroutines)) // len(batch)
-        session_share = (limits.sessions_max - len(self.sessions.live)) // len(batch)
-        turn = self.turn
-        execute = self.context.substitutes.execute
+        allowance = Allowance(
+            self.quantum,
+            (limits.coroutines_max - len(self.coroutines)) // len(batch),
+            (limits.sessions_max - len(self.sessions.live)) // len(batch),
+        )
+        ended = []
         deferred = []
-        for coroutine in batch:
-            turn.coroutines_left = coroutine_share
-            turn.sessions_left = session_share
-            end = execute(turn, coroutine, self.quantum)
+        for coroutine, (turn, end) in zip(batch, self._turns(batch, allowance), strict=True):
             self._commit(turn)
             if end is TurnEnd.READY:
                 self.ready.append(coroutine)
             elif end is TurnEnd.ENDED:
-                del self.coroutines[coroutine.id]
+                ended.append(coroutine)
             elif end is TurnEnd.DEFERRED:
                 deferred.append(coroutine)
+        for coroutine in ended:
+            del self.coroutines[coroutine.id]
         if deferred:
             self._run_deferred(deferred)
+
+    def _turns(
+        self, batch: list[Coroutine], allowance: Allowance
+    ) -> Iterable[tuple[Turn, TurnEnd]]:
+        """The turns of a round in queue order; each is committed before the next is taken."""
+        if self.lanes is not None:
+            return self.lanes.execute(batch, allowance)
+        return self._one_by_one(batch, allowance)
+
+    def _one_by_one(
+        self, batch: list[Coroutine], allowance: Allowance
+    ) -> Iterator[tuple[Turn, TurnEnd]]:
+        turn = self.turn
+        execute = self.context.substitutes.execute
+        quantum, coroutines, sessions = allowance
+        for coroutine in batch:
+            turn.coroutines_left = coroutines
+            turn.sessions_left = sessions
+            yield turn, execute(turn, coroutine, quantum)
 
     def _run_deferred(self, deferred: list[Coroutine]) -> None:
         """One instruction each, with the exact headroom."""
@@ -379,7 +417,8 @@ class Scheduler:
 
     def _commit_unusual(self, turn: Turn) -> None:
         turn.unusual = False
-        self.coroutines.update(turn.spawned)
+        for coroutine in turn.spawned.values():
+            self._bear(coroutine)
         turn.spawned.clear()
         for coroutine in turn.left_out:
             del self.coroutines[coroutine.id]

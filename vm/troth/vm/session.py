@@ -202,6 +202,7 @@ class Session:
     """One session, from open to its end; afterwards a husk that says how it ended.
 
     Attributes:
+        cargo: the endpoints of other sessions that travel inside its messages, in order.
         endpoints: in the order of the protocol's roles.
         edges: in the order of the descriptor, sorted by (sender, receiver).
         notices_missing: the first count of the draining latch.
@@ -215,6 +216,7 @@ class Session:
     """
 
     __slots__ = (
+        "cargo",
         "descriptor",
         "detail",
         "edges",
@@ -240,6 +242,7 @@ class Session:
         self.epoch = 0
         self.detail = ""
         self.ended_by = ""
+        self.cargo: dict[EndpointState, None] = {}
         self.endpoints: dict[str, EndpointState] = {}
         self.edges: tuple[Edge, ...] = ()
         self.notices_missing = len(descriptor.roles)

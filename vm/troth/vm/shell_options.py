@@ -16,11 +16,27 @@ from troth.vm.errors import Unusable
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.limits import DEFAULT_LIMITS, LIMIT_HIGHEST, Limits
 from troth.vm.machine import QUANTUM_DEFAULT, SEED_BYTES
+from troth.vm.scheduling import (
+    COOPERATIVE,
+    Cooperative,
+    Priority,
+    RoundRobin,
+    Scheduling,
+    parse_policy,
+)
+from troth.vm.shell_workers import WORKERS_MAX
 
 SEED_BITS_MAX: Final = 4096
 """A number with more bits says no more than a seed can hold, and takes long to write out."""
 
 Word = TypeVar("Word", bound=StrEnum)
+
+
+class Runner(StrEnum):
+    """Who executes the turns of a round. The evidence is the same, but for this word."""
+
+    COOPERATIVE = "cooperative"
+    THREADED = "threaded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +54,10 @@ class RunOptions:
         replay: replaces every replay mode that the script asks for; its word will do.
         seal: replaces every seal that the script asks for; its word will do.
         roles: the roles that this machine holds, as `Role` or `Protocol.Role`; None for all.
+        quantum: instructions of one turn.
+        policy: the order of turns, a `scheduling.Priority` or the text of any policy.
+        runner: one turn after the other, or lanes side by side on threads; its word will do.
+        workers: threads of the threaded runner; None for as many as there are cores.
     """
 
     effects: Mapping[str, object] | ModuleType | None = None
@@ -52,6 +72,9 @@ class RunOptions:
     roles: tuple[str, ...] | None = None
     limits: Limits = DEFAULT_LIMITS
     quantum: int = QUANTUM_DEFAULT
+    policy: str | Scheduling = COOPERATIVE
+    runner: Runner | str = Runner.COOPERATIVE
+    workers: int | None = None
 
     def __post_init__(self) -> None:
         if self.effects is not None and not isinstance(self.effects, Mapping | ModuleType):
@@ -81,6 +104,23 @@ class RunOptions:
             raise _unusable("limits", "a Limits", self.limits)
         if type(self.quantum) is not int or not 1 <= self.quantum <= LIMIT_HIGHEST:
             raise _unusable("quantum", "a number of instructions from 1", self.quantum)
+        if isinstance(self.policy, str):
+            object.__setattr__(self, "policy", parse_policy(self.policy))
+        elif not isinstance(self.policy, Cooperative | RoundRobin | Priority):
+            raise _unusable("policy", "the text of a policy, or a Priority", self.policy)
+        object.__setattr__(self, "runner", _word(Runner, "runner", self.runner))
+        if self.runner is None:
+            raise _unusable("runner", "one of " + ", ".join(Runner), self.runner)
+        workers = self.workers
+        if workers is not None and (type(workers) is not int or not 1 <= workers <= WORKERS_MAX):
+            raise _unusable("workers", f"a number of threads from 1 to {WORKERS_MAX}", workers)
+        if workers is not None and self.runner is not Runner.THREADED:
+            raise _unusable("workers", "none: only the threaded runner has workers", workers)
+
+    @property
+    def scheduling(self) -> Scheduling:
+        """The policy, understood."""
+        return parse_policy(self.policy) if isinstance(self.policy, str) else self.policy
 
 
 def seed_from_number(number: int) -> bytes:

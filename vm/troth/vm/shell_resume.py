@@ -26,15 +26,15 @@ from troth.vm.image import Image
 from troth.vm.image_codec import decode_image
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.limits import Limits
-from troth.vm.machine import POLICY_COOPERATIVE
 from troth.vm.reader import ArtifactReader
 from troth.vm.record_codec import Items
 from troth.vm.recorder import HeaderFacts
 from troth.vm.records import Kind
 from troth.vm.report import Report
+from troth.vm.scheduling import parse_policy
 from troth.vm.shell_artifact import close, open_to_resume, unusable, write_all
 from troth.vm.shell_keys import load_role_key
-from troth.vm.shell_options import RunOptions
+from troth.vm.shell_options import Runner, RunOptions
 from troth.vm.shell_run import Run, RunResult
 from troth.vm.shell_spread import LinkOptions, Spread
 
@@ -108,6 +108,8 @@ def resume(
             limits=_limits(header, place),
             quantum=header.quantum,
             roles=header.home,
+            policy=header.policy,
+            runner=header.runner,
         )
         _require_keys(artifact.survey, options, place)
         _require_links(links, options, place)
@@ -324,8 +326,12 @@ def _what_ran(known: Survey, path: Path) -> tuple[HeaderFacts, Image]:
     header = _header(known.header)
     if known.image is None:
         raise _cannot("image", path, "the record does not hold the image that ran")
-    if header.policy != POLICY_COOPERATIVE:
-        raise _cannot("policy", path, f"the run had the policy {header.policy[:40]!a}")
+    try:
+        parse_policy(header.policy)
+    except Unusable as error:
+        raise _cannot("policy", path, f"the run had the policy {header.policy[:40]!a}") from error
+    if header.runner not in list(Runner):
+        raise _cannot("runner", path, f"the run had the runner {header.runner[:40]!a}")
     return header, decode_image(known.image)
 
 

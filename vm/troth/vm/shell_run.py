@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from troth.vm.blobs import BlobStore
 from troth.vm.errors import TrothError, Unusable
@@ -35,15 +35,18 @@ from troth.vm.loader import load
 from troth.vm.machine import SEED_BYTES, EffectRequest, Machine, MachineState, Overrides
 from troth.vm.recorder import HeaderFacts, Recorder
 from troth.vm.report import Report
+from troth.vm.run_lanes import Workers
 from troth.vm.shell_artifact import ArtifactWriter
 from troth.vm.shell_blobs import DirectoryBlobStore, MemoryBlobStore
 from troth.vm.shell_effect_door import EffectDoor
 from troth.vm.shell_effects import bind_effects
 from troth.vm.shell_keys import directory_signer, ephemeral_signer
-from troth.vm.shell_options import RunOptions
+from troth.vm.shell_options import Runner, RunOptions
 from troth.vm.shell_performer import EffectPerformer
+from troth.vm.shell_workers import SerialRoster, ThreadWorkers, cores
 
 FLUSH_BYTES: Final = 1 << 16
+COMPARED: Final = "any"
 _OUTSIDE: Final = frozenset({Printed, Completed})
 
 TURN_NS: Final = 10_000_000
@@ -117,6 +120,15 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
+class Compared(NamedTuple):
+    """A run whose record is compared with others byte for byte: its header names no runner.
+
+    `workers` execute its lanes in the place of threads.
+    """
+
+    workers: Workers | None = None
+
+
 class Run:
     """One run on this machine, from its beginning or from where a record stopped.
 
@@ -135,6 +147,7 @@ class Run:
         *,
         anchor_unix_ns: int | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
+        compared: Compared | None = None,
     ) -> None:
         """`anchor_unix_ns` is when the run began, None for now; `loop` that of an async run."""
         if not isinstance(image, Image):
@@ -155,15 +168,24 @@ class Run:
         self.signer: HostSigner = (
             ephemeral_signer() if options.keys is None else directory_signer(Path(options.keys))
         )
+        self._runner_name = str(options.runner) if compared is None else COMPARED
         self.recorder = self._make_recorder(loaded.id, anchor_unix_ns)
         self.writer: Writer | None = None
+        self.workers: ThreadWorkers | None = None
+        workers: Workers | None = None
+        if compared is not None and compared.workers is not None:
+            workers = compared.workers
+        elif options.runner is Runner.THREADED:
+            workers = self.workers = ThreadWorkers(options.workers or cores())
         self.machine = Machine(
             loaded,
             seed=self.seed,
             signer=self.signer,
-            roster=self.signer,
+            roster=self.signer if self.workers is None else SerialRoster(self.signer),
             limits=options.limits,
             quantum=options.quantum,
+            policy=options.scheduling,
+            workers=workers,
             overrides=Overrides(replay=options.replay, seal=options.seal),
             evidence=self.recorder,
             home=options.roles,
@@ -183,9 +205,9 @@ class Run:
             image_id=image_id,
             seed=self.seed,
             quantum=options.quantum,
-            policy="cooperative",
+            policy=options.scheduling.text,
             limits=tuple(getattr(options.limits, field.name) for field in fields(Limits)),
-            runner="cooperative",
+            runner=self._runner_name,
             replay=options.replay,
             seal=options.seal,
             entry=self.image.entry or 0,
@@ -234,10 +256,15 @@ class Run:
         try:
             yield
         except BaseException as error:
-            self.performer.close()
+            self._end_threads()
             self._stopped(error)
             raise
+        self._end_threads()
+
+    def _end_threads(self) -> None:
         self.performer.close()
+        if self.workers is not None:
+            self.workers.close()
 
     def finish(self) -> RunResult:
         """Ends the record and says how the run went."""

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProgramCode:
-    """`steps` has one more entry than the program: a trap for running off its end."""
+    """`steps` has one more entry than the program: a trap for running off its end.
+
+    `guards` are those that the program names: it shares a lane with whoever names them, too.
+    """
 
     index: int
     name: str
@@ -21,6 +24,7 @@ class ProgramCode:
     register_count: int
     steps: tuple[Step, ...]
     lines: tuple[int, ...]
+    guards: tuple[int, ...] = ()
 
     def line_of(self, pc: int) -> int:
         """The source line, or 0 when it is not known."""

@@ -85,7 +85,14 @@ def _decode_program(image: Image, index: int, program: Program) -> ProgramCode:
         program.register_count,
         tuple(steps),
         program.lines,
+        _guards(program),
     )
+
+
+def _guards(program: Program) -> tuple[int, ...]:
+    """The guards that a program names, each once."""
+    named = (i.guard for i in program.code if isinstance(i, Acquire | Release))
+    return tuple(dict.fromkeys(named))
 
 
 def _irrevocable(image: Image, program: Program) -> Iterator[str | None]:

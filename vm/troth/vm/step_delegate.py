@@ -119,6 +119,7 @@ def commit_delegation(turn: Turn, coroutine: Coroutine, edge: Edge, delegation: 
         endpoint.owner = None
         endpoint.custody = Custody.IN_TRANSIT
         endpoint.carrier = edge
+        edge.sender.session.cargo[endpoint] = None
     for endpoint, certificate in delegation.certificates:
         endpoint.signer = certificate.new
         turn.events.append(certificate)
@@ -130,6 +131,8 @@ def commit_delegation(turn: Turn, coroutine: Coroutine, edge: Edge, delegation: 
 def arrive(coroutine: Coroutine, endpoint: Cell) -> None:
     """A delegated endpoint has reached its new owner."""
     assert isinstance(endpoint, EndpointState), "a carried field holds an endpoint"
+    assert endpoint.carrier is not None, "it was in transit"
+    del endpoint.carrier.sender.session.cargo[endpoint]
     endpoint.owner = coroutine
     endpoint.custody = Custody.HELD
     endpoint.carrier = None

@@ -153,6 +153,7 @@ def strand(edge: Edge, envelope: Envelope) -> list[EndpointState]:
     for endpoint in lost:
         endpoint.custody = Custody.LOST
         endpoint.carrier = None
+        del edge.sender.session.cargo[endpoint]
     return lost
 
 

@@ -235,7 +235,8 @@ def _follow_elsewhere(
     """
     cell = coroutine.registers[instruction.coroutine]
     child = turn.find_coroutine(cell.id) if isinstance(cell, CoroutineHandle) else None
-    if child is not None and child.status is not CoroutineStatus.ENDED:
+    # One that has all its parameters may run in another lane at this very moment.
+    if child is not None and child.holes and child.status is not CoroutineStatus.ENDED:
         child = _child(turn, coroutine, cell)
         if child.owned:
             raise _of_several_machines(child.code, endpoint)

@@ -1,0 +1,96 @@
+"""Executes the turns of a round lane by lane, side by side where somebody lends workers.
+
+Each turn collects its effects in a `Turn` of its own. The scheduler commits them afterwards, in
+queue order, just as the cooperative runner does. Within a lane turns run in queue order; what
+they share is only theirs, so no turn can tell which runner it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from troth.vm.coroutine import Coroutine
+from troth.vm.lanes import Lane, plan_lanes
+from troth.vm.run_coop import TurnEnd
+from troth.vm.turn import Context, Turn
+
+
+class Workers(Protocol):
+    """Who executes lanes. They may do it one after the other or at the same time."""
+
+    def run(self, jobs: Sequence[Callable[[], None]]) -> None:
+        """Calls every job once and returns when all have ended.
+
+        What a job raises is raised here, the first job's if there are several.
+        """
+
+
+class Allowance(NamedTuple):
+    """What each turn of a round may use."""
+
+    quantum: int
+    coroutines: int
+    sessions: int
+
+
+class LaneRunner:
+    """Keeps the turns of a round; they are emptied by their commit and used again."""
+
+    __slots__ = ("_context", "_plan", "_turns", "_workers")
+
+    def __init__(
+        self,
+        context: Context,
+        workers: Workers,
+        plan: Callable[[Sequence[Coroutine]], list[Lane]] | None = None,
+    ) -> None:
+        """`plan` is for tests: they show that a wrong one is found out."""
+        assert context.substitutes.events is None, "events have an order only once committed"
+        self._context = context
+        self._workers = workers
+        self._plan = plan or plan_lanes
+        self._turns: list[Turn] = []
+
+    def execute(self, batch: list[Coroutine], allowance: Allowance) -> list[tuple[Turn, TurnEnd]]:
+        """Executes one turn of each coroutine and commits nothing."""
+        missing = len(batch) - len(self._turns)
+        self._turns += [Turn(self._context) for _ in range(missing)]
+        ends: list[TurnEnd] = [TurnEnd.READY] * len(batch)
+        lanes = self._plan(batch)
+        jobs = [partial(self._run_lane, lane, batch, allowance, ends) for lane in lanes]
+        if len(jobs) == 1:
+            jobs[0]()
+        else:
+            self._workers.run(jobs)
+        outcome = list(zip(self._turns, ends, strict=False))
+        _require_apart(batch, lanes, outcome)
+        return outcome
+
+    def _run_lane(
+        self, lane: Lane, batch: list[Coroutine], allowance: Allowance, ends: list[TurnEnd]
+    ) -> None:
+        execute = self._context.substitutes.execute
+        for place in lane:
+            turn = self._turns[place]
+            turn.coroutines_left = allowance.coroutines
+            turn.sessions_left = allowance.sessions
+            ends[place] = execute(turn, batch[place], allowance.quantum)
+
+
+def _require_apart(
+    batch: list[Coroutine], lanes: list[Lane], outcome: list[tuple[Turn, TurnEnd]]
+) -> None:
+    """No lane has woken a coroutine that ran in another one, nor ended such a one's session."""
+    if len(lanes) == 1:
+        return
+    lane_of = {batch[place]: number for number, lane in enumerate(lanes) for place in lane}
+    for coroutine, (turn, _) in zip(batch, outcome, strict=True):
+        lane = lane_of[coroutine]
+        for woken in turn.woken:
+            assert lane_of.get(woken, lane) == lane, "a lane wakes only its own"
+        for session in turn.ended:
+            for endpoint in session.endpoints.values():
+                owner = endpoint.owner
+                assert owner is None or lane_of.get(owner, lane) == lane, "a lane ends its own"

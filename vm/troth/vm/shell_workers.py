@@ -1,0 +1,104 @@
+"""Worker threads that execute lanes side by side: the threaded runner's outside.
+
+The thread that runs the round is one of the workers. Every worker takes the next lane as soon as
+it has finished one. Lanes share nothing that changes, so there is nothing to lock but the queue.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Final, TypeAlias
+
+import msgpack
+
+from troth.vm.errors import Unusable
+from troth.vm.signer import Roster
+
+WORKERS_MAX: Final = 256
+_Job: TypeAlias = Callable[[], None]
+
+
+class ThreadWorkers:
+    """`run_lanes.Workers` on threads. `close` ends them."""
+
+    def __init__(self, count: int) -> None:
+        """
+        Raises:
+            Unusable: code `run.workers`, when this Python's libraries do not bear several threads.
+        """
+        self.count = count
+        if count > 1:
+            _require_safe_libraries()
+        self._pool = ThreadPoolExecutor(count - 1, "troth-lane") if count > 1 else None
+
+    def run(self, jobs: Sequence[_Job]) -> None:
+        """See `run_lanes.Workers`. Whatever happens, no job is running when this returns."""
+        errors: dict[int, BaseException] = {}
+        queue = deque(enumerate(jobs))
+
+        def work() -> None:
+            while True:
+                try:
+                    number, job = queue.popleft()
+                except IndexError:
+                    return
+                try:
+                    job()
+                except BaseException as error:  # noqa: BLE001 - it is raised by the round's thread
+                    errors[number] = error
+
+        helpers: list[Future[None]] = []
+        if self._pool is not None:
+            helpers = [self._pool.submit(work) for _ in range(min(self.count, len(jobs)) - 1)]
+        try:
+            work()
+        finally:
+            wait(helpers)
+        if errors:
+            raise errors[min(errors)]
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+def _require_safe_libraries() -> None:
+    """The codec keeps one packer per process, which is safe where a call of it cannot be split."""
+    locked = getattr(sys, "_is_gil_enabled", lambda: True)()
+    if locked and msgpack.Packer.__module__ != "msgpack.fallback":
+        return
+    raise Unusable(
+        "run.workers",
+        "this Python cannot run lanes on several threads",
+        expected="an interpreter with its lock, and msgpack with its C extension",
+        actual="msgpack in pure Python" if locked else "a free-threaded interpreter",
+        advice="Use --workers 1, or --runner cooperative: the result is the same",
+    )
+
+
+def cores() -> int:
+    """How many workers there are when nobody says."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class SerialRoster:
+    """A roster that several threads may ask: it may make a role's key when it is first asked."""
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._lock = threading.Lock()
+
+    def principal(self, protocol: str, role: str) -> bytes:
+        with self._lock:
+            return self._roster.principal(protocol, role)
+
+    def name_of(self, principal: bytes) -> str:
+        with self._lock:
+            return self._roster.name_of(principal)
