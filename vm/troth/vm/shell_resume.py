@@ -12,7 +12,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -95,21 +95,13 @@ def resume(
             artifact.close()
             return ResumeResult(True, artifact.survey.incarnations, ended_before=True)
         header, image = _what_ran(artifact.survey, place)
-        options = RunOptions(
+        options = replace(
+            _recorded_options(header, place),
             effects=effects,
             effects_from=effects_from,
             keys=keys,
-            record=place,
             blobs=blobs,
             durable=durable,
-            seed=header.seed,
-            replay=header.replay,
-            seal=header.seal,
-            limits=_limits(header, place),
-            quantum=header.quantum,
-            roles=header.home,
-            policy=header.policy,
-            runner=header.runner,
         )
         _require_keys(artifact.survey, options, place)
         _require_links(links, options, place)
@@ -133,6 +125,21 @@ def resume(
     if options.roles is None or links is None:
         return _go_on(begin(None), image, artifact)
     return asyncio.run(_go_on_spread(begin, image, artifact, options.roles, links))
+
+
+def _recorded_options(header: HeaderFacts, path: Path) -> RunOptions:
+    """What the run was made with, as far as its record says."""
+    return RunOptions(
+        record=path,
+        seed=header.seed,
+        replay=header.replay,
+        seal=header.seal,
+        limits=_limits(header, path),
+        quantum=header.quantum,
+        roles=header.home,
+        policy=header.policy,
+        runner=header.runner,
+    )
 
 
 def _go_on(one: Run, image: Image, artifact: ResumedArtifact) -> ResumeResult:
