@@ -370,3 +370,41 @@ def test_the_verifier_finds_every_lie_about_an_asked_end(lie: str) -> None:
     verdict = judged(_changed(sample, *LIES[lie]))
     code = "structure.round" if lie == "asked later" else "protocol.close"
     assert code in {finding.code for finding in verdict.findings}
+
+
+# --- closing where it is not allowed -------------------------------------------------------
+
+
+def test_a_close_while_speculating_is_refused_and_is_a_fault_of_its_sessions() -> None:
+    """Even where the role's protocol is over: a notice cannot be taken back."""
+    closes = [NUMBER, b.send(0, "B", "m", 1), Fork(4), b.close(0), b.HALT]
+    one = b.protocol(
+        "One",
+        {"A": b.sends("B", ("m", [b.INT], b.END)), "B": b.receives("A", ("m", [b.INT], b.END))},
+    )
+    machine = b.make_machine(b.duo(one, closes, [*b.naps(9), b.recv(0, "A", "m", 1), b.HALT]))
+    events = b.run(machine)
+    assert b.faults(events) == ["vm.fault.speculation", "vm.fault.channel"]
+    assert b.statuses(events) == [Status.FAULTED]
+    assert len(b.of_type(events, ev.Undelivered)) == 1
+    assert b.of_type(events, ev.Noticed) == []
+
+
+def test_a_notice_while_the_other_side_is_blocked_wakes_it() -> None:
+    """B waits for space that A, which has closed, will never make, and the other way round."""
+    two = b.protocol(
+        "Two",
+        {
+            "A": b.sends("B", ("m", [b.INT], b.END)),
+            "B": b.receives(
+                "A", ("m", [b.INT], b.sends("A", ("n", [], b.sends("A", ("n", [], b.END)))))
+            ),
+        },
+    )
+    first = [NUMBER, b.send(0, "B", "m", 1), *b.naps(8), b.close(0), b.HALT]
+    second = [b.recv(0, "A", "m", 1), b.send(0, "A", "n"), b.send(0, "A", "n"), b.HALT]
+    machine = b.make_machine(b.duo(two, first, second, capacity=1))
+    events = b.run(machine)
+    assert b.faults(events) == ["vm.fault.channel"]
+    assert b.statuses(events) == [Status.DRAINING, Status.FAULTED]
+    assert [e.sequence for e in events if isinstance(e, ev.Undelivered)] == [0]
