@@ -119,7 +119,7 @@ class Watch:
             replace(
                 code,
                 steps=tuple(
-                    self.wrap(_name(image, code.index, pc), step)
+                    self.wrap(_name(image, code.index or 0, pc), step)
                     for pc, step in enumerate(code.steps)
                 ),
             )

@@ -122,7 +122,7 @@ class Watch:
                 steps=tuple(
                     self._wrap(step, instruction)
                     for step, instruction in zip(
-                        code.steps, [*image.programs[code.index].code, None], strict=True
+                        code.steps, [*image.programs[code.index or 0].code, None], strict=True
                     )
                 ),
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from troth.conformance.world import World
+from troth.conformance.world import World, program_name
 from troth.vm.codec import decode
 from troth.vm.errors import TrothError
 from troth.vm.events import Status
@@ -43,10 +43,10 @@ class Names:
             return f"label {number}"
         return live.protocol.labels[number]
 
-    def program(self, number: int) -> str:
+    def program(self, number: int | None) -> str:
         loaded = self._world.image
-        if loaded is None or number >= len(loaded.image.programs):
-            return f"program {number}"
+        if number is None or loaded is None or number >= len(loaded.image.programs):
+            return program_name(number)
         return loaded.image.programs[number].name
 
     def effect(self, number: int) -> str:

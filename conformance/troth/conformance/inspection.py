@@ -160,6 +160,12 @@ def to_text(inspection: Inspection, file: str) -> str:
     return "\n".join(lines)
 
 
+def _entry(entry: int | None) -> str:
+    if entry is None:
+        return "no program: Python code played the roles of this machine"
+    return f"entry program {entry}"
+
+
 def _header(inspection: Inspection) -> list[str]:
     header = inspection.world.header
     if header is None:
@@ -178,7 +184,7 @@ def _header(inspection: Inspection) -> list[str]:
         f"format {header.version}, runner {escape(header.runner)}, policy "
         f"{escape(header.policy)}, quantum {header.quantum}",
         f"image {header.image_id.hex()} ({image})",
-        f"seed {header.seed.hex()}, entry program {header.entry}",
+        f"seed {header.seed.hex()}, {_entry(header.entry)}",
         f"overrides: {', '.join(overrides) or 'none'}",
         f"recorded at {header.anchor_unix_ns} ns of Unix time, as its recorder claims",
         *home,

@@ -44,6 +44,8 @@ from troth.vm.scheduling import parse_policy
 QUANTUM_MAX: Final = 1 << 20
 """A turn of more instructions is not run again: it could not be stopped in between."""
 
+ROLES_NAMED_MAX: Final = 8
+
 CAPPED: Final = (
     "registers_max",
     "roles_max",
@@ -174,8 +176,20 @@ class Replay:
         self.result = ReplayResult(ran=True, ok=False, why=why)
 
 
+def played(home: tuple[str, ...] | None) -> str:
+    """Why a run cannot be repeated in which no program ran."""
+    roles = home or ("(unnamed)",)
+    listed = ", ".join(roles[:ROLES_NAMED_MAX])
+    if len(roles) > ROLES_NAMED_MAX:
+        listed += f" and {len(roles) - ROLES_NAMED_MAX} more"
+    which = f"role {listed} was" if len(roles) == 1 else f"roles {listed} were"
+    return f"the {which} played by Python code, whose decisions are not in the file"
+
+
 def obstacle(header: Header, image: LoadedImage | None) -> str:
     """Why this record cannot be run again here; "" when it can."""
+    if header.entry is None:
+        return played(header.home)
     if image is None:
         return "the file does not hold the image; give it with --image"
     if header.entry >= max(1, len(image.image.programs)):

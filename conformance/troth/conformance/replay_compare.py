@@ -184,6 +184,7 @@ class Comparison(EventRecords):
             self._signers.pop(number, None)
 
     def _spawned(self, event: ev.Spawned) -> None:
+        assert event.program is not None, "only programs are run again"
         registers = self._image.programs[event.program].register_count
         self._meter.made(COROUTINE_BYTES + REGISTER_BYTES * registers)
         super()._spawned(event)

@@ -222,6 +222,7 @@ def metered_decode(meter: Meter) -> Callable[[Image], tuple[ProgramCode, ...]]:
 
 
 def _metered(meter: Meter, image: Image, code: ProgramCode) -> ProgramCode:
+    assert code.index is not None, "only programs are run again"
     instructions = image.programs[code.index].code
     steps = list(code.steps)
     speculates = any(isinstance(instruction, Fork) for instruction in instructions)

@@ -65,6 +65,7 @@ class Run:
         self.signer.protocol_of = self.comparison.protocol_of
         self._world = world
         self._image = image.image
+        assert header.entry is not None, "a run of no program is not run again"
         self._entry = image.image.programs[header.entry].name if image.image.programs else None
         self._meter = meter
         self._fragment = fragment

@@ -42,6 +42,8 @@ def facts_of(verdict: Verdict, world: World) -> tuple[tuple[str, str], ...]:
     header = world.header
     if header is not None:
         found.append(("runner", escape(header.runner)))
+        if header.entry is None:
+            found.append(("programs", "none: Python code played the roles of this machine"))
         for name, override in (("replay", header.replay), ("seal", header.seal)):
             if override is not None:
                 found.append((f"{name} mode, for all sessions", escape(override)))

@@ -24,7 +24,14 @@ from troth.conformance.refusals import (
     wrong_id,
 )
 from troth.conformance.structure_head import Introductions
-from troth.conformance.world import ROLES_STRIDE, Coroutine, Principal, Session, World
+from troth.conformance.world import (
+    ROLES_STRIDE,
+    Coroutine,
+    Principal,
+    Session,
+    World,
+    program_name,
+)
 from troth.vm import statements
 from troth.vm.events import Status
 from troth.vm.faults import FAULT_CODES
@@ -183,13 +190,16 @@ class Structure:
         _, parent_index, program, identity = items
         if (parent_index is None) != (world.coroutines_spawned == 0):
             raise no_reference("only the first coroutine has no parent", "a parent", parent_index)
-        if world.image is not None and program >= len(world.image.image.programs):
+        programs = None if world.image is None else world.image.image.programs
+        if programs is not None and program is not None and program >= len(programs):
             raise no_reference("there is no such program", "a program of the image", program)
         if parent_index is None:
             expected = statements.coroutine_id(world.header.seed, b"", 0)
             if program != world.header.entry:
-                entry = f"program {world.header.entry}"
-                raise no_reference("the run starts elsewhere", entry, f"program {program}")
+                entry = program_name(world.header.entry)
+                raise no_reference("the run starts elsewhere", entry, program_name(program))
+        elif world.header.entry is None:
+            raise no_reference("what the host plays spawns nothing", "no parent", parent_index)
         else:
             parent = self._coroutine(parent_index)
             expected = statements.coroutine_id(world.header.seed, parent.id, parent.children)
@@ -220,7 +230,7 @@ class Structure:
         known_word(code, FAULT_CODES)
         if session is not None:
             self._role_if_alive(session, role)
-        if world.image is not None:
+        if world.image is not None and coroutine.program is not None:
             running = world.image.image.programs[coroutine.program]
             if program != running.name or pc > len(running.code):
                 raise no_reference(

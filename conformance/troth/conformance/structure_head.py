@@ -88,8 +88,9 @@ class Introductions:
             )
         world.image = _load_image(items[1], world.limits)
         self.source.add_image(world.image)
-        if world.header.entry >= max(1, len(world.image.image.programs)):
-            raise no_reference("the run's entry is no program", "a program", world.header.entry)
+        entry = world.header.entry
+        if entry is not None and entry >= max(1, len(world.image.image.programs)):
+            raise no_reference("the run's entry is no program", "a program", entry)
 
     def principal(self, items: Items) -> None:
         _, name, key = items

@@ -40,9 +40,14 @@ class Header(NamedTuple):
     runner: str
     replay: str | None
     seal: str | None
-    entry: int
+    entry: int | None
     anchor_unix_ns: int
     home: tuple[str, ...] | None
+
+
+def program_name(number: int | None) -> str:
+    """A program whose name is not known, or what ran where none did."""
+    return "the host's own code" if number is None else f"program {number}"
 
 
 class Principal:
@@ -106,7 +111,7 @@ class Coroutine:
 
     __slots__ = ("children", "effects", "id", "index", "program", "sessions")
 
-    def __init__(self, index: int, coroutine_id: bytes, program: int) -> None:
+    def __init__(self, index: int, coroutine_id: bytes, program: int | None) -> None:
         self.index = index
         self.id = coroutine_id
         self.program = program

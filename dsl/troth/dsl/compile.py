@@ -46,11 +46,15 @@ class ScriptErrors(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class LocalView:
-    """One role of a protocol: what a participant written in Python holds."""
+    """One role of a protocol: what a participant written in Python holds.
+
+    `image` is that of the whole script; `vm.join` plays the role with it.
+    """
 
     protocol: Protocol
     role: str
     local_type: LocalType
+    image: Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class ProtocolView:
     """A checked protocol of a module."""
 
     protocol: Protocol
+    image: Image
 
     @property
     def name(self) -> str:
@@ -78,7 +83,7 @@ class ProtocolView:
                 advice=did_you_mean(name, self.roles) or "Use one of its roles",
             )
         index = self.roles.index(name)
-        return LocalView(self.protocol, name, self.protocol.local_types[index])
+        return LocalView(self.protocol, name, self.protocol.local_types[index], self.image)
 
     def describe(self, role: str) -> str:
         """The local type of a role as text: what the protocol asks of it, step by step."""
@@ -102,7 +107,7 @@ class Module:
         """One protocol of the script; `Invalid` when it does not have it."""
         for protocol in self.image.protocols:
             if protocol.name == name:
-                return ProtocolView(protocol)
+                return ProtocolView(protocol, self.image)
         raise Invalid(
             "dsl.protocol",
             f"there is no protocol {name} in {self.image.source}",

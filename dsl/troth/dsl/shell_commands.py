@@ -131,6 +131,10 @@ def _files(count: int) -> str:
     return "file" if count == 1 else "files"
 
 
+def _describe(view: LocalView) -> str:
+    return ProtocolView(view.protocol, view.image).describe(view.role)
+
+
 def project_command(arguments: argparse.Namespace) -> int:
     views = _views(arguments)
     if arguments.svg or arguments.dot:
@@ -146,7 +150,7 @@ def project_command(arguments: argparse.Namespace) -> int:
         draw = to_svg if arguments.svg else to_dot
         text = draw(view.local_type, f"{view.protocol.name}.{view.role}")
     else:
-        text = "\n\n".join(ProtocolView(view.protocol).describe(view.role) for view in views)
+        text = "\n\n".join(_describe(view) for view in views)
         text += "\n"
     if arguments.out is None:
         sys.stdout.write(text)

@@ -100,9 +100,14 @@ def test_of_one_size_programs_are_named_by_the_member_alone() -> None:
 
 
 def test_members_have_the_same_local_type() -> None:
-    (protocol,) = _image(FARM + _main(4)).protocols
+    image = _image(FARM + _main(4))
+    (protocol,) = image.protocols
     assert len(set(protocol.local_types[1:])) == 1
-    assert ProtocolView(protocol).describe("Worker[3]").startswith("Farm[4].Worker[3]\nHub?task")
+    assert (
+        ProtocolView(protocol, image)
+        .describe("Worker[3]")
+        .startswith("Farm[4].Worker[3]\nHub?task")
+    )
 
 
 def test_what_nothing_opens_is_checked_too() -> None:
@@ -191,11 +196,12 @@ def test_two_families_are_paired_by_number() -> None:
 
 
 def test_all_to_all_leaves_out_the_sender() -> None:
-    (protocol,) = _image("""
+    image = _image("""
         protocol Round(Peer[3]):
             Peer[*] -> Peer[*]: hello()
-    """).protocols
-    assert ProtocolView(protocol).describe("Peer[1]").split("\n")[1:] == [
+    """)
+    (protocol,) = image.protocols
+    assert ProtocolView(protocol, image).describe("Peer[1]").split("\n")[1:] == [
         *("Peer[0]?hello().", "Peer[0]!hello().", "Peer[2]!hello()."),
         *("Peer[2]?hello().", "end"),
     ]
@@ -253,7 +259,7 @@ def test_a_choice_and_a_loop_tell_a_family() -> None:
 
 
 def test_a_family_is_handed_to_a_sub_protocol() -> None:
-    (_, outer) = _image("""
+    image = _image("""
         protocol Call(Boss, Hand[N]):
             Boss -> Hand[*]: go()
 
@@ -262,9 +268,10 @@ def test_a_family_is_handed_to_a_sub_protocol() -> None:
             do Call(Worker[0], Worker[1], Worker[2])
             foreach w in Worker:
                 do Call(Chief, w)
-    """).protocols[-2:]
+    """)
+    outer = image.protocols[-1]
     assert outer.name == "Day"
-    assert ProtocolView(outer).describe("Worker[2]").split("\n")[1:] == [
+    assert ProtocolView(outer, image).describe("Worker[2]").split("\n")[1:] == [
         *("Chief?go().", "Worker[0]?go().", "Chief?go().", "end"),
     ]
 

@@ -27,9 +27,14 @@ from troth.vm.keys import parse_trust as parse_trust
 from troth.vm.limits import Limits as Limits
 from troth.vm.loader import load as load
 from troth.vm.machine import Machine as Machine
+from troth.vm.role_values import Choice as Choice
+from troth.vm.role_values import Message as Message
 from troth.vm.scheduling import Priority as Priority
 from troth.vm.shell_blobs import DirectoryBlobStore as DirectoryBlobStore
 from troth.vm.shell_blobs import MemoryBlobStore as MemoryBlobStore
+from troth.vm.shell_hub import Hub as Hub
+from troth.vm.shell_join import RoleEndpoint as RoleEndpoint
+from troth.vm.shell_join import join as join
 from troth.vm.shell_options import Runner as Runner
 from troth.vm.shell_options import RunOptions as RunOptions
 from troth.vm.shell_options import seed_from_number as seed_from_number
@@ -38,27 +43,34 @@ from troth.vm.shell_resume import resume as resume
 from troth.vm.shell_run import RunResult as RunResult
 from troth.vm.shell_run import run as run
 from troth.vm.shell_run import run_async as run_async
+from troth.vm.shell_spread import LinkOptions as LinkOptions
+from troth.vm.shell_spread import run_spread as run_spread
 from troth.vm.values import Blob as Blob
 
 __all__ = [
     "Blob",
     "BlobStore",
     "BlobValue",
+    "Choice",
     "DirectoryBlobStore",
     "Fault",
+    "Hub",
     "Image",
     "InternalError",
     "Invalid",
     "KeyPair",
     "LimitExceeded",
     "Limits",
+    "LinkOptions",
     "Machine",
     "Malformed",
     "MemoryBlobStore",
+    "Message",
     "Place",
     "Priority",
     "ReplayMode",
     "ResumeResult",
+    "RoleEndpoint",
     "RunOptions",
     "RunResult",
     "Runner",
@@ -69,10 +81,12 @@ __all__ = [
     "decode_image",
     "effect",
     "encode_image",
+    "join",
     "load",
     "parse_trust",
     "resume",
     "run",
     "run_async",
+    "run_spread",
     "seed_from_number",
 ]

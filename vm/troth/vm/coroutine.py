@@ -27,6 +27,7 @@ class Blocked(Enum):
     PEERS = "the other machines of a session"
     HOLES = "endpoints that its parent has yet to transfer"
     GUARD = "a guard that another coroutine holds"
+    HOST = "what the host does next"
 
 
 class Completion(NamedTuple):

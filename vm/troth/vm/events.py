@@ -168,11 +168,14 @@ class Faulted(NamedTuple):
 
 
 class Spawned(NamedTuple):
-    """`parent` is b"" for the first coroutine; `program` is an index into the image."""
+    """`parent` is b"" for the first coroutine; `program` is an index into the image.
+
+    It is None for one that the host drives, which runs no program.
+    """
 
     coroutine: bytes
     parent: bytes
-    program: int
+    program: int | None
 
 
 class Transferred(NamedTuple):

@@ -24,6 +24,7 @@ from troth.vm.errors import Unusable
 from troth.vm.events import Event
 from troth.vm.evidence import Evidence
 from troth.vm.guards import make_guards
+from troth.vm.hosted import Player, hosted_code
 from troth.vm.lifecycle import LIVE
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loaded import LoadedImage
@@ -66,8 +67,9 @@ class MachineState(Enum):
     """What a machine can do next.
 
     READY: `run_round` has something to run. WAITING: an effect is outstanding, a deadline is
-    set, or another machine takes part. STUCK: coroutines wait for each other and nothing will
-    ever wake them. FINISHED: every coroutine has ended and no session lingers.
+    set, another machine takes part, or the host has to say what comes next. STUCK: coroutines
+    wait for each other and nothing will ever wake them. FINISHED: every coroutine has ended and
+    no session lingers.
     """
 
     READY = "ready"
@@ -149,6 +151,28 @@ class Machine:
         self._started = True
         identity = statements.coroutine_id(self._context.seed, FIRST_PARENT, 0)
         self._scheduler.start(Coroutine(identity, FIRST_PARENT, code))
+
+    def play(self, name: str, registers: int) -> Player:
+        """Starts a first coroutine that runs no program: what it does, the host says.
+
+        `name` is what faults call it, and it has so many registers. A machine either starts or
+        plays, once.
+
+        Raises:
+            Unusable: code `machine.started`.
+            Fault: `vm.fault.limit`.
+        """
+        if self._started:
+            raise Unusable(
+                "machine.started", "the machine has started already", advice="Make another one"
+            )
+        code = hosted_code(name, registers)
+        require_registers(code, self._context.limits)
+        self._started = True
+        identity = statements.coroutine_id(self._context.seed, FIRST_PARENT, 0)
+        player = Player(Coroutine(identity, FIRST_PARENT, code), self._scheduler)
+        self._scheduler.start(player.coroutine)
+        return player
 
     def _entry(self, program: str | None) -> ProgramCode:
         programs = self._context.programs
@@ -362,7 +386,9 @@ class Machine:
         scheduler = self._scheduler
         if scheduler.ready or scheduler.answers:
             return MachineState.READY
-        if scheduler.effects or scheduler.next_deadline_ns() is not None or scheduler.awaits_peers:
+        if scheduler.effects or scheduler.next_deadline_ns() is not None:
+            return MachineState.WAITING
+        if scheduler.awaits_peers or scheduler.awaits_host:
             return MachineState.WAITING
         return MachineState.STUCK if scheduler.coroutines else MachineState.FINISHED
 

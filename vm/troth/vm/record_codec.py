@@ -354,8 +354,10 @@ _PROOF_FIELDS: Final = frozenset({"head size", "number", "leaf", "path"})
 NIL_TOGETHER: Final[dict[Kind, tuple[frozenset[str], ...]]] = {
     Kind.HEADER: tuple(
         frozenset(names)
-        for count in range(4)
-        for names in combinations(("replay override", "seal override", "home"), count)
+        for count in range(5)
+        for names in combinations(
+            ("replay override", "seal override", "entry program", "home"), count
+        )
     ),
     Kind.SEND: (frozenset({"commitment"}), frozenset({"salt", "payload"})),
     Kind.ARRIVE: tuple(
@@ -368,7 +370,7 @@ NIL_TOGETHER: Final[dict[Kind, tuple[frozenset[str], ...]]] = {
     Kind.PEER_RECEIPT: (frozenset(), frozenset({"root"})),
     Kind.CANCEL: (frozenset({"round"}), frozenset({"role"}), frozenset({"role", "round"})),
     Kind.FAULT: (frozenset(), frozenset({"session", "role"})),
-    Kind.SPAWN: (frozenset(), frozenset({"parent"})),
+    Kind.SPAWN: (frozenset(), frozenset({"parent"}), frozenset({"parent", "program"})),
 }
 """Which fields may be nil, and which only together; no field of another kind may be."""
 

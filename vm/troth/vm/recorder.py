@@ -33,7 +33,7 @@ class HeaderFacts(NamedTuple):
     """What a run is a function of, besides the keys.
 
     `limits` are in the order of `Limits`; `home` are the roles that the machine holds, None for
-    all.
+    all. `entry` is None when no program ran, and the host itself played these roles.
     """
 
     image_id: bytes
@@ -44,7 +44,7 @@ class HeaderFacts(NamedTuple):
     runner: str
     replay: ReplayMode | None
     seal: Seal | None
-    entry: int
+    entry: int | None
     anchor_unix_ns: int
     home: tuple[str, ...] | None = None
 

@@ -214,6 +214,8 @@ def _coroutine(coroutine: Coroutine) -> CoroutineReport:
 def _waits(coroutine: Coroutine) -> str:
     if coroutine.blocked is Blocked.EFFECT:
         return "waits for an effect of the host"
+    if coroutine.blocked is Blocked.HOST:
+        return "waits for what the host does next"
     if coroutine.blocked is Blocked.HOLES:
         names = (coroutine.code.parameters[hole].name for hole in coroutine.holes)
         return f"waits for its parent to transfer {', '.join(names)}"

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from troth.vm import step_end
 from troth.vm.codec import encode_payload
-from troth.vm.coroutine import FIRST_PARENT, Completion, Coroutine, CoroutineStatus
+from troth.vm.coroutine import FIRST_PARENT, Blocked, Completion, Coroutine, CoroutineStatus
 from troth.vm.deliver import Delivery, Door
 from troth.vm.envelope import Envelope, Outgoing
 from troth.vm.errors import Fault, LimitExceeded, TrothError
@@ -228,7 +228,7 @@ class Scheduler:
         coroutine = self.coroutines[meeting.coroutine]
         self.events.append(Met(coroutine.id, parties, self.rounds))
         coroutine.parties = parties
-        self._make_ready(coroutine)
+        self.make_ready(coroutine)
         self.record()
 
     def poll_outgoing(self) -> list[Outgoing]:
@@ -243,6 +243,14 @@ class Scheduler:
     def awaits_peers(self) -> bool:
         """Whether another machine can still make something happen here."""
         return bool(self.meetings or self.peers)
+
+    @property
+    def awaits_host(self) -> bool:
+        """Whether a coroutine that the host drives waits for what it is to do."""
+        # There is at most one, and no other beside it.
+        return len(self.coroutines) == 1 and any(
+            coroutine.blocked is Blocked.HOST for coroutine in self.coroutines.values()
+        )
 
     def held(self) -> Iterator[Cell]:
         for coroutine in self.coroutines.values():
@@ -302,7 +310,7 @@ class Scheduler:
         for edge in self.awaiting_seal:
             edge.seal()
             if edge.waiting_receiver is not None:
-                self._make_ready(edge.waiting_receiver)
+                self.make_ready(edge.waiting_receiver)
                 edge.waiting_receiver = None
         self.awaiting_seal.clear()
 
@@ -320,10 +328,10 @@ class Scheduler:
             failed = completion.failure is not None
             self.events.append(Completed(effect_id, failed, recorded, self.rounds + 1))
             coroutine.completion = completion
-            self._make_ready(coroutine)
+            self.make_ready(coroutine)
         self.answers = []
 
-    def _make_ready(self, coroutine: Coroutine) -> None:
+    def make_ready(self, coroutine: Coroutine) -> None:
         coroutine.blocked = None
         coroutine.blocked_edge = None
         coroutine.status = CoroutineStatus.READY

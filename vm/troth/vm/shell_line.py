@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from troth.vm.errors import Malformed, TrothError, Unusable
 from troth.vm.link_frames import (
@@ -67,6 +67,21 @@ def parse_address(text: str) -> Address:
     return Address(host, int(port))
 
 
+class AnyLine(Protocol):
+    """What a machine needs of a connection."""
+
+    @property
+    def hello(self) -> Hello: ...
+
+    @property
+    def keys(self) -> frozenset[bytes]: ...
+
+    @property
+    def congested(self) -> bool: ...
+
+    def send(self, frames: Sequence[Frame]) -> None: ...
+
+
 class Line:
     """One connection on which the other side has proved who it is: with which keys it speaks."""
 
@@ -102,9 +117,9 @@ class Lines:
         hello: Hello,
         *,
         prove: Callable[[bytes], Prove],
-        on_line: Callable[[Line], None],
-        on_frame: Callable[[Line, Frame], None],
-        on_lost: Callable[[Line], None],
+        on_line: Callable[[AnyLine], None],
+        on_frame: Callable[[AnyLine, Frame], None],
+        on_lost: Callable[[AnyLine], None],
     ) -> None:
         """`prove` signs a challenge; `on_line` may refuse a line with a `TrothError`."""
         self.address: Address | None = None
@@ -207,22 +222,30 @@ class Lines:
         _write(writer, own)
         hello = _checked(await _read(reader, HELLO_SECONDS_MAX), own)
         _write(writer, self._prove(hello.challenge))
-        proof = await _read(reader, HELLO_SECONDS_MAX)
-        statement = link_statement(own.challenge, hello.party, hello.incarnation)
-        if not isinstance(proof, Prove) or not all(
-            acceptable_key(key) and verify(key, statement, signature)
-            for key, signature in proof.keys
-        ):
-            raise Malformed(
-                "link.proof",
-                "the other side does not hold the keys that it speaks with",
-                expected="a signature of each over this connection's challenge",
-                actual="none, or one that does not verify",
-            )
-        return Line(hello, frozenset(key for key, _ in proof.keys), writer)
+        keys = proved_keys(await _read(reader, HELLO_SECONDS_MAX), own.challenge, hello)
+        return Line(hello, keys, writer)
 
     def _problem(self, text: str) -> None:
         self.problems = [*self.problems[-9:], text]
+
+
+def proved_keys(proof: Frame, challenge: bytes, hello: Hello) -> frozenset[bytes]:
+    """The keys with which the other side of a connection speaks.
+
+    Raises:
+        Malformed: code `link.proof`.
+    """
+    statement = link_statement(challenge, hello.party, hello.incarnation)
+    if not isinstance(proof, Prove) or not all(
+        acceptable_key(key) and verify(key, statement, signature) for key, signature in proof.keys
+    ):
+        raise Malformed(
+            "link.proof",
+            "the other side does not hold the keys that it speaks with",
+            expected="a signature of each over this connection's challenge",
+            actual="none, or one that does not verify",
+        )
+    return frozenset(key for key, _ in proof.keys)
 
 
 def _write(writer: asyncio.StreamWriter, frame: Frame) -> None:

@@ -325,12 +325,14 @@ def _what_ran(known: Survey, path: Path) -> tuple[HeaderFacts, Image]:
     """The settings and the program of the run.
 
     Raises:
-        Unusable: codes `resume.empty`, `resume.image`, `resume.policy`.
+        Unusable: codes `resume.empty`, `resume.played`, `resume.image`, `resume.policy`.
         Malformed: the image cannot be read.
     """
     if known.header is None or (known.image is None and known.records == 1):
         raise _cannot("empty", path, "the record stops before the run began")
     header = _header(known.header)
+    if header.entry is None:
+        raise _cannot("played", path, "Python code played its role, and what it had done is gone")
     if known.image is None:
         raise _cannot("image", path, "the record does not hold the image that ran")
     try:
@@ -413,5 +415,7 @@ def _wrong_key(path: Path, role: str, public_key: bytes, found: str) -> Unusable
 
 
 def _cannot(what: str, path: Path, message: str) -> Unusable:
-    advice = "Run it anew" if what == "empty" else "Use a Troth and a record that go together"
+    advice = "Use a Troth and a record that go together"
+    if what in ("empty", "played"):
+        advice = "Run it anew"
     return Unusable(f"resume.{what}", message, place=Place(file=str(path)), advice=advice)

@@ -39,7 +39,7 @@ from troth.vm.run_lanes import Workers
 from troth.vm.shell_artifact import ArtifactWriter
 from troth.vm.shell_blobs import DirectoryBlobStore, MemoryBlobStore
 from troth.vm.shell_effect_door import EffectDoor
-from troth.vm.shell_effects import bind_effects
+from troth.vm.shell_effects import BoundEffect, bind_effects
 from troth.vm.shell_keys import directory_signer, ephemeral_signer
 from troth.vm.shell_options import Runner, RunOptions
 from troth.vm.shell_performer import EffectPerformer
@@ -129,6 +129,13 @@ class Compared(NamedTuple):
     workers: Workers | None = None
 
 
+class Plays(NamedTuple):
+    """What a host plays itself: what faults call it, and how many registers it has."""
+
+    name: str
+    registers: int
+
+
 class Run:
     """One run on this machine, from its beginning or from where a record stopped.
 
@@ -136,6 +143,7 @@ class Run:
         writer: takes the record; None when nobody keeps it.
         events: how many there were.
         ended: the record has its end already.
+        player: what the host plays itself; None when a program runs.
     """
 
     def __init__(
@@ -148,8 +156,14 @@ class Run:
         anchor_unix_ns: int | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         compared: Compared | None = None,
+        signer: HostSigner | None = None,
+        plays: Plays | None = None,
     ) -> None:
-        """`anchor_unix_ns` is when the run began, None for now; `loop` that of an async run."""
+        """`anchor_unix_ns` is when the run began, None for now; `loop` that of an async run.
+
+        `signer` replaces the keys of the options. `plays` runs no program of the image: the host
+        says what its `player` does.
+        """
         if not isinstance(image, Image):
             raise Unusable(
                 "run.image",
@@ -164,12 +178,16 @@ class Run:
         self.seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)
         loaded = load(image)
         self.image = image
-        bound = bind_effects(image, options.effects or {}, options.effects_from)
-        self.signer: HostSigner = (
+        bound: dict[str, BoundEffect] = {}
+        if plays is None:
+            # What the host plays itself asks for no effects.
+            bound = bind_effects(image, options.effects or {}, options.effects_from)
+        self.signer: HostSigner = signer or (
             ephemeral_signer() if options.keys is None else directory_signer(Path(options.keys))
         )
         self._runner_name = str(options.runner) if compared is None else COMPARED
-        self.recorder = self._make_recorder(loaded.id, anchor_unix_ns)
+        entry = (image.entry or 0) if plays is None else None
+        self.recorder = self._make_recorder(loaded.id, entry, anchor_unix_ns)
         self.writer: Writer | None = None
         self.workers: ThreadWorkers | None = None
         workers: Workers | None = None
@@ -190,13 +208,17 @@ class Run:
             evidence=self.recorder,
             home=options.roles,
         )
-        self.performer = EffectPerformer(bound, blobs=_blob_store(options), loop=loop)
+        self.player = None if plays is None else self.machine.play(plays.name, plays.registers)
+        self.blobs = _blob_store(options)
+        self.performer = EffectPerformer(bound, blobs=self.blobs, loop=loop)
         self.door = EffectDoor(self.machine, self.performer)
         self.events = 0
         self.now_ns = 0
         self.ended = False
 
-    def _make_recorder(self, image_id: bytes, anchor_unix_ns: int | None) -> Recorder | None:
+    def _make_recorder(
+        self, image_id: bytes, entry: int | None, anchor_unix_ns: int | None
+    ) -> Recorder | None:
         """The recorder keeps the principals' logs, so a run sealed by round needs one anyway."""
         options = self.options
         if options.record is None and not _seals_by_round(self.image, options):
@@ -210,7 +232,7 @@ class Run:
             runner=self._runner_name,
             replay=options.replay,
             seal=options.seal,
-            entry=self.image.entry or 0,
+            entry=entry,
             anchor_unix_ns=time.time_ns() if anchor_unix_ns is None else anchor_unix_ns,
             home=options.roles,
         )
@@ -218,7 +240,8 @@ class Run:
 
     def begin(self) -> None:
         """Starts the machine and, when the run is recorded, its file."""
-        self.machine.start()
+        if self.player is None:
+            self.machine.start()
         # Not before the run can begin: an earlier artifact of this name is gone from here on.
         if self.options.record is not None:
             path = Path(self.options.record)
@@ -292,7 +315,8 @@ class Run:
             error.add_note(str(late))
         if isinstance(error, TrothError) and error.code.startswith("resume."):
             return
-        more = "" if self.options.keys is None else "; `troth resume` goes on with it"
+        resumable = self.options.keys is not None and self.player is None
+        more = "" if not resumable else "; `troth resume` goes on with it"
         error.add_note(
             f"the record {self.options.record} is incomplete: `troth verify` ends with 4{more}"
         )

@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from troth.vm.errors import Unusable
 from troth.vm.events import Event
 from troth.vm.image import Image
+from troth.vm.keys import KeyPair, VerifierKey
 from troth.vm.link_frames import ID_BYTES, Frame, Prove
 from troth.vm.machine import EffectRequest, MachineState
 from troth.vm.peer_history import PeerHistory
+from troth.vm.shell_hub import Hub, HubLines
 from troth.vm.shell_keys import PUBLIC_SUFFIX, load_public_key
-from troth.vm.shell_line import Address, Line, Lines
+from troth.vm.shell_line import Address, AnyLine, Lines
 from troth.vm.shell_options import RunOptions
 from troth.vm.shell_run import Run, RunResult
 from troth.vm.statements import derived_hash, link_statement
@@ -30,6 +32,8 @@ from troth.vm.switchboard import Switchboard
 PATIENCE_SECONDS_DEFAULT: Final = 30.0
 FAREWELL_SECONDS_MAX: Final = 5.0
 """How long a run that is over waits for the others to have heard its last word."""
+
+Known: TypeAlias = Mapping[str, VerifierKey | KeyPair]
 
 _ENDED: Final = (MachineState.FINISHED, MachineState.STUCK)
 
@@ -41,6 +45,7 @@ class LinkOptions:
     Attributes:
         listen: where others can call; None for nowhere.
         connect: where to call others.
+        hub: where to meet machines of the same event loop, instead.
         patience_seconds: how long a machine that is needed may be off the line before its
             session is given up.
         any_key: take whoever comes for a role whose public key is not in the folder of keys.
@@ -48,8 +53,9 @@ class LinkOptions:
         on_note: is given what a person may want to know.
     """
 
-    listen: Address | None = None
-    connect: Sequence[Address] = ()
+    listen: tuple[str, int] | None = None
+    connect: Sequence[tuple[str, int]] = ()
+    hub: Hub | None = None
     patience_seconds: float = PATIENCE_SECONDS_DEFAULT
     any_key: bool = False
     on_listening: Callable[[Address], None] | None = None
@@ -76,29 +82,92 @@ async def run_spread(
             expected="at least one role",
             advice="Name them with --role",
         )
-    if links.listen is None and not links.connect:
+    require_links(links)
+    one = Run(image, options, write_line, on_events, loop=asyncio.get_running_loop())
+    one.begin()
+    return await Spread(one, options.roles, links).to_the_end()
+
+
+def require_links(links: LinkOptions) -> None:
+    """
+    Raises:
+        Unusable: code `link.nowhere`.
+    """
+    if links.listen is None and not links.connect and links.hub is None:
         raise Unusable(
             "link.nowhere",
             "there is no way to meet the other machines",
             expected="an address to listen at, or to connect to",
             advice="Give --listen HOST:PORT, --connect HOST:PORT, or both",
         )
-    one = Run(image, options, write_line, on_events, loop=asyncio.get_running_loop())
-    one.begin()
-    return await Spread(one, options.roles, links).to_the_end()
+
+
+class ExpectedKeys:
+    """Who has to stand behind the roles of others."""
+
+    def __init__(
+        self, one: Run, links: LinkOptions, known: Known | str | os.PathLike[str] | None
+    ) -> None:
+        """`known` are their public keys, or the folder that has them; None expects nobody."""
+        self._signer = one.signer
+        self._links = links
+        self._known = known
+
+    def __call__(self, role: str) -> bytes | None:
+        """
+        Raises:
+            Unusable: code `link.key`, when a role has no public key here and needs one.
+        """
+        if self._known is None:
+            # Without keys that last, nobody can be expected.
+            return None
+        key, where = self._find(self._known, role)
+        if key is not None:
+            self._signer.introduce(key.public_key, key.name)
+            return key.public_key
+        if self._links.any_key:
+            return None
+        raise Unusable(
+            "link.key",
+            f"nobody has said who {role} is",
+            expected=f"the public key of {role} in {where}",
+            actual="no such file" if isinstance(where, Path) else "none",
+            advice=f"Copy {role}{PUBLIC_SUFFIX} from whoever plays {role}, or give --any-key "
+            "(any_key) to take whoever comes",
+        )
+
+    def _find(
+        self, known: Known | str | os.PathLike[str], role: str
+    ) -> tuple[VerifierKey | KeyPair | None, Path | str]:
+        if isinstance(known, Mapping):
+            return known.get(role), "the keys that are expected"
+        path = Path(known) / f"{role}{PUBLIC_SUFFIX}"
+        return (load_public_key(path) if path.exists() else None), path
 
 
 class Spread:
     """One run, which has begun, and its lines."""
 
-    def __init__(self, one: Run, roles: tuple[str, ...], links: LinkOptions) -> None:
+    def __init__(
+        self,
+        one: Run,
+        roles: tuple[str, ...],
+        links: LinkOptions,
+        expected_key: ExpectedKeys | None = None,
+        on_commit: Callable[[], None] | None = None,
+    ) -> None:
+        """The keys that are expected are in the folder of the run's own, if they are not given.
+
+        `on_commit` is told whenever what happened is in the record and has been let out.
+        """
         self._one = one
         self._links = links
+        self._on_commit = on_commit
         self._started_ns = time.monotonic_ns()
         self._begun_at_ns = 0
         self._woken = asyncio.Event()
-        self._came: list[tuple[Line, Frame]] = []
-        self._lines_up: dict[bytes, Line] = {}
+        self._came: list[tuple[AnyLine, Frame]] = []
+        self._lines_up: dict[bytes, AnyLine] = {}
         self._alone_since_ns: int | None = None
         self._board = Switchboard(
             one.machine,
@@ -106,9 +175,10 @@ class Spread:
             os.urandom(ID_BYTES),
             roles,
             one.signer.principal,
-            self._expected_key,
+            expected_key or ExpectedKeys(one, links, one.options.keys),
         )
-        self._lines = Lines(
+        make_lines = Lines if links.hub is None else links.hub.lines
+        self._lines = make_lines(
             self._board.hello,
             prove=self._prove,
             on_line=self._on_line,
@@ -116,30 +186,9 @@ class Spread:
             on_lost=self._on_lost,
         )
 
-    def _expected_key(self, role: str) -> bytes | None:
-        """
-        Raises:
-            Unusable: code `link.key`, when a role has no public key here and needs one.
-        """
-        folder = self._one.options.keys
-        if folder is None:
-            # Without keys that last, nobody can be expected.
-            return None
-        path = Path(folder) / f"{role}{PUBLIC_SUFFIX}"
-        if path.exists():
-            known = load_public_key(path)
-            self._one.signer.introduce(known.public_key, known.name)
-            return known.public_key
-        if self._links.any_key:
-            return None
-        raise Unusable(
-            "link.key",
-            f"nobody has said who {role} is",
-            expected=f"the public key of {role} in {path}",
-            actual="no such file",
-            advice=f"Copy {path.name} from whoever plays {role}, or give --any-key to take "
-            "whoever comes",
-        )
+    def wake(self) -> None:
+        """The machine has something to do that did not come on a line."""
+        self._woken.set()
 
     def _now_ns(self) -> int:
         return self._begun_at_ns + time.monotonic_ns() - self._started_ns
@@ -154,7 +203,7 @@ class Spread:
         keys = dict.fromkeys(signer.principal("any protocol", name) for name in names)
         return Prove(tuple((key, signer.sign(key, statement)) for key in keys))
 
-    def _on_line(self, line: Line) -> None:
+    def _on_line(self, line: AnyLine) -> None:
         """
         Raises:
             Malformed: code `link.party`.
@@ -163,11 +212,11 @@ class Spread:
         self._lines_up[line.hello.party] = line
         self._woken.set()
 
-    def _on_frame(self, line: Line, frame: Frame) -> None:
+    def _on_frame(self, line: AnyLine, frame: Frame) -> None:
         self._came.append((line, frame))
         self._woken.set()
 
-    def _on_lost(self, line: Line) -> None:
+    def _on_lost(self, line: AnyLine) -> None:
         party = line.hello.party
         # An older connection to the same party may end after a newer one has begun.
         if self._lines_up.get(party) is line:
@@ -214,11 +263,13 @@ class Spread:
 
     async def _open_lines(self) -> None:
         if self._links.listen is not None:
-            await self._lines.listen(self._links.listen)
+            await self._lines.listen(Address(*self._links.listen))
             if self._links.on_listening is not None and self._lines.address is not None:
                 self._links.on_listening(self._lines.address)
         for address in self._links.connect:
-            self._lines.call(address)
+            self._lines.call(Address(*address))
+        if isinstance(self._lines, HubLines):
+            self._lines.attach()
 
     async def _step(self) -> bool:
         """Takes what came, runs what can run, lets out what came of it; False at the end."""
@@ -252,6 +303,8 @@ class Spread:
             events += new
         one.release_written(events, requests)
         self._send()
+        if self._on_commit is not None:
+            self._on_commit()
 
     async def _wait(self) -> None:
         """Until something comes, an effect ends, or a deadline is reached."""

@@ -16,9 +16,11 @@ class ProgramCode:
     """`steps` has one more entry than the program: a trap for running off its end.
 
     `guards` are those that the program names: it shares a lane with whoever names them, too.
+
+    `index` is None for what a host plays itself, which is no program of the image.
     """
 
-    index: int
+    index: int | None
     name: str
     parameters: tuple[Field, ...]
     register_count: int

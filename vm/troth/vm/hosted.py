@@ -1,0 +1,146 @@
+"""A coroutine without a program: what it does next comes from the host, one instruction at a time.
+
+Each instruction is a step of the machine like any other, so what a host does is checked, signed,
+recorded and undone as a program's instruction would be. Between two the coroutine is parked.
+Only instructions that talk in sessions are taken: a host has everything else itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, Protocol, TypeAlias
+
+from troth.vm.coroutine import Blocked, Coroutine, CoroutineStatus
+from troth.vm.errors import Fault, Unusable
+from troth.vm.instructions import Branch, Cancel, Close, Halt, Open, Recv, Select, Send
+from troth.vm.session import Cell, EndpointState
+from troth.vm.step_code import ProgramCode
+from troth.vm.step_common import Step
+from troth.vm.step_message import decode_send
+from troth.vm.step_open import decode_open
+from troth.vm.step_receive import decode_receive
+from troth.vm.step_session import decode_cancel, decode_close
+from troth.vm.step_spawn import halt
+from troth.vm.turn import BLOCKED, Turn
+from troth.vm.values import RegisterValue
+
+Action: TypeAlias = Open | Send | Select | Recv | Branch | Close | Cancel | Halt
+
+FIRST_PARK: Final = 1
+"""Where an action goes on that has no branches; a case i of a branch goes on at 1 + i."""
+
+
+class Wakes(Protocol):
+    """What a player needs of the scheduler."""
+
+    faults: list[Fault]
+
+    def make_ready(self, coroutine: Coroutine) -> None: ...
+
+
+def _park(turn: Turn, coroutine: Coroutine) -> int:  # noqa: ARG001
+    coroutine.blocked = Blocked.HOST
+    coroutine.blocked_edge = None
+    return BLOCKED
+
+
+def hosted_code(name: str, registers: int) -> ProgramCode:
+    """What a parked coroutine runs: nothing."""
+    return ProgramCode(None, name, (), registers, (_park,), ())
+
+
+class Player:
+    """The host's hand on its coroutine, used between two rounds."""
+
+    __slots__ = ("_scheduler", "coroutine")
+
+    def __init__(self, coroutine: Coroutine, scheduler: Wakes) -> None:
+        self.coroutine = coroutine
+        self._scheduler = scheduler
+
+    @property
+    def parked(self) -> bool:
+        """Whether the last action is done and another can be given."""
+        return self.coroutine.blocked is Blocked.HOST
+
+    @property
+    def ended(self) -> bool:
+        return self.coroutine.status is CoroutineStatus.ENDED
+
+    @property
+    def case(self) -> int:
+        """Which case of a branch was taken; 0 for other actions that are done."""
+        return max(0, self.coroutine.pc - FIRST_PARK)
+
+    def cell(self, register: int) -> Cell:
+        return self.coroutine.registers[register]
+
+    def endpoint(self, register: int) -> EndpointState | None:
+        """The endpoint in a register, as long as the coroutine may use it."""
+        cell = self.coroutine.registers[register]
+        if isinstance(cell, EndpointState) and cell.owner is self.coroutine:
+            return cell
+        return None
+
+    def act(self, action: Action, values: Mapping[int, RegisterValue] | None = None) -> None:
+        """Puts `values` into registers, and executes `action` from the next round on.
+
+        Raises:
+            Unusable: code `machine.act`, when the coroutine has ended or is still at something.
+        """
+        coroutine = self.coroutine
+        if not self.parked or self.ended:
+            raise Unusable(
+                "machine.act",
+                "this coroutine cannot do anything now",
+                expected="a coroutine that is done with its last action",
+                actual="one that has ended" if self.ended else "one that is still at it",
+            )
+        for register, value in (values or {}).items():
+            while len(coroutine.registers) <= register:
+                # More than the message has fields: for the machine to refuse.
+                coroutine.registers.append(None)
+            coroutine.registers[register] = value
+        parks = len(action.cases) if isinstance(action, Branch) else 1
+        steps = (_decode(action), *[_park] * max(1, parks))
+        coroutine.code = replace(coroutine.code, steps=steps)
+        coroutine.pc = 0
+        self._scheduler.make_ready(coroutine)
+
+    def withdraw(self) -> bool:
+        """Takes back an action that waits for another party; False when there is none.
+
+        It has changed nothing so far, and what it waited for stays where it is.
+        """
+        coroutine = self.coroutine
+        edge = coroutine.blocked_edge
+        if edge is None or coroutine.blocked not in (Blocked.RECEIVE, Blocked.SEND):
+            return False
+        if edge.waiting_receiver is coroutine:
+            edge.waiting_receiver = None
+        if edge.waiting_sender is coroutine:
+            edge.waiting_sender = None
+        coroutine.blocked, coroutine.blocked_edge = Blocked.HOST, None
+        return True
+
+    def fault(self) -> Fault | None:
+        """What ended the coroutine, if a fault did."""
+        mine = self.coroutine.id.hex()
+        return next((f for f in self._scheduler.faults if f.place.coroutine == mine), None)
+
+
+def _decode(action: Action) -> Step:
+    match action:
+        case Open():
+            return decode_open(action, FIRST_PARK)
+        case Send() | Select():
+            return decode_send(action, FIRST_PARK)
+        case Recv() | Branch():
+            return decode_receive(action, FIRST_PARK)
+        case Close():
+            return decode_close(action, FIRST_PARK)
+        case Cancel():
+            return decode_cancel(action, FIRST_PARK)
+        case Halt():
+            return halt
