@@ -1,0 +1,175 @@
+"""How sessions end: notices, receipts, cancellations, statuses, what was not delivered.
+
+The page: "NOTICE" and what follows, level 4; "The table" of the page on sessions.
+"""
+
+from __future__ import annotations
+
+from second_verifier.second_crypto import require_signature, statement
+from second_verifier.second_image import END
+from second_verifier.second_lookup import Facts, Part, require
+from second_verifier.second_state import Edge, Role, Session
+from second_verifier.second_wire import Record
+
+DRAINING, CLOSED, CANCELLED, FAULTED = 1, 2, 3, 4
+
+
+class Endings(Part):
+    def on_notice(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        role = self.local(session, facts["role"])
+        require(not session.causes, "the session is about to end")
+        said = self._notice(session, role, facts)
+        self.stated(record, session, role.signer, said, facts["signature"])
+        require(role.at.kind == END, "its local type has not ended")
+        for receiver, _, count in facts["finals"]:
+            sent = session.edges[role.name, session.protocol.roles[receiver]].sent
+            require(count == sent, "does not count what was sent")
+        for edge in _incoming(session, role):
+            signed = edge.signed_for and edge.receipt == (edge.consumed, edge.discarded)
+            require(signed, "closes without a receipt")
+        self._noticed(session, role)
+
+    def on_peer_notice(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        role = self.remote(session, facts["role"])
+        self.round(facts["round"])
+        said = self._notice(session, role, facts)
+        require_signature(self.principal(role.signer).key, said, facts["signature"])
+        self._noticed(session, role)
+        self.leaf(record)
+
+    def _notice(self, session: Session, role: Role, facts: Facts) -> bytes:
+        require(not role.noticed, "has given notice already")
+        names = session.protocol.roles
+        require(all(row[0] < len(names) for row in facts["finals"]), "no such role")
+        finals = [[names[row[0]], row[1], row[2]] for row in facts["finals"]]
+        outgoing = [receiver for sender, receiver in session.edges if sender == role.name]
+        require([row[0] for row in finals] == sorted(outgoing), "not the edges of the role")
+        require(all(row[1] == 0 for row in finals), "no such generation")
+        return statement("notice", session.id, role.name, finals)
+
+    def _noticed(self, session: Session, role: Role) -> None:
+        role.noticed = True
+        if session.status == 0:
+            session.causes.add(DRAINING)
+
+    def on_receipt(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        receiver = self.local(session, facts["receiver"])
+        edge = self.edge(session, self.role(session, facts["sender"]), receiver)
+        said = self._receipt(session, edge, facts)
+        self.stated(record, session, receiver.signer, said, facts["signature"])
+        counted = (facts["consumed"], facts["discarded"])
+        require(counted == (edge.consumed, edge.discarded), "does not count what was received")
+        require(facts["root"] == edge.root, "not the consumption root")
+        edge.receipt, edge.signed_for = counted, True
+
+    def on_peer_receipt(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        receiver = self.remote(session, facts["receiver"])
+        sender = self.role(session, facts["sender"])
+        require(sender.here, "a receipt for somebody else")
+        edge = self.edge(session, sender, receiver)
+        self.round(facts["round"])
+        said = self._receipt(session, edge, facts)
+        require_signature(self.principal(receiver.signer).key, said, facts["signature"])
+        counted = (facts["consumed"], facts["discarded"])
+        require(
+            counted[0] >= edge.receipt[0] and counted[1] >= edge.receipt[1],
+            "a receipt that takes something back",
+        )
+        require(sum(counted) <= edge.sent, "a receipt for what was not sent")
+        if edge.replay == "sequence":
+            require(facts["root"] == edge.sent_roots[counted[0]], "not the root of what was sent")
+        del edge.flight[: sum(counted) - sum(edge.receipt)]
+        edge.receipt = counted
+        self.leaf(record)
+
+    def _receipt(self, session: Session, edge: Edge, facts: Facts) -> bytes:
+        require(facts["generation"] == 0, "no such generation")
+        names = ("generation", "consumed", "discarded", "root")
+        said = (facts[name] for name in names)
+        return statement("receipt", session.id, edge.receiver, edge.sender, *said)
+
+    # --- leaving early -------------------------------------------------------------------
+
+    def on_cancel(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        require(not session.causes, "the session is about to end")
+        if facts["round"] is not None:
+            self.round(facts["round"])
+        session.causes.add(CANCELLED)
+        if facts["role"] is None:
+            require(facts["signature"] == b"", "nobody signs what the host does")
+            self.leaf(record)
+            return
+        require(facts["round"] is None, "a role cancels in its turn")
+        role = self.local(session, facts["role"])
+        require(not role.noticed, "a role that is done")
+        said = statement("cancel", session.id, role.name, facts["reason"])
+        self.stated(record, session, role.signer, said, facts["signature"])
+
+    def on_peer_cancel(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        role = self.remote(session, facts["role"])
+        self.round(facts["round"])
+        said = statement("cancel", session.id, role.name, facts["reason"])
+        require_signature(self.principal(role.signer).key, said, facts["signature"])
+        session.causes.add(CANCELLED)
+        self.leaf(record)
+
+    def on_fail(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts, ended=True)
+        role = self.local(session, facts["role"])
+        said = statement("fail", session.id, role.name, facts["code"], facts["reason"])
+        require_signature(self.principal(role.signer).key, said, facts["signature"])
+        self.leaf(record, role.signer, said)
+
+    def on_peer_fail(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        role = self.remote(session, facts["role"])
+        self.round(facts["round"])
+        said = statement("fail", session.id, role.name, facts["code"], facts["reason"])
+        require_signature(self.principal(role.signer).key, said, facts["signature"])
+        session.causes |= {CANCELLED, FAULTED}
+        self.leaf(record)
+
+    # --- the end -------------------------------------------------------------------------
+
+    def on_undelivered(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        sender = self.role(session, facts["sender"])
+        edge = self.edge(session, sender, self.role(session, facts["receiver"]))
+        place = (facts["generation"], facts["sequence"])
+        flying = [(one.generation, one.sequence) for one in edge.flight]
+        require(place in flying, "a message that is not in flight")
+        edge.flight.pop(flying.index(place))
+        self.leaf(record)
+
+    def on_status(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        status: int = facts["status"]
+        require(status != 0, "a session is active from the beginning")
+        require(facts["epoch"] == (1 if status == CLOSED else 0), "not the epoch")
+        if status == DRAINING:
+            require(session.status == 0 and DRAINING in session.causes, "nobody gave notice")
+            session.causes.discard(DRAINING)
+        else:
+            require(self._may_end(session, status), "nothing ended the session like this")
+            left = any(edge.flight for edge in session.edges.values())
+            require(not left, "a message is neither received nor listed")
+        session.status = status
+        self.leaf(record)
+
+    def _may_end(self, session: Session, status: int) -> bool:
+        if status == CLOSED:
+            everybody = all(role.noticed for role in session.roles.values())
+            return session.status == DRAINING and everybody and not session.causes
+        if status == CANCELLED:
+            return CANCELLED in session.causes
+        return FAULTED in session.causes or self.file.faults > 0
+
+
+def _incoming(session: Session, role: Role) -> list[Edge]:
+    return [edge for edge in session.edges.values() if edge.receiver == role.name]

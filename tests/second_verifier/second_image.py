@@ -1,0 +1,248 @@
+"""What a verifier of levels 1 to 4 needs of an image: protocols, effects, guards, programs.
+
+The page: "Images and protocols", "Values".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgpack
+from blake3 import blake3
+
+from second_verifier.second_wire import Item, Refused, decoded, encoded
+
+SEND: Final = 0
+RECEIVE: Final = 1
+END: Final = 2
+
+INT_MIN: Final = -(2**63)
+INT_MAX: Final = 2**63 - 1
+PLAIN_TYPES: Final = ("unit", "int", "float", "bool", "str", "bytes", "blob")
+
+
+@dataclass(frozen=True)
+class Transition:
+    label: str
+    fields: list[Item]
+    next: int
+
+
+@dataclass(frozen=True)
+class State:
+    kind: int
+    peer: str
+    transitions: dict[str, Transition]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    id: bytes
+    name: str
+    roles: list[str]
+    types: dict[str, list[State]]
+    fixed: dict[tuple[str, str], list[Item]]
+
+    @property
+    def labels(self) -> list[str]:
+        states = [state for states in self.types.values() for state in states]
+        return sorted({label for state in states for label in state.transitions})
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """Each pair on which the protocol can send, sorted."""
+        found = {
+            (role, state.peer)
+            for role, states in self.types.items()
+            for state in states
+            if state.kind == SEND
+        }
+        return sorted(found)
+
+
+@dataclass(frozen=True)
+class Image:
+    protocols: dict[bytes, Protocol]
+    effects: list[tuple[list[Item], Item]]
+    programs: int
+    guards: int
+
+
+def image_id(data: bytes) -> bytes:
+    return blake3(data, derive_key_context="troth/v1 image id").digest()
+
+
+def parsed_image(data: bytes) -> Image:
+    version, protocols, effects, programs, _, _, guards = array(decoded(data), 7)
+    if version != 1:
+        raise Refused("an image of another version")
+    found = [_protocol(item) for item in array(protocols)]
+    return Image(
+        protocols={protocol.id: protocol for protocol in found},
+        effects=[_effect(item) for item in array(effects)],
+        programs=len(array(programs)),
+        guards=len(array(guards)),
+    )
+
+
+def _protocol(item: Item) -> Protocol:
+    name, roles, types, edges = array(item, 4)
+    names = [text(role) for role in array(roles)]
+    states = [_local_type(one) for one in array(types)]
+    if len(states) != len(names):
+        raise Refused("a protocol has one local type for each role")
+    fixed: dict[tuple[str, str], list[Item]] = {}
+    for edge in array(edges):
+        settings = array(edge, 8)
+        fixed[text(settings[0]), text(settings[1])] = settings[2:]
+    identity = blake3(encoded(item), derive_key_context="troth/v1 protocol id").digest()
+    return Protocol(identity, text(name), names, dict(zip(names, states, strict=True)), fixed)
+
+
+def _local_type(item: Item) -> list[State]:
+    (states,) = array(item, 1)
+    found = [_state(state) for state in array(states)]
+    for state in found:
+        for step in state.transitions.values():
+            if not 0 <= step.next < len(found):
+                raise Refused("a transition leads to no state")
+    return found
+
+
+def _state(item: Item) -> State:
+    kind, peer, transitions = array(item, 3)
+    steps = {}
+    for one in array(transitions):
+        label, fields, following = array(one, 3)
+        if type(following) is not int:
+            raise Refused("a state is named by its index")
+        steps[text(label)] = Transition(text(label), array(fields), following)
+    if kind not in (SEND, RECEIVE, END) or type(kind) is not int:
+        raise Refused("a state of no known kind")
+    return State(kind, text(peer), steps)
+
+
+def _effect(item: Item) -> tuple[list[Item], Item]:
+    _, parameters, result, _ = array(item, 4)
+    return array(parameters), result
+
+
+def array(item: Item, size: int | None = None) -> list[Item]:
+    if not isinstance(item, list) or (size is not None and len(item) != size):
+        raise Refused("the image has something else where an array belongs")
+    return item
+
+
+def text(item: Item) -> str:
+    if not isinstance(item, str):
+        raise Refused("the image has something else where text belongs")
+    return item
+
+
+# --- values ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint in a payload, and the type that it has there."""
+
+    session: bytes
+    role: str
+    protocol: str
+
+
+@dataclass
+class Checker:
+    """Checks a payload against its fields and collects the endpoints in it."""
+
+    endpoints: list[Endpoint] = field(default_factory=list)
+
+    def payload(self, data: bytes, fields: list[Item]) -> None:
+        values = decoded(data)
+        if not isinstance(values, list) or len(values) != len(fields):
+            raise Refused("the payload does not have the fields of its label")
+        for value, one in zip(values, fields, strict=True):
+            wanted = array(one, 2)[1]
+            if isinstance(wanted, list) and wanted[0] == 2:
+                self.endpoints.append(_endpoint(value, wanted))
+            else:
+                self.value(value, wanted)
+
+    def value(self, value: Item, wanted: Item) -> None:
+        if not self.has_type(value, wanted):
+            raise Refused("a value is not of its type")
+
+    def has_type(self, value: Item, wanted: Item) -> bool:
+        if isinstance(wanted, list):
+            return self.has_parts(value, wanted)
+        if type(wanted) is not int or not 0 <= wanted < len(PLAIN_TYPES):
+            raise Refused("the image has a type that there is not")
+        return _is_plain(value, PLAIN_TYPES[wanted])
+
+    def has_parts(self, value: Item, wanted: list[Item]) -> bool:
+        if wanted[0] == 0:
+            return isinstance(value, list) and all(self.has_type(v, wanted[1]) for v in value)
+        if wanted[0] == 1 and isinstance(value, dict):
+            types = {text(array(one, 2)[0]): array(one, 2)[1] for one in array(wanted[1])}
+            return value.keys() == types.keys() and all(
+                self.has_type(value[name], types[name]) for name in types
+            )
+        return False
+
+
+def _is_plain(value: Item, name: str) -> bool:
+    match name:
+        case "unit":
+            return value is None
+        case "int":
+            return type(value) is int and INT_MIN <= value <= INT_MAX
+        case "float":
+            return type(value) is float and _is_usual(value)
+        case "bool":
+            return isinstance(value, bool)
+        case "str":
+            return isinstance(value, str)
+        case "bytes":
+            return isinstance(value, bytes)
+        case _:
+            return _is_blob(value)
+
+
+def _is_usual(number: float) -> bool:
+    return math.isfinite(number) and not (number == 0 and math.copysign(1, number) < 0)
+
+
+def _is_blob(value: Item) -> bool:
+    if not isinstance(value, msgpack.ExtType) or value.code != 2:
+        return False
+    parts = decoded(value.data)
+    if not isinstance(parts, list) or len(parts) != 2:
+        return False
+    length, digest = parts
+    return (
+        type(length) is int
+        and 0 <= length <= INT_MAX
+        and isinstance(digest, bytes)
+        and len(digest) == 32
+    )
+
+
+def _endpoint(value: Item, wanted: list[Item]) -> Endpoint:
+    _, protocol, role = array(wanted, 3)
+    if not isinstance(value, msgpack.ExtType) or value.code != 1:
+        raise Refused("not an endpoint")
+    session, name = array(decoded(value.data), 2)
+    if not isinstance(session, bytes) or name != role:
+        raise Refused("an endpoint of another role")
+    return Endpoint(session, text(name), text(protocol))
+
+
+def hides_endpoint(fields: list[Item]) -> Iterator[tuple[str, str]]:
+    """Protocol and role of each endpoint that a payload of these fields holds."""
+    for one in fields:
+        wanted = array(one, 2)[1]
+        if isinstance(wanted, list) and wanted[0] == 2:
+            yield text(wanted[1]), text(wanted[2])

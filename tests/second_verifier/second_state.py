@@ -1,0 +1,147 @@
+"""What the file has said so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from second_verifier.second_crypto import derived, history, log_root, set_root
+from second_verifier.second_image import Image, Protocol, State
+from second_verifier.second_wire import Item
+
+NOTHING: Final = bytes(32)
+OPEN_STATUSES: Final = (0, 1)
+
+
+@dataclass
+class Principal:
+    """A key; a peer's log is kept elsewhere, so it has no leaves here."""
+
+    name: str
+    key: bytes
+    peer: bool
+    leaves: list[bytes] = field(default_factory=list)
+    sealed_size: int = 0
+    sealed_root: bytes = field(default_factory=lambda: log_root([]))
+    heads: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass
+class Coroutine:
+    id: bytes
+    alive: bool = True
+    spawned: int = 0
+    opened: int = 0
+    invoked: int = 0
+    waits: bytes | None = None
+    guards: set[int] = field(default_factory=set)
+    meeting: dict[str, tuple[bytes, bytes]] | None = None
+
+
+@dataclass
+class Message:
+    generation: int
+    sequence: int
+    label: str
+    said: bytes
+    payload: bytes | None
+    leaf: int | None
+    """Its place in its signer's log; None when it came from another machine."""
+    signer: int
+    endpoints: list[Role] = field(default_factory=list)
+
+
+@dataclass
+class Edge:
+    sender: str
+    receiver: str
+    replay: str
+    capacity: int
+    digest: bool
+    sent: int = 0
+    arrived: set[int] = field(default_factory=set)
+    flight: list[Message] = field(default_factory=list)
+    consumed: int = 0
+    discarded: int = 0
+    root: bytes = NOTHING
+    nullifiers: list[bytes] = field(default_factory=list)
+    receipt: tuple[int, int] = (0, 0)
+    signed_for: bool = False
+    sent_roots: list[bytes] = field(default_factory=lambda: [NOTHING])
+    final: int | None = None
+    refused: dict[str, int] = field(default_factory=dict)
+
+    def consume(self, message: Message) -> None:
+        self.consumed += 1
+        if self.replay == "nullifier":
+            self.nullifiers.append(derived("nullifier", message.said))
+            self.root = set_root(sorted(self.nullifiers))
+        else:
+            self.root = history(self.root, message.said)
+
+
+@dataclass
+class Role:
+    name: str
+    states: list[State]
+    signer: int
+    here: bool
+    owner: int | None
+    """The coroutine that has the endpoint, when it is known."""
+    nonce: bytes = b""
+    state: int = 0
+    moved: bool = False
+    joined: bool = False
+    noticed: bool = False
+
+    @property
+    def at(self) -> State:
+        return self.states[self.state]
+
+
+@dataclass
+class Session:
+    id: bytes
+    protocol: Protocol
+    roles: dict[str, Role]
+    edges: dict[tuple[str, str], Edge]
+    seal: str
+    spread: bool
+    status: int = 0
+    causes: set[int] = field(default_factory=set)
+    """Statuses that a record has given a reason for."""
+
+    @property
+    def alive(self) -> bool:
+        return self.status in OPEN_STATUSES
+
+
+@dataclass
+class File:
+    """Everything; the parts of the verifier share it."""
+
+    trust: Mapping[str, bytes]
+    header: bytes = b""
+    facts: dict[str, Item] = field(default_factory=dict)
+    image: Image | None = None
+    principals: list[Principal] = field(default_factory=list)
+    loose: list[bytes] = field(default_factory=list)
+    """Leaves before the first principal."""
+    protocols: list[Protocol] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
+    coroutines: list[Coroutine] = field(default_factory=list)
+    guards: dict[int, int] = field(default_factory=dict)
+    effects: dict[bytes, int] = field(default_factory=dict)
+    round: int = 0
+    now: int = 0
+    incarnations: int = 0
+    faults: int = 0
+    ended: bool = False
+    final_seals: int = 0
+    last_kind: str = ""
+    last_sealed: int = -1
+
+    @property
+    def ended_sessions(self) -> int:
+        return sum(not session.alive for session in self.sessions)
