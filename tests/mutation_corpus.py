@@ -31,7 +31,9 @@ SCRIPTS: Final = {
     "undone": written.UNDONE,
 }
 HOST: Final = Host(effects={"price_of": lambda name: 20 * len(str(name))})
-SPREAD_KEYS: Final = "Client Server Alice Bob Seller A B C D Dispatcher Worker Sender Receiver"
+SPREAD_KEYS: Final = (
+    "Client Server Alice Bob Seller A B C D Dispatcher Worker Sender Receiver Producer Consumer"
+)
 
 
 @cache

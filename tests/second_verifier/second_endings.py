@@ -53,6 +53,18 @@ class Endings(Part):
         role.noticed = True
         if session.status == 0:
             session.causes.add(DRAINING)
+        if all(one.noticed for one in session.roles.values()) and session.clock is None:
+            session.clock = self.file.now
+
+    def on_ask_end(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        require(session.clock is None, "the linger clock runs already")
+        require(facts["now"] >= self.file.now, "time runs backwards")
+        self.round(facts["round"])
+        session.clock = self.file.now = facts["now"]
+        if session.status == 0:
+            session.causes.add(DRAINING)
+        self.leaf(record)
 
     def on_receipt(self, record: Record, facts: Facts) -> None:
         session = self.session(facts)
@@ -142,9 +154,10 @@ class Endings(Part):
         sender = self.role(session, facts["sender"])
         edge = self.edge(session, sender, self.role(session, facts["receiver"]))
         place = (facts["generation"], facts["sequence"])
-        flying = [(one.generation, one.sequence) for one in edge.flight]
-        require(place in flying, "a message that is not in flight")
-        edge.flight.pop(flying.index(place))
+        require(bool(edge.flight), "nothing is in flight on the edge")
+        first = edge.flight.pop(0)
+        require(place == (first.generation, first.sequence), "not the first in flight")
+        session.listed = True
         self.leaf(record)
 
     def on_status(self, record: Record, facts: Facts) -> None:
@@ -157,18 +170,24 @@ class Endings(Part):
             session.causes.discard(DRAINING)
         else:
             require(self._may_end(session, status), "nothing ended the session like this")
-            left = any(edge.flight for edge in session.edges.values())
+            left = any(edge.flight for edge in session.edges.values() if _ends_here(session, edge))
             require(not left, "a message is neither received nor listed")
         session.status = status
         self.leaf(record)
 
     def _may_end(self, session: Session, status: int) -> bool:
         if status == CLOSED:
-            everybody = all(role.noticed for role in session.roles.values())
-            return session.status == DRAINING and everybody and not session.causes
+            done = all(role.noticed for role in session.roles.values()) and not session.listed
+            over = session.clock is not None and self.file.now >= session.clock + session.linger
+            return session.status == DRAINING and (done or over) and not session.causes
         if status == CANCELLED:
             return CANCELLED in session.causes
         return FAULTED in session.causes or self.file.faults > 0
+
+
+def _ends_here(session: Session, edge: Edge) -> bool:
+    """What is in flight to another machine, its view lists, if anybody's."""
+    return session.roles[edge.receiver].here
 
 
 def _incoming(session: Session, role: Role) -> list[Edge]:

@@ -25,7 +25,7 @@ class Lives(Part):
         require(facts["coroutine_id"] == made, "not the coroutine's id")
         self.file.coroutines.append(Coroutine(made))
         alive = sum(one.alive for one in self.file.coroutines)
-        require(alive <= self.file.facts["limits"][1], "too many coroutines")  # type: ignore[index,operator]
+        require(alive <= self.limit[1], "too many coroutines")
         self.leaf(record)
 
     def on_transfer(self, record: Record, facts: Facts) -> None:

@@ -63,6 +63,12 @@ class Part:
         require(found.alive, "a coroutine that has ended")
         return found
 
+    @property
+    def limit(self) -> list[int]:
+        """The limits of the run, in the order of the page on limits."""
+        limits: list[int] = self.file.facts["limits"]
+        return limits
+
     def round(self, number: int) -> None:
         require(number >= self.file.round, "rounds run backwards")
         self.file.round = number

@@ -56,9 +56,7 @@ class Messages(Part):
         require(there in ((False, False, True), (True, True, False)), "payload or commitment")
         if payload is not None:
             require(not edge.digest, "a payload on an edge without payloads")
-            limits = self.file.facts["limits"]
-            assert isinstance(limits, list)
-            require(len(payload) <= limits[4], "a payload that is too long")  # type: ignore[operator]
+            require(len(payload) <= self.limit[4], "a payload that is too long")
             commitment = derived("payload commitment", salt, payload)
         label = labels[facts["label"]]
         place = (edge.sender, edge.receiver, facts["step_kind"], label)
@@ -221,7 +219,5 @@ class Messages(Part):
         self.round(facts["round"])
         count = edge.refused.get(facts["code"], 0) + 1
         edge.refused[facts["code"]] = count
-        limits = self.file.facts["limits"]
-        assert isinstance(limits, list)
-        require(count <= limits[9], "more are listed than the limit says")  # type: ignore[operator]
+        require(count <= self.limit[9], "more are listed than the limit says")
         self.leaf(record)

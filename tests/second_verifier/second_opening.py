@@ -45,12 +45,12 @@ class Opening(Part):
         override = self.file.facts["seal_override"]
         require(override in (None, facts["seal"]), "not the seal that the run asks for")
         spread = not all(role.here for role in roles.values())
-        self.file.sessions.append(Session(made, protocol, roles, edges, facts["seal"], spread))
+        self.file.sessions.append(
+            Session(made, protocol, roles, edges, facts["seal"], spread, facts["linger"])
+        )
         alive = len(self.file.sessions) - self.file.ended_sessions
-        limits = self.file.facts["limits"]
-        assert isinstance(limits, list)
-        require(alive <= limits[0], "too many sessions")  # type: ignore[operator]
-        require(len(roles) <= limits[3], "too many roles")  # type: ignore[operator]
+        require(alive <= self.limit[0], "too many sessions")
+        require(len(roles) <= self.limit[3], "too many roles")
         opener.opened += 1
         opener.meeting = None
         self.leaf(record)
@@ -103,12 +103,7 @@ class Opening(Part):
         wanted = [override if override is not None else fixed[0], *fixed[1:]]
         for given, asked in zip(row, wanted, strict=True):
             require(asked in (None, given), "not the setting that the protocol fixes")
-        limits = self.file.facts["limits"]
-        assert isinstance(limits, list)
-        assert isinstance(capacity, int)
-        assert isinstance(top, int)
-        assert isinstance(replay, str)
-        require(1 <= capacity <= top <= limits[6], "a capacity that cannot be")  # type: ignore[operator]
+        require(1 <= capacity <= top <= self.limit[6], "a capacity that cannot be")
         require(policy == "resize" or top == capacity, "grows without the policy for it")
         require(buffer == "fifo" and policy != "drop", "loses messages without saying so")
         return Edge(*pair, replay, top, payload == "digest")

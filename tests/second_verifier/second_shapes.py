@@ -262,6 +262,7 @@ KINDS: Final[Mapping[int, Kind]] = {
     37: Kind("PEER_CANCEL", {**_ENDPOINT, "reason": PLAIN, **_SIGNED, **_INPUT}),
     38: Kind("PEER_FAIL", {**_ENDPOINT, "code": NAME, "reason": PLAIN, **_SIGNED, **_INPUT}),
     39: Kind("PEER_DELEGATE", {**_ENDPOINT, "new_principal": INDEX, **_SIGNED, **_INPUT}),
+    42: Kind("ASK_END", {"session": INDEX, "now": NUMBER, **_INPUT}),
 }
 
 

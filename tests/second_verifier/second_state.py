@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from second_verifier.second_crypto import derived, history, log_root, set_root
 from second_verifier.second_image import Image, Protocol, State
-from second_verifier.second_wire import Item
 
 NOTHING: Final = bytes(32)
 OPEN_STATUSES: Final = (0, 1)
@@ -108,7 +107,12 @@ class Session:
     edges: dict[tuple[str, str], Edge]
     seal: str
     spread: bool
+    linger: int
     status: int = 0
+    clock: int | None = None
+    """When its linger clock started."""
+    listed: bool = False
+    """Whether a message was listed as undelivered."""
     causes: set[int] = field(default_factory=set)
     """Statuses that a record has given a reason for."""
 
@@ -123,7 +127,7 @@ class File:
 
     trust: Mapping[str, bytes]
     header: bytes = b""
-    facts: dict[str, Item] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
     image: Image | None = None
     principals: list[Principal] = field(default_factory=list)
     loose: list[bytes] = field(default_factory=list)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import msgpack
 
@@ -15,8 +15,8 @@ MAGIC: Final = b"\x89TROTH\r\n"
 RECORD_BYTES_MAX: Final = 8 * 1024 * 1024
 DEPTH_MAX: Final = 32
 
-# An item of a record. What can be in it, `second_shapes` says for each kind.
-Item = None | bool | int | str | bytes | float | list["Item"] | dict[str, "Item"] | msgpack.ExtType
+Item: TypeAlias = Any
+"""An item of a record; `second_shapes` says for each kind what it may be."""
 
 
 class Refused(Exception):
@@ -82,19 +82,19 @@ def _sorted(value: object) -> object:
 
 # --- where a record ends ---------------------------------------------------------------------
 
-# first byte: (bytes of the length that follows, bytes in front of the content, items for each)
+# First byte: how many bytes say the length, or, of what has no length, how many follow.
+# Neither maps nor extensions are here: they occur only in values, and those are bytes of a record.
 _SIZED: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
-_EXTENSIONS: Final = {0xC7: 1, 0xC8: 2, 0xC9: 4}
+_TEXTS: Final = (0xD9, 0xDA, 0xDB)
 _FIXED: Final = {
     0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8,
-    0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8, 0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17,
+    0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8,
 }  # fmt: skip
 _ARRAYS: Final = {0xDC: 2, 0xDD: 4}
-_MAPS: Final = {0xDE: 2, 0xDF: 4}
 
 
 def end_of(data: bytes, start: int) -> int:
-    """The offset behind the value at `start`."""
+    """The offset behind the record at `start`."""
     return _Walk(data, start).value(start, 0)
 
 
@@ -111,11 +111,11 @@ class _Walk:
         if first <= 0x7F or first >= 0xE0:
             return at
         if first <= 0x8F:
-            return self.items(at, 2 * (first & 0x0F), depth)
+            raise Refused("a map that is no value")
         if first <= 0x9F:
             return self.items(at, first & 0x0F, depth)
         if first <= 0xBF:
-            return self.skip(at, first & 0x1F)
+            return self.text(at, first & 0x1F)
         return self.headed(first, at, depth)
 
     def headed(self, first: int, at: int, depth: int) -> int:
@@ -123,17 +123,20 @@ class _Walk:
             return self.skip(at, _FIXED[first])
         if first in _SIZED:
             width = _SIZED[first]
-            return self.skip(at + width, self.number(at, width))
-        if first in _EXTENSIONS:
-            width = _EXTENSIONS[first]
-            return self.skip(at + width, 1 + self.number(at, width))
+            content = self.text if first in _TEXTS else self.skip
+            return content(at + width, self.number(at, width))
         if first in _ARRAYS:
             width = _ARRAYS[first]
             return self.items(at + width, self.number(at, width), depth)
-        if first in _MAPS:
-            width = _MAPS[first]
-            return self.items(at + width, 2 * self.number(at, width), depth)
-        raise Refused("a byte that msgpack does not use")
+        raise Refused("a map, an extension, or a byte that msgpack does not use")
+
+    def text(self, at: int, count: int) -> int:
+        end = self.skip(at, count)
+        try:
+            self.data[at:end].decode()
+        except UnicodeDecodeError as problem:
+            raise Refused("text is not UTF-8") from problem
+        return end
 
     def items(self, at: int, count: int, depth: int) -> int:
         if count > RECORD_BYTES_MAX:
