@@ -121,7 +121,7 @@ def rows(data: bytes) -> list[Row]:
 
 def located(before: Sequence[Row], data: bytes, changed: int, found: int | None) -> bool:
     """`before` are the records of the artifact, `data` what was made of it."""
-    if found is None:
+    if found is None or found < changed:
         return False
     if found in (changed, changed + 1):
         return True

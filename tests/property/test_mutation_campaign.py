@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from artifact_surgery import join
 from mutation_campaign import campaign, holds, judge_portion, portions, summary
 from mutation_corpus import CORPUS
 from mutation_location import located
@@ -41,7 +42,7 @@ def test_a_change_is_made_from_its_number_alone() -> None:
 
 def test_a_finding_in_the_wrong_place_is_not_located() -> None:
     records = [(17, 0), (18, 1, "a"), (18, 2, "b"), (18, 1, "c"), (17, 1), (22, 1, 5, "ok")]
-    data = bytes(8)
+    data = join(records)
     assert located(records, data, 1, 1)
     assert not located(records, data, 1, 0)
     assert not located(records, data, 1, 4)
