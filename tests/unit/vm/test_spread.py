@@ -117,6 +117,15 @@ def test_what_a_network_does_changes_nothing(
         assert [line for party in parties for line in party.printed] == [PRINTS[name]]
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_without_replay_protection_what_comes_twice_is_taken_or_left_and_it_ends(seed: int) -> None:
+    parties, _ = run_spread(
+        _image("hello"), HOMES["hello"], replay=ReplayMode.OFF, seed=seed, repeat=0.5
+    )
+    assert [party.verdict().exit_code for party in parties] == [0, 0]
+    assert {party.machine.state for party in parties} == {MachineState.FINISHED}
+
+
 # --- hostile envelopes ---------------------------------------------------------------------
 
 
