@@ -6,7 +6,7 @@ what the loader would refuse.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from troth.vm import local_types
@@ -144,6 +144,7 @@ def make_machine(
     overrides: Overrides = NO_OVERRIDES,
     seed: bytes = SEED,
     signer: HostSigner | None = None,
+    home: Collection[str] | None = None,
 ) -> Machine:
     """A started machine."""
     keys = signer or make_signer()
@@ -155,6 +156,7 @@ def make_machine(
         limits=limits,
         quantum=quantum,
         overrides=overrides,
+        home=home,
     )
     machine.start()
     return machine

@@ -81,6 +81,10 @@ class Picture:
         )
 
 
+ASKING: Final = ("Invoke", "Open")
+"""Who blocks because it has asked the host: for an effect, or for other machines."""
+
+
 class Watch:
     """Collects which fault codes were seen, per instruction type."""
 
@@ -106,7 +110,7 @@ class Watch:
             if outcome == DEFERRED:
                 assert self.picture(turn, coroutine) == before, f"{name} changed something"
                 self.deferred += 1
-            elif outcome == BLOCKED and name != "Invoke":
+            elif outcome == BLOCKED and name not in ASKING:
                 after = self.picture(turn, coroutine, without=WAITING)
                 assert after == resting, f"{name} blocked and changed something"
                 self.blocked += 1

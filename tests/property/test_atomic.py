@@ -6,7 +6,7 @@ itself off, the whole reachable state must be equal before and after.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Final
 
@@ -100,15 +100,20 @@ def exercise(
     between: Callable[[Machine], None] | None = None,
     answer: object = 1,
     rounds: int = 12,
+    home: Collection[str] | None = None,
 ) -> Watch:
     """Runs a watched machine; `between` is called once, after the first round."""
     with watched() as watch:
-        machine = b.make_machine(an_image(main), limits=limits, signer=signer)
+        machine = b.make_machine(an_image(main), limits=limits, signer=signer, home=home)
         watch.roots.append(machine._scheduler)
         for number in range(rounds):
             machine.run_round(0)
             if number == 0 and between is not None:
                 between(machine)
+            for meeting in machine.poll_meetings():
+                machine.meet(
+                    meeting.coroutine, [(r, FARAWAY, bytes(16)) for r in meeting.elsewhere]
+                )
             for request in machine.poll_effects():
                 machine.complete(request.effect_id, answer)  # type: ignore[arg-type]
     return watch
@@ -184,6 +189,9 @@ TIGHT: Final = replace(
     speculation_depth_max=1,
 )
 SMALL: Final = replace(DEFAULT_LIMITS, value_bytes_max=6)
+FARAWAY: Final = b.KEY_SOURCE.make("Faraway").public_key
+HERE: Final = ("Ask.A", "Ask.B", "Carry.A")
+"""All of Ask, and of Carry only the side that sends the endpoint away."""
 FULL: Final = OpenOptions(capacity=1, policy=Policy.ERROR)
 
 
@@ -232,6 +240,13 @@ def first_situations() -> dict[str, list[Provoke]]:
         ],
         "close": [run(OPEN, b.close(0)), run(OPEN, b.HALT)],
         "credits": [run(b.jump(0), limits=replace(DEFAULT_LIMITS, instructions_max=70))],
+        "elsewhere": [
+            run(OPEN, b.recv(1, "A", "ask", 3), home=["A"]),
+            run(OPEN, b.set_(2, 1), b.send(0, "B", "ask", 2), home=["B"]),
+            run(OPEN, b.close(0), home=["B"]),
+            run(OPEN, TEXT, Cancel(1, 3), home=["A"]),
+            run(b.open_(0, 0, 1), b.open_(2, 2, 3), b.send(2, "B", "take", 1), home=HERE),
+        ],
         "fail": [run(TEXT, b.fail(3))],
         "index": [run(b.set_(0, (1,)), b.set_(1, 5), b.op(Operator.INDEX, 2, 0, 1))],
         "invoke": [run(b.set_(0, 1), Invoke(0, (0,), 1), answer="text")],
