@@ -81,6 +81,10 @@ def _makers() -> Iterator[tuple[str, Maker]]:
             yield f"redacted-{name}-{seal}", partial(_redacted, name, seal)
             yield f"resumed-{name}-{seal}", partial(_resumed, name, seal)
     yield "host_cancels", partial(_local, "ring", None, None, Host(cancel_after=(1,)))
+    asked = Host(end_after=(1,), now_ns=lambda rounds: 3_000_000_000 * rounds)
+    for name in ("ring", "drain"):
+        make = partial(record_run, image(name), asked, quantum=2)
+        yield f"host_asks-{name}", make
     yield "linger", partial(record_run, surplus(5), Host(now_ns=lambda rounds: rounds))
     yield "sealed_often", partial(written.sealed_often, "hello", 2)
     for name, homes in HOMES.items():

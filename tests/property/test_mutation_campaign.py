@@ -13,8 +13,8 @@ from mutation_campaign import campaign, holds, judge_portion, portions, summary
 from mutation_corpus import CORPUS
 from mutation_location import located
 
-CHANGES: Final = int(os.environ.get("TROTH_CHANGES", "2140"))
-EACH: Final = 20
+CHANGES: Final = int(os.environ.get("TROTH_CHANGES", "1090"))
+EACH: Final = 10
 
 
 @pytest.mark.slow

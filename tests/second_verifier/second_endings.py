@@ -172,8 +172,16 @@ class Endings(Part):
             require(self._may_end(session, status), "nothing ended the session like this")
             left = any(edge.flight for edge in session.edges.values() if _ends_here(session, edge))
             require(not left, "a message is neither received nor listed")
+        if status in (DRAINING, CLOSED):
+            require(facts["detail"] == self._detail(session, status), "not the detail")
         session.status = status
         self.leaf(record)
+
+    def _detail(self, session: Session, status: int) -> str:
+        missing = [role.name for role in session.roles.values() if not role.noticed]
+        if status == DRAINING or not (missing or session.listed):
+            return ""
+        return "linger time is over" + ("; no notice of " + ", ".join(missing) if missing else "")
 
     def _may_end(self, session: Session, status: int) -> bool:
         if status == CLOSED:
