@@ -122,6 +122,7 @@ def tables(protocol: Protocol) -> ProtocolTables:
         label_index={label: index for index, label in enumerate(labels)},
         edges=local_types.edges(protocol),
         edge_settings={(edge.sender, edge.receiver): edge for edge in protocol.edges},
+        lossy=local_types.lossy_labels(protocol),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from artifact_surgery import key_pair
 from troth.conformance import Verdict, verify
 from troth.vm.deliver import EARLY, STALE
-from troth.vm.envelope import decode_envelope, encode_envelope
+from troth.vm.envelope import Envelope, MessageEnvelope, decode_envelope, encode_envelope
 from troth.vm.events import Event, Printed
 from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
@@ -110,7 +110,7 @@ class Party:
 def trust_of(*_: Party) -> TrustFile:
     """Trusts the keys of all roles that the tests use."""
     names = "Client Server Alice Bob Seller A B C D Dispatcher Worker Sender Receiver Producer"
-    pairs = [key_pair(name) for name in (*names.split(), "Consumer")]
+    pairs = [key_pair(name) for name in (*names.split(), "Consumer", "Host", "Viewer")]
     return parse_trust("".join(pair.public_text + "\n" for pair in pairs), "trust")
 
 
@@ -120,6 +120,8 @@ class Courier:
 
     Attributes:
         shuffle, repeat: how often, out of 1, an envelope is not the oldest, or comes again.
+        lose: says of a message whether it never comes.
+        lost: how many did not.
         codes: what became of the deliveries, by code ("" when accepted).
     """
 
@@ -127,9 +129,11 @@ class Courier:
     random: Random = field(default_factory=lambda: Random(1))
     shuffle: float = 0.0
     repeat: float = 0.0
+    lose: Callable[[MessageEnvelope], bool] | None = None
     tamper: Callable[[bytes], bytes] | None = None
     codes: Counter[str] = field(default_factory=Counter)
     waiting: dict[int, list[bytes]] = field(default_factory=dict)
+    lost: int = 0
 
     def run(self, steps_max: int = STEPS_MAX) -> None:
         for party in self.parties:
@@ -176,11 +180,20 @@ class Courier:
     def _collect(self) -> None:
         for party in self.parties:
             for outgoing in party.machine.poll_outgoing():
+                if self._loses(outgoing.envelope):
+                    continue
                 for number, other in enumerate(self.parties):
                     if other is not party and self._holds(other, outgoing.roles):
                         self.waiting.setdefault(number, []).append(
                             encode_envelope(outgoing.envelope)
                         )
+
+    def _loses(self, envelope: Envelope) -> bool:
+        if self.lose is None or not isinstance(envelope, MessageEnvelope):
+            return False
+        loses = self.lose(envelope)
+        self.lost += loses
+        return loses
 
     def _holds(self, party: Party, roles: Sequence[str]) -> bool:
         return any(role in {h.rpartition(".")[2] for h in party.home} for role in roles)
@@ -221,6 +234,7 @@ def run_spread(
     seed: int = 1,
     shuffle: float = 0.0,
     repeat: float = 0.0,
+    lose: Callable[[MessageEnvelope], bool] | None = None,
     effects: Mapping[str, Callable[..., RegisterValue]] | None = None,
     limits: Limits | None = None,
 ) -> tuple[list[Party], Courier]:
@@ -237,7 +251,7 @@ def run_spread(
         )
         for number, home in enumerate(homes)
     ]
-    courier = Courier(parties, Random(seed), shuffle, repeat)
+    courier = Courier(parties, Random(seed), shuffle, repeat, lose)
     courier.run()
     for party in parties:
         party.finish()

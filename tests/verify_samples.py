@@ -225,6 +225,37 @@ main:
     spawn reader(b)
 """
 
+LATEST: Final = """
+protocol Stream(Host, Viewer):
+    edge Host -> Viewer: replay = nullifier, buffer = latest, capacity = 2
+    loop at Host:
+        Host -> Viewer: frame(n: int) lossy
+
+program host(s: Stream.Host):
+    for i in range(6):
+        send s.Viewer frame(i)
+    send s.Viewer done()
+    close s
+
+program viewer(s: Stream.Viewer):
+    for nap in range(12):
+        yield
+    loop:
+        recv s.Host:
+            frame(n):
+                print n
+            done():
+                break
+    close s
+
+main:
+    open Stream as h, v
+    spawn host(h)
+    spawn viewer(v)
+"""
+
+DROPS: Final = LATEST.replace("buffer = latest, capacity = 2", "policy = drop, capacity = 1")
+
 NOBODY: Final = """
 main:
     print "alone"
@@ -240,6 +271,8 @@ _SCRIPTS: Final = {
     "hidden_delegation": (HIDDEN_DELEGATION, True),
     "undone": (UNDONE, False),
     "nobody": (NOBODY, True),
+    "latest": (LATEST, True),
+    "drops": (DROPS, True),
 }
 
 

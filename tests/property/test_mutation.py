@@ -15,7 +15,7 @@ import pytest
 import mutation_harness as harness
 from artifact_surgery import EXAMPLES, Sample, record_script
 from troth.vm.instructions import Seal
-from verify_samples import GUARDED, SPECULATIVE, sealed_often
+from verify_samples import DROPS, GUARDED, LATEST, SPECULATIVE, sealed_often
 
 CASES: Final = (
     ("hello", None),
@@ -25,9 +25,17 @@ CASES: Final = (
     ("delegation", Seal.ROUND),
     ("guards", None),
     ("speculation", None),
+    ("latest", None),
+    ("latest", Seal.ROUND),
+    ("drops", None),
 )
 """Which scripts, and how they are sealed; None leaves it to the script: by message."""
-WRITTEN: Final = {"guards": GUARDED, "speculation": SPECULATIVE}
+WRITTEN: Final = {
+    "guards": GUARDED,
+    "speculation": SPECULATIVE,
+    "latest": LATEST,
+    "drops": DROPS,
+}
 """The scripts that are not among the examples."""
 SEED: Final = 20240229
 LONG: Final = os.environ.get("TROTH_LONG") == "1"

@@ -54,7 +54,7 @@ class Closing:
                 actual=_finals(session, rows),
             )
         for edge in session.edges_to.get(role, ()):
-            if edge.receipted != (edge.received, edge.rejected):
+            if edge.receipted != (edge.received, edge.discarded):
                 raise broken(
                     session,
                     role,
@@ -80,7 +80,7 @@ class Closing:
             return
         if edge.session.ending:
             raise after_its_end(edge.session, role)
-        counted = (0, edge.received, edge.rejected)
+        counted = (0, edge.received, edge.discarded)
         if (generation, consumed, discarded) != counted:
             raise broken(
                 edge.session,
@@ -96,6 +96,12 @@ class Closing:
     def reject(self, items: Items) -> None:  # noqa: ARG002 - level 3 has taken the message
         assert self.world.edge is not None
         self.world.edge.rejected += 1
+
+    def overwrite(self, items: Items) -> None:  # noqa: ARG002 - level 3 has taken the message
+        edge = self.world.edge
+        assert edge is not None
+        if edge.session.ending and not edge.session.skip:
+            raise after_its_end(edge.session, None)
 
     def cancel(self, items: Items) -> None:
         _, _, role, reason, _, _ = items
@@ -282,6 +288,7 @@ class Closing:
                     actual="none",
                     edge=edge,
                 )
+            account(session, edge)
 
     def end(self) -> None:
         """At the end of the file no session is past the point where it had to be closed."""
@@ -314,6 +321,30 @@ def silent_roles(session: Session) -> list[str]:
     """The roles that have given no notice."""
     roles = zip(session.protocol.roles, session.noticed, strict=True)
     return [name for name, done in roles if not done]
+
+
+def account(session: Session, edge: Edge) -> None:
+    """Every message has one end: no more and no fewer came to one than there were.
+
+    One view knows only its own side: of an edge to another machine what the receipts say, of one
+    from there what arrived.
+    """
+    if edge.skip or edge.outbound or edge.elsewhere:
+        return
+    known = edge.arrived if edge.inbound else edge.sent
+    ended = edge.received + edge.listed + edge.discarded + len(edge.in_flight)
+    if known != ended:
+        raise broken(
+            session,
+            None,
+            "protocol.account",
+            f"the messages of {edge} do not add up",
+            expected=f"{known} messages",
+            actual=f"{edge.received} received, {edge.listed} undelivered, "
+            f"{edge.rejected} rejected, {edge.overwritten} overwritten, "
+            f"{len(edge.in_flight)} in flight",
+            edge=edge,
+        )
 
 
 def _finals(session: Session, rows: tuple[tuple[int, int, int], ...]) -> str:

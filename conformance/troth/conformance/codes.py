@@ -314,6 +314,13 @@ CODES: Final = (
         "Look for a dropped or moved record",
     ),
     Code(
+        "consumption.lost",
+        Category.WITHHELD,
+        "A message is said to be overwritten or dropped that cannot be: there is room in its "
+        "buffer, the buffer keeps all messages, or the message may not be lost.",
+        "Look for a message that was taken out of the record",
+    ),
+    Code(
         "consumption.unsealed",
         Category.FORGED,
         "A message of a session sealed by round is received before a head of its sender's log "
@@ -397,6 +404,13 @@ CODES: Final = (
         "protocol.undelivered",
         Category.WITHHELD,
         "The list of undelivered messages is not what was sent and not received.",
+        "Compare with the other parties' records",
+    ),
+    Code(
+        "protocol.account",
+        Category.WITHHELD,
+        "The messages of an edge do not add up: as many were received, left undelivered, rejected "
+        "and overwritten as were sent, or arrived.",
         "Compare with the other parties' records",
     ),
     Code(

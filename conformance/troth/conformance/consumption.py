@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from troth.conformance.divergence import Divergence
 from troth.conformance.edge_divergence import diverged, wrong_root
+from troth.conformance.losses import Losses
 from troth.conformance.peers_consumption import (
     PeerConsumption,
     bring_digest_forward,
@@ -29,6 +30,7 @@ class ConsumptionLevel:
     def __init__(self, world: World) -> None:
         self.world = world
         self.peers = PeerConsumption(world)
+        self.losses = Losses(world)
 
     def handlers(self) -> Mapping[int, Handler]:
         return {
@@ -36,6 +38,8 @@ class ConsumptionLevel:
             Kind.RECEIVE: self.receive,
             Kind.RECEIPT: self.receipt,
             Kind.UNDELIVERED: self.undelivered,
+            Kind.OVERWRITE: self.losses.overwrite,
+            Kind.DROP: self.losses.drop,
             Kind.REJECT: self.reject,
             Kind.ARRIVE: self.peers.arrive,
             Kind.PEER_RECEIPT: self.peers.receipt,

@@ -141,6 +141,12 @@ def _undelivered(items: Items, names: Names) -> str:
     return f"{names.session(session)}: {ends} #{sequence}"
 
 
+def _drop(items: Items, names: Names) -> str:
+    _, session, sender, receiver, label = items
+    ends = f"{names.role(session, sender)} -> {names.role(session, receiver)}"
+    return f"{names.session(session)}: {ends} {names.label(session, label)}"
+
+
 def _reject(items: Items, names: Names) -> str:
     _, session, sender, receiver, code, *_ = items
     ends = f"{names.role(session, sender)} -> {names.role(session, receiver)}"
@@ -224,6 +230,8 @@ _WORDS: Final[dict[int, Callable[[Items, Names], str]]] = {
     Kind.RECEIPT: _receipt,
     Kind.STATUS: _status,
     Kind.UNDELIVERED: _undelivered,
+    Kind.OVERWRITE: _undelivered,
+    Kind.DROP: _drop,
     Kind.REJECT: _reject,
     Kind.CANCEL: _cancel,
     Kind.ASK_END: _ask_end,

@@ -68,7 +68,9 @@ def _depth(line: str) -> int:
 
 def _session(session: tuple[Any, ...]) -> Iterator[str]:
     identity, protocol_id, protocol, roles, principals, edges, seal, linger_ns, nonce = session[:9]
-    endpoints, receipts, status, epoch, detail, reason, undelivered, rejected = session[9:]
+    endpoints, receipts, status, epoch, detail, reason, undelivered, overwritten, rejected = (
+        session[9:]
+    )
     yield f"session {identity.hex()} of {_name(protocol)}"
     yield f"  protocol {protocol_id.hex()}"
     for role, principal in zip(roles, principals, strict=True):
@@ -84,6 +86,8 @@ def _session(session: tuple[Any, ...]) -> Iterator[str]:
         yield f"  receipt {' '.join(_item(item) for item in receipt)}"
     for row in undelivered:
         yield f"  undelivered {' '.join(_item(item) for item in row)}"
+    for row in overwritten:
+        yield f"  overwritten {' '.join(_item(item) for item in row)}"
     for row in rejected:
         yield f"  rejected {' '.join(_item(item) for item in row)}"
     if reason is not None:

@@ -38,7 +38,8 @@ class PeerConsumption:
                 f"generation {generation}, number {sequence}",
             )
         edge.in_flight.append((generation, sequence, items[5], world.statement))
-        if len(edge.in_flight) > edge.in_flight_max:
+        # Where messages may be lost, the record of the one that makes room follows.
+        if len(edge.in_flight) > edge.in_flight_max + bool(edge.config.lossy):
             raise diverged(
                 edge,
                 "consumption.sent.capacity",
@@ -51,6 +52,9 @@ class PeerConsumption:
         """A message left for another machine: there is credit for so many at once."""
         if edge.history is not None:
             edge.history.add(self.world.statement)
+        if edge.config.lossy:
+            # What is lost on the way is never receipted, so its sender does not wait for that.
+            return
         if edge.sent - edge.acknowledged > edge.in_flight_max:
             raise diverged(
                 edge,

@@ -54,6 +54,8 @@ class ProtocolLevel:
             Kind.RECEIPT: closing.receipt,
             Kind.STATUS: closing.status,
             Kind.UNDELIVERED: closing.undelivered,
+            Kind.OVERWRITE: closing.overwrite,
+            Kind.DROP: self.drop,
             Kind.REJECT: closing.reject,
             Kind.CANCEL: closing.cancel,
             Kind.ASK_END: closing.ask_end,
@@ -93,6 +95,7 @@ class ProtocolLevel:
             )
         for edge in session.edges.values():
             self._check_settings(edge, protocol.tables.edge_settings)
+            self._check_lossy(edge, protocol.tables.lossy)
 
     def _check_settings(self, edge: Edge, fixed: Mapping[tuple[str, str], EdgeSettings]) -> None:
         """What the protocol fixes for an edge holds, but for the run's own replay override."""
@@ -112,6 +115,35 @@ class ProtocolLevel:
                 actual=f"{name} = {found}",
                 edge=edge,
             )
+
+    def _check_lossy(self, edge: Edge, lossy: Mapping[tuple[str, str], tuple[str, ...]]) -> None:
+        wanted = lossy.get((edge.config.sender, edge.config.receiver), ())
+        if edge.config.lossy != wanted:
+            edge.session.skip = True
+            raise Divergence(
+                "protocol.setting",
+                f"other messages of the edge {edge} may be lost than the protocol says",
+                expected=", ".join(wanted) or "none",
+                expected_side="protocol",
+                actual=", ".join(edge.config.lossy) or "none",
+                edge=edge,
+            )
+
+    def drop(self, items: Items) -> None:
+        """The sender could have sent it, and is where it was."""
+        edge = self.world.edge
+        assert edge is not None
+        session, sender = edge.session, items[2]
+        self.world.session = session
+        if session.skip:
+            return
+        if session.ending:
+            raise after_its_end(session, sender)
+        step = session.sends[sender][session.states[sender]].get(items[4])
+        if step is None or step.peer != items[3]:
+            raise self._out_of_turn("send", None)
+        if session.in_transit and sender in session.in_transit:
+            raise self.delegations.in_transit(session, sender)
 
     def send(self, items: Items) -> None:
         world = self.world
@@ -232,6 +264,8 @@ class ProtocolLevel:
         items = self.world.record.items
         if items[0] == Kind.SEND:
             return int(items[5])
+        if items[0] == Kind.DROP:
+            return int(items[4])
         assert self.world.message is not None
         return self.world.message[2]
 

@@ -31,7 +31,8 @@ KEY_FAULT: Final = "vm.fault.key"
 _NO_SALT: Final = bytes(SALT_BYTES)
 _NO_SIGNATURE: Final = bytes(SIGNATURE_BYTES)
 _SEND: Final = int(Kind.SEND)
-_DELEGATE: Final = int(Kind.DELEGATE)
+_OVERWRITE: Final = int(Kind.OVERWRITE)
+_BEFORE_SEND: Final = frozenset((int(Kind.DELEGATE), _OVERWRITE))
 _STATUS: Final = int(Kind.STATUS)
 _STATED: Final = frozenset(map(int, STATED))
 _INTRODUCTIONS: Final = frozenset((int(Kind.PRINCIPAL), int(Kind.PEER), int(Kind.PROTOCOL)))
@@ -161,8 +162,8 @@ class RecordedSigner:
         ahead = self._ahead
         place = self._after_receives(ahead.answered)
         record = ahead.peek(place)
-        while record is not None and record.items[0] == _DELEGATE:
-            # Certificates of endpoints that travel in the message.
+        while record is not None and record.items[0] in _BEFORE_SEND:
+            # Certificates of endpoints that travel in the message, and what makes room for it.
             place += 1
             record = ahead.peek(place)
         if record is None or record.items[0] != _SEND:
@@ -268,7 +269,9 @@ def _unknown(what: object) -> None:
 
 def _unsigned(items: Items) -> bool:
     """Whether the record may come before one that the program has signed in one instruction."""
-    return items[0] == _STATUS or (items[0] in _STATED and items[0] != _SEND and not items[-1])
+    if items[0] in (_STATUS, _OVERWRITE):
+        return True
+    return items[0] in _STATED and items[0] != _SEND and not items[-1]
 
 
 def _opens(items: Items, opens: int) -> bool:

@@ -26,6 +26,8 @@ _OF_SESSION: Final = frozenset(
         Kind.RECEIPT,
         Kind.STATUS,
         Kind.UNDELIVERED,
+        Kind.OVERWRITE,
+        Kind.DROP,
         Kind.REJECT,
         Kind.CANCEL,
         Kind.ASK_END,
@@ -35,7 +37,17 @@ _OF_SESSION: Final = frozenset(
         *(PEER_INPUTS - {Kind.MEET, Kind.PEER_HEAD}),
     }
 )
-_OF_SENDER: Final = frozenset({Kind.SEND, Kind.UNDELIVERED, Kind.REJECT, Kind.ARRIVE, Kind.REFUSE})
+_OF_SENDER: Final = frozenset(
+    {
+        Kind.SEND,
+        Kind.UNDELIVERED,
+        Kind.OVERWRITE,
+        Kind.DROP,
+        Kind.REJECT,
+        Kind.ARRIVE,
+        Kind.REFUSE,
+    }
+)
 _OF_RECEIVER: Final = frozenset({Kind.RECEIVE, Kind.RECEIPT, Kind.PEER_RECEIPT})
 _OF_ROLE: Final = _OF_SESSION - _OF_SENDER - _OF_RECEIVER - {Kind.STATUS, Kind.ASK_END}
 

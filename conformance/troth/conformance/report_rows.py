@@ -70,6 +70,10 @@ def _undelivered(items: Items) -> Fields:
     return Fields(session, sender, receiver, 0, number)
 
 
+def _drop(items: Items) -> Fields:
+    return Fields(items[1], items[2], items[3], items[4])
+
+
 def _reject(items: Items) -> Fields:
     return Fields(items[1], items[2], items[3], code=items[4])
 
@@ -116,6 +120,8 @@ SHAPES: Final[Mapping[int, RowShape]] = {
     Kind.RECEIPT: RowShape("sessions", "sapt", _receipt),
     Kind.STATUS: RowShape("sessions", "st", lambda items: Fields(items[1])),
     Kind.UNDELIVERED: RowShape("sessions", "sapnt", _undelivered),
+    Kind.OVERWRITE: RowShape("sessions", "sapnt", _undelivered),
+    Kind.DROP: RowShape("sessions", "saplt", _drop),
     Kind.REJECT: RowShape("sessions", "sapct", _reject),
     Kind.CANCEL: RowShape("sessions", "sat", _role),
     Kind.ASK_END: RowShape("sessions", "st", lambda items: Fields(items[1])),

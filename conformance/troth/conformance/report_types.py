@@ -81,7 +81,7 @@ class ProtocolParts:
                     Move(
                         labels.get(move.label, -1),
                         move.next,
-                        escape(message(move.label, move.fields)),
+                        escape(message(move.label, move.fields, move.lossy)),
                     )
                     for move in state.transitions
                 ),

@@ -76,6 +76,8 @@ class Tracks:
             Kind.STATUS: self._session_wide(slice(1, 5)),
             Kind.ASK_END: self._session_wide(slice(1, 2)),
             Kind.UNDELIVERED: self._session_wide(slice(1, 6)),
+            Kind.OVERWRITE: self._session_wide(slice(1, 6)),
+            Kind.DROP: self._acted(slice(1, 5)),
             Kind.REJECT: self._session_wide(slice(1, 5)),
             Kind.SPAWN: self._spawn,
             Kind.TRANSFER: self._transfer,

@@ -74,6 +74,8 @@ class Structure:
             Kind.RECEIPT: self.receive,
             Kind.STATUS: self.status,
             Kind.UNDELIVERED: self.undelivered,
+            Kind.OVERWRITE: self.edge_of_sender,
+            Kind.DROP: self.drop,
             Kind.REJECT: self.reject,
             Kind.CANCEL: self.cancel,
             Kind.FAULT: self.fault,
@@ -136,6 +138,14 @@ class Structure:
     def undelivered(self, items: Items) -> None:
         self.edge_of_sender(items)
         self._after_fault()
+
+    def drop(self, items: Items) -> None:
+        self.edge_of_sender(items)
+        session = self._session(items[1])
+        if items[2] in session.peers:
+            raise not_here(session, items[2])
+        if items[4] >= len(session.protocol.labels):
+            raise no_reference("there is no such label", "a label of the protocol", items[4])
 
     def reject(self, items: Items) -> None:
         self.edge_of_sender(items)

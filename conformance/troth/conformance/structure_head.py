@@ -227,10 +227,16 @@ class Introductions:
         override = self.world.header.replay if self.world.header is not None else None
         if override is not None and config.replay != override:
             raise wrong_setting(edge + "replay", f"the run's override {override}", config.replay)
-        if config.buffer != BufferMode.FIFO:
+        if tuple(sorted(set(config.lossy))) != config.lossy:
+            raise wrong_setting(edge + "lossy", "labels in ascending order", config.lossy)
+        if config.buffer != BufferMode.FIFO and not config.lossy:
             raise wrong_setting(edge + "buffer", BufferMode.FIFO.value, config.buffer)
-        if config.policy == Policy.DROP:
+        if config.policy == Policy.DROP and not config.lossy:
             raise wrong_setting(edge + "policy", "block, error or resize", config.policy)
+        if config.lossy and config.replay == ReplayMode.SEQUENCE:
+            raise wrong_setting(edge + "replay", "nullifier or off", config.replay)
+        if config.buffer != BufferMode.FIFO and config.policy == Policy.RESIZE:
+            raise wrong_setting(edge + "policy", "block, drop or error", config.policy)
         highest = self.world.limits.buffer_capacity_max
         if not 1 <= config.capacity <= config.resize_max <= highest:
             found = f"capacity {config.capacity}, resize {config.resize_max}"

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 from troth.conformance.payloads import PayloadCheck, compile_payload
 from troth.vm.image import EdgeSettings, Protocol
 from troth.vm.loaded import ProtocolTables
+from troth.vm.local_text import message
 from troth.vm.statements import StepKind
 from troth.vm.types import EndpointType, LocalType, State, StateKind
 
@@ -48,6 +49,7 @@ class TraceTables:
     ends: tuple[tuple[bool, ...], ...]
     edges: tuple[tuple[str, str], ...]
     edge_settings: Mapping[tuple[str, str], EdgeSettings]
+    lossy: Mapping[tuple[str, str], tuple[str, ...]]
 
 
 def build_tables(loaded: ProtocolTables) -> TraceTables:
@@ -73,6 +75,7 @@ def build_tables(loaded: ProtocolTables) -> TraceTables:
         ),
         edges=loaded.edges,
         edge_settings=loaded.edge_settings,
+        lossy=loaded.lossy,
     )
 
 
@@ -113,8 +116,8 @@ def describe_state(
     for transition in state.transitions:
         hit = transition.label == marked
         known = known or hit
-        inside = ", ".join(str(field) for field in transition.fields)
-        lines.append(f"{'>' if hit else ' '} {transition.label}({inside})")
+        shown = message(transition.label, transition.fields, transition.lossy)
+        lines.append(f"{'>' if hit else ' '} {shown}")
     if marked is not None and not known:
         lines.append(f"> {marked}: not possible here")
     return "\n".join(lines)

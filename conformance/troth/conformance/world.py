@@ -134,9 +134,9 @@ class Edge:
     `seals_due`: whose log has to be sealed up to which size before each message in flight may
     be received. `skip` is set when the edge
     has diverged there, so that one error does not cause the next. Level 4 owns the others:
-    `rejected` counts refused messages and `listed` undelivered ones, `receipted` is what the
-    receiver has signed for, and `carried` the endpoints that travel inside of messages, by
-    sequence number.
+    `rejected` counts refused messages, `overwritten` lost and `listed` undelivered ones,
+    `receipted` is what the receiver has signed for, and `carried` the endpoints that travel inside
+    of messages, by sequence number.
 
     `inbound` and `outbound` say that only the sender or only the receiver is at another machine,
     `elsewhere` that both are. Of an
@@ -159,6 +159,7 @@ class Edge:
         "inbound",
         "listed",
         "outbound",
+        "overwritten",
         "receipted",
         "received",
         "receiver",
@@ -183,6 +184,7 @@ class Edge:
         self.consumption = start(ReplayMode(config.replay))
         self.skip = False
         self.rejected = 0
+        self.overwritten = 0
         self.listed = 0
         self.receipted: tuple[int, int] | None = None
         self.carried: dict[int, tuple[tuple[Session, int], ...]] = {}
@@ -201,8 +203,17 @@ class Edge:
     def drained(self) -> bool:
         """Nothing is in flight that could still be received here."""
         if self.inbound and (self.final is None or self.arrived < self.final):
-            return False
+            return self.final is not None and bool(self.config.lossy) and not self.in_flight
         return not self.in_flight
+
+    @property
+    def discarded(self) -> int:
+        """What the receiver's receipts call so: refused, or overwritten."""
+        return self.rejected + self.overwritten
+
+    def may_lose(self, label: int) -> bool:
+        """Whether the message with this label may be lost here."""
+        return self.session.protocol.labels[label] in self.config.lossy
 
     def __str__(self) -> str:
         return f"{self.config.sender} -> {self.config.receiver}"
@@ -317,6 +328,8 @@ class Tally:
     messages: int = 0
     received: int = 0
     undelivered: int = 0
+    overwritten: int = 0
+    dropped: int = 0
     delegations: int = 0
     rejects: int = 0
     refused: int = 0

@@ -76,6 +76,7 @@ class Message:
     """`receivers` in the order written; `("*",)` alone means every other role.
 
     A role is written as one name, a member of a family with its brackets: `Worker[0]`.
+    `lossy` says that the message may be lost.
     """
 
     sender: Name
@@ -83,6 +84,7 @@ class Message:
     label: Name
     fields: tuple[FieldDecl, ...]
     span: Span
+    lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,13 +103,14 @@ def _interaction(node: Node, reporter: Reporter) -> Interaction:
 
 
 def _message(node: Node, reporter: Reporter) -> Message:
-    sender, receivers, label, carried = trees(node)
+    sender, receivers, label, carried, *lossy = trees(node)
     return Message(
         role_of(sender),
         tuple(_receiver(child) for child in trees(receivers)),
         name_of(label),
         fields(carried, reporter),
         tree_span(node),
+        lossy=bool(lossy),
     )
 
 

@@ -1,9 +1,7 @@
 """The `edge A -> B: key = value, …` lines of a protocol.
 
-A setting that cannot hold is refused here and not discovered at run time. In particular a message
-that is dropped, or overwritten by a later one, would move the sender's type and not the
-receiver's: that is sound only for messages the protocol itself allows to be lost, and this
-version has none, so `buffer = latest` and `policy = drop` are refused.
+A setting that cannot hold is refused here and not discovered at run time. What depends on which
+messages may be lost is in `check_lossy`.
 """
 
 from __future__ import annotations
@@ -75,8 +73,6 @@ REPLAY_MODES: Final[Mapping[str, ReplayMode]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """`expected` names only what this version takes; `read` knows the rest, to say why not."""
-
     read: Callable[[str], SettingValue | None]
     expected: str
     names: tuple[str, ...]
@@ -84,12 +80,14 @@ class _Key:
 
 _KEYS: Final[Mapping[str, _Key]] = {
     "replay": _Key(REPLAY_MODES.get, "sequence, nullifier or off", tuple(REPLAY_MODES)),
-    "buffer": _Key(_one_of(*BufferMode), "fifo", (BufferMode.FIFO.value,)),
+    "buffer": _Key(
+        _one_of(*BufferMode), "fifo or latest", (BufferMode.FIFO.value, BufferMode.LATEST.value)
+    ),
     "capacity": _Key(_capacity, f"a number of messages from 1 to {CAPACITY_MAX}", ("64",)),
     "policy": _Key(
         _policy,
-        f"block, error, or resize{{n}} with n from 1 to {CAPACITY_MAX}",
-        (Policy.BLOCK.value, Policy.ERROR.value),
+        f"block, error, drop, or resize{{n}} with n from 1 to {CAPACITY_MAX}",
+        (Policy.BLOCK.value, Policy.ERROR.value, Policy.DROP.value),
     ),
     "payload": _Key(
         _one_of(*PayloadForm),
@@ -195,10 +193,8 @@ def _check_combination(edge: EdgeDecl, settings: Mapping[str, EdgeSetting], repo
     latest = values.get("buffer") is BufferMode.LATEST
     if latest and values.get("replay") is ReplayMode.SEQUENCE:
         report.add(_sequence_needs_fifo(edge, settings["buffer"].span))
-    elif latest:
-        report.add(_needs_lossy(settings["buffer"].span, "buffer = latest"))
-    if values.get("policy") is Policy.DROP:
-        report.add(_needs_lossy(settings["policy"].span, "policy = drop"))
+    if latest and isinstance(values.get("policy"), Resize):
+        report.add(_latest_does_not_grow(settings["policy"].span))
     capacity, policy = values.get("capacity"), values.get("policy")
     if isinstance(policy, Resize) and isinstance(capacity, int) and policy.most < capacity:
         report.add(
@@ -224,14 +220,14 @@ def _sequence_needs_fifo(edge: EdgeDecl, span: Span) -> Diagnostic:
     )
 
 
-def _needs_lossy(span: Span, found: str) -> Diagnostic:
+def _latest_does_not_grow(span: Span) -> Diagnostic:
     return Diagnostic(
-        code="protocol.edge.lossy",
-        message=f"{found} would lose messages that the receiver must get",
+        code="protocol.edge.combination",
+        message="a buffer that overwrites messages does not grow",
         span=span,
-        expected="a setting under which every message arrives",
-        found=f"{found}; it needs messages that may be lost, which this version does not have",
-        fix="use buffer = fifo, with policy = block, error or resize{n}",
+        expected="policy = block, error or drop with buffer = latest",
+        found="policy = resize",
+        fix="leave out the policy, or buffer = latest",
     )
 
 
@@ -269,11 +265,11 @@ def _setting_twice(setting: Setting, first: Span) -> Diagnostic:
 def _lossy(span: Span) -> Diagnostic:
     return Diagnostic(
         code="protocol.edge.lossy",
-        message=f"this version does not have `{LOSSY}` messages",
+        message=f"`{LOSSY}` is no setting of an edge: it is said of a message",
         span=span,
-        expected="a setting under which every message arrives",
+        expected="a setting",
         found=f"`{LOSSY}`",
-        fix="leave it out",
+        fix=f"write it behind the message that may be lost: `A -> B: m() {LOSSY}`",
     )
 
 

@@ -16,8 +16,9 @@ from troth.dsl.names import did_you_mean, one_of
 from troth.dsl.plural import count
 from troth.dsl.scope import Scope
 from troth.vm.image import EdgeSettings, Protocol
-from troth.vm.instructions import BufferMode, OpenOptions, Policy, ReplayMode, Seal
+from troth.vm.instructions import OpenOptions, Policy, ReplayMode, Seal
 from troth.vm.limits import DEFAULT_LIMITS
+from troth.vm.local_types import lossy_labels
 from troth.vm.settings import CAPACITY_DEFAULT, REPLAY_DEFAULT
 from troth.vm.types import EndpointType, Field
 from troth.vm.values import INT_MAX
@@ -224,11 +225,14 @@ def _check_edges(
 ) -> None:
     """What a setting of the session cannot be, because of what the protocol fixes for an edge."""
     written = {setting.key.text: setting.value.span for setting in item.settings}
-    for edge in protocol.edges:
+    lossy = lossy_labels(protocol)
+    known = {(edge.sender, edge.receiver): edge for edge in protocol.edges}
+    for pair in sorted({*known, *lossy}):
+        edge = known.get(pair) or EdgeSettings(sender=pair[0], receiver=pair[1])
         place = f"the edge {edge.sender} -> {edge.receiver}"
         # `sequence` takes exactly the next number: it cannot hold where one may be missing.
         replay = edge.replay or options.replay or REPLAY_DEFAULT
-        if _may_lose(edge) and replay is ReplayMode.SEQUENCE:
+        if pair in lossy and replay is ReplayMode.SEQUENCE:
             context.error(
                 "check.setting.conflict",
                 f"replay = sequence cannot hold on {place}, which may lose messages",
@@ -251,10 +255,6 @@ def _check_edges(
                 fix=f"open with `capacity = {edge.resize_max}`, or raise the edge's maximum",
             )
             return
-
-
-def _may_lose(edge: EdgeSettings) -> bool:
-    return edge.buffer is BufferMode.LATEST or edge.policy is Policy.DROP
 
 
 # --- spawn -------------------------------------------------------------------------------

@@ -167,7 +167,14 @@ class _Closer:
                     order.append(following)
                 target = numbers[following]
                 branches.append(
-                    GlobalBranch(message.label, message.fields, target, message.span, branch_span)
+                    GlobalBranch(
+                        message.label,
+                        message.fields,
+                        target,
+                        message.span,
+                        branch_span,
+                        message.lossy,
+                    )
                 )
             first = opening[0][0]
             span = node.arm_spans[0] if isinstance(node, RawChoice) else node.span

@@ -208,6 +208,12 @@ PARSE_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "Write the messages after the `edge` lines.",
     ),
     (
+        "parse.lossy.place",
+        "Misplaced `lossy`",
+        "`lossy` says of one message that it may be lost, and stands behind its fields.",
+        "Write `A -> B: label(field: type) lossy`.",
+    ),
+    (
         "parse.edge.place",
         "Setting in the middle",
         "`edge` lines are the first lines of a protocol.",

@@ -274,9 +274,18 @@ PROTOCOL_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
     (
         "protocol.edge.lossy",
         "Setting that loses messages",
-        "`buffer = latest` and `policy = drop` lose messages, after which sender and receiver "
-        "would disagree about where they are.",
-        "Use `buffer = fifo` and `policy = block`, `error` or `resize{n}`.",
+        "`buffer = latest` and `policy = drop` lose messages, and no message of the edge may be "
+        "lost: sender and receiver would disagree about where they are.",
+        "Use `buffer = fifo` and `policy = block`, `error` or `resize{n}`, or write `lossy` "
+        "behind the messages that may be lost.",
+    ),
+    (
+        "protocol.message.lossy",
+        "Message that must not be lost",
+        "A message is called `lossy`, but its loss would show: it leads its sender or its receiver "
+        "to another place, it carries an endpoint, or it may be lost only in some places.",
+        "Let the message lead back to where it is sent, as in a `loop at` of its own, "
+        "or leave `lossy` out.",
     ),
     # --- project: a role's local type cannot be derived -----------------------------------
     (

@@ -177,6 +177,7 @@ class _Expander:
                 context.facts.payloads[item.span],
                 following,
                 item.span,
+                item.lossy,
             ),
             [context.roles[receiver] for receiver in receivers],
         )

@@ -80,7 +80,7 @@ def _does(place: int, role: str, global_type: GlobalType, shown: str | None = No
     if isinstance(node, EndNode) or role not in (node.sender, node.receiver):
         return "is done"
     labels = [
-        message(branch.label, branch.fields) if shown else branch.label
+        message(branch.label, branch.fields, branch.lossy) if shown else branch.label
         for branch in node.branches
         if shown is None or branch.label == shown
     ]

@@ -28,6 +28,7 @@ class GlobalBranch:
     next: int
     span: Span
     branch_span: Span
+    lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Option:
     label: str
     fields: tuple[Field, ...]
     branch: int
+    lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class MergedOption:
     label: str
     fields: tuple[Field, ...]
     sources: tuple[tuple[int, int], ...]
+    lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +125,17 @@ def _label_conflict(first: Action, other: Action, number: int) -> Conflict | Non
 def _unite(actions: Sequence[Action]) -> MergeResult:
     fields: dict[str, tuple[int, tuple[Field, ...]]] = {}
     sources: dict[str, list[tuple[int, int]]] = {}
+    lossy: set[str] = set()
     for number, action in enumerate(actions):
         for option in action.options:
             earlier, known = fields.setdefault(option.label, (number, option.fields))
             if known != option.fields:
                 return Conflict(ConflictKind.FIELDS, earlier, number, option.label)
             sources.setdefault(option.label, []).append((number, option.branch))
+            if option.lossy:
+                lossy.add(option.label)
     options = tuple(
-        MergedOption(label, fields[label][1], tuple(sources[label])) for label in sorted(fields)
+        MergedOption(label, fields[label][1], tuple(sources[label]), label in lossy)
+        for label in sorted(fields)
     )
     return Merged(actions[0].kind, actions[0].peer, options)

@@ -9,7 +9,7 @@ from lark import Token
 
 from troth.dsl.parser_report import quoted
 from troth.dsl.parser_situation import Finding, Situation
-from troth.dsl.parser_words import LOSSY, TIMED, UNSUPPORTED
+from troth.dsl.parser_words import TIMED, UNSUPPORTED
 
 _Hint: TypeAlias = Callable[[Situation], Finding | None]
 
@@ -47,7 +47,16 @@ def _timed(s: Situation) -> Finding | None:
 
 def _lossy(s: Situation) -> Finding | None:
     word = _near(s, "lossy")
-    return later(LOSSY, word) if word is not None and s.declaration == "PROTOCOL" else None
+    if word is None or s.declaration != "PROTOCOL":
+        return None
+    return Finding(
+        "parse.lossy.place",
+        "`lossy` stands at the end of a message's line",
+        at=word,
+        expected="`A -> B: label(field: type) lossy`",
+        found=quoted(word),
+        fix="write it behind the fields of the message that may be lost",
+    )
 
 
 def _near(s: Situation, word: str) -> Token | None:

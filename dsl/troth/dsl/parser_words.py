@@ -17,7 +17,6 @@ ONLY_PROGRAMS: Final = frozenset(STATEMENT_WORDS) - {"continue", "loop", "foreac
 # Constructs of the language that this version does not have, by the word that begins their line.
 # Whoever writes one in the wrong place has to hear that it is not there, not where it belongs.
 TIMED: Final = "a timed choice (`within` and `timeout`)"
-LOSSY: Final = "`lossy` messages"
 _CRASH: Final = "`on crash`"
 UNSUPPORTED: Final = {
     "bundle": "a `bundle` of sessions",
@@ -25,7 +24,6 @@ UNSUPPORTED: Final = {
     "timeout": TIMED,
     "on": _CRASH,
     "crash": _CRASH,
-    "lossy": LOSSY,
 }
 
 # What other languages call it: the word, and what to write instead.

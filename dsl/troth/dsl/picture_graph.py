@@ -42,12 +42,12 @@ def arcs_of(local: LocalType) -> tuple[Arc, ...]:
 
 
 def _lines(head: str, transition: Transition) -> Sequence[str]:
-    whole = head + message(transition.label, transition.fields)
+    whole = head + message(transition.label, transition.fields, transition.lossy)
     if cells_of(whole) <= LINE_CELLS_MAX:
         return [whole]
     pieces = [f"{head}{transition.label}("]
     pieces += [f"  {item}," for item in transition.fields]
-    pieces[-1] = pieces[-1].removesuffix(",") + ")"
+    pieces[-1] = pieces[-1].removesuffix(",") + (") lossy" if transition.lossy else ")")
     return [part for piece in pieces for part in _cut(piece)]
 
 

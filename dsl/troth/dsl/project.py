@@ -103,7 +103,7 @@ class _View:
         if isinstance(node, EndNode) or number not in self.live:
             return _END
         options = tuple(
-            Option(branch.label, branch.fields, position)
+            Option(branch.label, branch.fields, position, branch.lossy)
             for position, branch in enumerate(node.branches)
         )
         if node.sender == self.role:
@@ -188,7 +188,7 @@ class _Projector:
             following = self._number_of(starts, number)
             if following is None:
                 return None
-            transitions.append(Transition(option.label, option.fields, following))
+            transitions.append(Transition(option.label, option.fields, following, option.lossy))
         return State(merged.kind, merged.peer, tuple(transitions))
 
     def _number_of(self, starts: Mapping[int, Step | None], parent: int) -> int | None:

@@ -14,6 +14,7 @@ from typing import Protocol as Interface
 from troth.dsl.ast import ProtocolDecl, Script
 from troth.dsl.budget import Budget
 from troth.dsl.check_edges import EdgeSetting, edge_values
+from troth.dsl.check_lossy import check_local_types, check_messages, check_settings
 from troth.dsl.check_protocol import ProtocolFacts, check_declaration
 from troth.dsl.diag import Diagnostic, Diagnostics
 from troth.dsl.expand import InheritedSetting, expand
@@ -112,6 +113,8 @@ def _check_one(
         return None
     settings = _effective_settings(facts, expansion.inherited, report)
     _check_use(facts, expansion.global_type, report)
+    check_messages(expansion.global_type, report)
+    check_settings(expansion.global_type, settings, report)
     local_types = _project_all(facts, expansion.global_type, report, budget, is_part=is_part)
     if report.failed or len(local_types) < len(facts.roles):
         return None
@@ -130,7 +133,7 @@ def _project_all(
 ) -> tuple[LocalType, ...]:
     """One local type for each role that has one."""
     name = facts.declaration.name
-    local_types: list[LocalType] = []
+    local_types: dict[str, LocalType] = {}
     for role in facts.roles:
         projection = project(global_type, role, budget)
         if isinstance(projection, TooManyStates):
@@ -138,10 +141,11 @@ def _project_all(
             facts.sound = False  # whoever uses it fails silently
             break
         if not isinstance(projection, Unprojectable):
-            local_types.append(minimise(projection))
+            local_types[role] = minimise(projection)
         elif not is_part:  # a part need not stand by itself: where it is used it is projected too
             report.add(explain(projection, global_type, name.text), per_role=True)
-    return tuple(local_types)
+    check_local_types(global_type, local_types, report)
+    return tuple(local_types.values())
 
 
 def _check_use(facts: ProtocolFacts, global_type: GlobalType, report: Report) -> None:

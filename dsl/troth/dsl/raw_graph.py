@@ -26,6 +26,7 @@ class RawMessage:
     fields: tuple[Field, ...]
     next: int
     span: Span
+    lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

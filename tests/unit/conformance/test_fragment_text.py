@@ -48,7 +48,7 @@ def test_hostile_names_stay_in_their_lines() -> None:
     session = (
         bytes(32), bytes(32), hostile, (hostile, "B"), (bytes(32), bytes(32)), (edge,), "message",
         0, bytes(16), ((hostile, (("cancel", hostile),)), ("B", ())), (), 4, 0, hostile, hostile,
-        ((hostile, "B", 0, 1),), ((hostile, "B", "code", bytes(32)),),
+        ((hostile, "B", 0, 1),), ((hostile, "B", 0, 2),), ((hostile, "B", "code", bytes(32)),),
     )  # fmt: skip
     text = fragment_text(pack_item((1, (session,))))
     assert all(line.isprintable() for line in text.splitlines())

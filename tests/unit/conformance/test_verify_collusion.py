@@ -97,6 +97,23 @@ def _small_buffer(records: list[Record]) -> None:
     records[:] = reopen(records, 0, 4, (small, *others))
 
 
+def _change_loss(kind: Kind, other: Kind) -> Edit:
+    """One way to lose a message instead of the other, of the label `frame` or number 1."""
+
+    def edit(records: list[Record]) -> None:
+        index = find(records, kind)
+        place = (1,) if other is Kind.DROP else (0, 0)
+        records[index] = (other, *records[index][1:4], *place)
+
+    return edit
+
+
+def _after_notice(records: list[Record]) -> None:
+    """The host drops one more frame when its protocol is over, while the buffer is full."""
+    dropped = records[find(records, Kind.DROP)]
+    records.insert(find(records, Kind.SEND, 1) + 1, dropped)
+
+
 def _no_edges(records: list[Record]) -> None:
     records[:] = reopen(records, 0, 4, ())
 
@@ -133,7 +150,12 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "no such buffer": ("hello", _edge_field(3, "latest"), "structure.setting"),
     "no capacity": ("hello", _edge_field(4, 0), "structure.setting"),
     "too much capacity": ("hello", _edge_field(6, 1 << 40), "structure.setting"),
-    "lossy": ("hello", _edge_field(5, "drop"), "structure.setting"),
+    "nothing may be dropped": ("hello", _edge_field(5, "drop"), "structure.setting"),
+    "may lose in a sequence": ("hello", _edge_field(8, ("greet",)), "structure.setting"),
+    "nothing may be lost": ("latest", _edge_field(8, ()), "structure.setting"),
+    "lossy labels unsorted": ("drops", _edge_field(8, ("frame", "done")), "structure.setting"),
+    "latest grows": ("latest", _edge_field(5, "resize"), "structure.setting"),
+    "drop of no label": ("drops", _set(Kind.DROP, 0, 4, 9), "structure.reference"),
     # level 3
     "send number": ("drain", _set(Kind.SEND, 2, 7, 9), "consumption.sent.number"),
     "send dropped": ("drain", _drop(Kind.SEND, 2), "consumption.sent.number"),
@@ -156,7 +178,19 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "hidden message": ("hidden", _flip(Kind.SEND, 0, 10), "consumption.root"),
     "small buffer": ("drain", _small_buffer, "consumption.sent.capacity"),
     "another mode": ("hello", _edge_field(2, "off"), "consumption.root"),
+    "overwrite dropped": ("latest", _drop(Kind.OVERWRITE, 0), "consumption.sent.capacity"),
+    "overwritten twice": ("latest", _repeat(Kind.OVERWRITE, 0), "consumption.lost"),
+    "overwritten early": ("latest", _move(Kind.OVERWRITE, 0, Kind.SEND, 1), "consumption.lost"),
+    "nothing overwritten": ("latest", _set(Kind.OVERWRITE, 0, 5, 9), "consumption.lost"),
+    "another overwritten": ("latest", _set(Kind.OVERWRITE, 0, 5, 1), "consumption.lost"),
+    "overwritten in fifo": ("drops", _change_loss(Kind.DROP, Kind.OVERWRITE), "consumption.lost"),
+    "dropped in latest": ("latest", _change_loss(Kind.OVERWRITE, Kind.DROP), "consumption.lost"),
+    "dropped early": ("drops", _move(Kind.DROP, 0, Kind.SEND), "consumption.lost"),
+    "dropped what must arrive": ("drops", _set(Kind.DROP, 0, 4, 0), "consumption.lost"),
     # level 4
+    "others may be lost": ("drops", _edge_field(8, ("done", "frame")), "protocol.setting"),
+    "discards of overwritten": ("latest", _set(Kind.RECEIPT, 0, 6, 0), "protocol.receipt"),
+    "dropped after the notice": ("drops", _after_notice, "protocol.turn"),
     "edges missing": ("hidden", _no_edges, "protocol.turn"),
     "shown after all": ("hidden", _edge_field(7, "inline"), "protocol.setting"),
     "payload type": ("drain", _set(Kind.SEND, 1, 9, encode_payload(["x"])), "protocol.payload"),
@@ -208,6 +242,7 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "effect arguments": ("hidden", _set(Kind.INVOKE, 0, 4, b"\x91\x01"), "protocol.value"),
     "effect result": ("hidden", _set(Kind.COMPLETE, 0, 3, b"\x91\xc0"), "protocol.value"),
     "effect failure": ("hidden", _set(Kind.COMPLETE, 0, 3, b"\x91\x01"), ""),
+    "a drop left out": ("drops", _drop(Kind.DROP, 0), ""),
     "printed text": ("hello", _set(Kind.PRINT, 0, 2, "goodbye"), ""),
 }
 

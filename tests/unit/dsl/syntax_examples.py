@@ -74,7 +74,6 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example("parse.type", 1, 15, "`list`", "effect f() -> set[int]\n"),
     Example("parse.reserved", 1, 9, "another name", "program or():\n    pass\n"),
     # --- protocols -----------------------------------------------------------------------
-    Example("parse.unsupported", 2, 17, "leave it out", in_protocol("A -> B: m() lossy")),
     Example(
         "parse.unsupported",
         2,
@@ -154,15 +153,19 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example("parse.for.range", 2, 14, "range(len(items))", in_main("for x in items:\n    pass")),
     Example("parse.reserved", 2, 9, "another name", in_main("let if = 1")),
     Example("parse.syntax", 2, 15, "+", in_main('print "a" "b"')),
+    *(
+        Example("parse.lossy.place", 2, column, "behind the fields", text)
+        for column, text in (
+            (13, in_protocol("A -> B: lossy m()")),
+            (12, in_protocol("A -> B lossy: m()")),
+            (18, in_protocol("edge A -> B: lossy")),
+            (32, in_protocol("edge A -> B: replay = off, lossy")),
+        )
+    ),
     # --- not in this version, wherever it is written -------------------------------------
     *(
         Example("parse.unsupported", 2, column, "leave it out", text)
         for column, text in (
-            (13, in_protocol("A -> B: lossy m()")),
-            (5, in_protocol("lossy A -> B: m()")),
-            (12, in_protocol("A -> B lossy: m()")),
-            (18, in_protocol("edge A -> B: lossy")),
-            (32, in_protocol("edge A -> B: replay = off, lossy")),
             (17, in_protocol("A -> B: m() within 5s")),
             (15, in_protocol("loop at A within 5s:\n    A -> B: m()")),
             (5, in_protocol("within 5s:\n    A -> B: m()")),

@@ -438,8 +438,10 @@ def test_long_sums_are_refused_and_not_a_crash() -> None:
 # --- what the protocol's own check does not let through, but an image may hold ----------------
 
 
-def _protocol(edge: EdgeSettings) -> Protocol:
-    to_end = (Transition("m", (Field("n", Primitive.INT),), 1),)
+def _protocol(edge: EdgeSettings, *, lossy: bool = False) -> Protocol:
+    to_end: tuple[Transition, ...] = (Transition("m", (Field("n", Primitive.INT),), 1),)
+    if lossy:
+        to_end = (Transition("frame", (), 0, lossy=True), *to_end)
     end = State(StateKind.END, "", ())
     return Protocol(
         "P",
@@ -452,10 +454,12 @@ def _protocol(edge: EdgeSettings) -> Protocol:
     )
 
 
-def _open(edge: EdgeSettings, *settings: tuple[str, str]) -> list[str]:
+def _open(edge: EdgeSettings, *settings: tuple[str, str], lossy: bool = False) -> list[str]:
     place = Span(1, 1, 1, 2)
     context = Context(
-        Symbols({"P": _protocol(edge)}, {}, {}, frozenset()), Diagnostics("t", ""), "main"
+        Symbols({"P": _protocol(edge, lossy=lossy)}, {}, {}, frozenset()),
+        Diagnostics("t", ""),
+        "main",
     )
     written = tuple(Setting(Name(key, place), Name(value, place), place) for key, value in settings)
     targets = (Name("a", place), Name("b", place))
@@ -466,11 +470,11 @@ def _open(edge: EdgeSettings, *settings: tuple[str, str]) -> list[str]:
 def test_sequence_needs_an_edge_that_loses_nothing() -> None:
     latest = EdgeSettings(sender="A", receiver="B", buffer=BufferMode.LATEST)
     drops = EdgeSettings(sender="A", receiver="B", policy=Policy.DROP)
-    for edge in (latest, drops):
-        assert _open(edge) == ["check.setting.conflict"]
-        assert _open(edge, ("replay", "sequence")) == ["check.setting.conflict"]
-        assert _open(edge, ("replay", "nullifier")) == []
-        assert _open(edge, ("replay", "off")) == []
+    for edge in (latest, drops, EdgeSettings(sender="A", receiver="B")):
+        assert _open(edge, lossy=True) == ["check.setting.conflict"]
+        assert _open(edge, ("replay", "sequence"), lossy=True) == ["check.setting.conflict"]
+        assert _open(edge, ("replay", "nullifier"), lossy=True) == []
+        assert _open(edge, ("replay", "off"), lossy=True) == []
 
 
 def test_a_buffer_does_not_start_above_its_maximum() -> None:

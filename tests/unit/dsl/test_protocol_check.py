@@ -386,7 +386,7 @@ def test_edge_settings_reach_the_image() -> None:
         ("buffer = latest", "protocol.edge.lossy"),
         ("buffer = latest, replay = nullifier", "protocol.edge.lossy"),
         ("policy = drop", "protocol.edge.lossy"),
-        ("buffer = latest, replay = sequence", "protocol.edge.combination"),
+        ("buffer = latest, policy = resize{9}", "protocol.edge.combination"),
         ("capacity = 8, policy = resize{7}", "protocol.edge.combination"),
         ("capacity = 0", "protocol.edge.setting.value"),
         (f"capacity = {CAPACITY_MAX + 1}", "protocol.edge.setting.value"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from troth.vm.buffer import Admission, EdgeBuffer, Envelope
-from troth.vm.instructions import Policy
+from troth.vm.instructions import BufferMode, Policy
 
 
 def envelope(number: int) -> Envelope:
@@ -24,7 +24,7 @@ def filled(policy: Policy, capacity: int, resize_max: int, count: int) -> EdgeBu
 FULL = {
     Policy.BLOCK: Admission.WAIT,
     Policy.ERROR: Admission.REFUSE,
-    Policy.DROP: Admission.DROP,
+    Policy.DROP: Admission.WAIT,
     Policy.RESIZE: Admission.WAIT,
 }
 
@@ -33,6 +33,26 @@ FULL = {
 def test_admits_up_to_the_capacity_and_not_one_more(policy: Policy) -> None:
     assert filled(policy, 3, 3, 2).admission() is Admission.ADMIT
     assert filled(policy, 3, 3, 3).admission() is FULL[policy]
+
+
+@pytest.mark.parametrize("policy", Policy)
+def test_only_what_may_be_lost_is_dropped(policy: Policy) -> None:
+    wanted = Admission.DROP if policy is Policy.DROP else FULL[policy]
+    assert filled(policy, 3, 3, 3).admission(lossy=True) is wanted
+    assert filled(policy, 3, 3, 2).admission(lossy=True) is Admission.ADMIT
+
+
+def test_the_oldest_message_that_may_be_lost_makes_room() -> None:
+    buffer = EdgeBuffer(3, Policy.ERROR, 3, BufferMode.LATEST, ("frame",))
+    for number, label in enumerate(("key", "frame", "frame")):
+        buffer.put(envelope(number)._replace(label=label))
+    assert buffer.admission() is Admission.OVERWRITE
+    assert (buffer.oldest_lossy(), buffer.oldest_lossy(2), buffer.oldest_lossy(3)) == (1, 2, None)
+    assert buffer.admission(read=3) is Admission.REFUSE, "what was read stays"
+    assert buffer.take(1).sequence == buffer.take(1).sequence - 1 == 1
+    for number in (3, 4):
+        buffer.put(envelope(number))
+    assert buffer.admission() is Admission.REFUSE, "nothing in it may be lost"
 
 
 @pytest.mark.parametrize("policy", [Policy.BLOCK, Policy.ERROR, Policy.DROP, Policy.RESIZE])

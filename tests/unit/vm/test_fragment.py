@@ -78,11 +78,12 @@ def test_the_full_form_holds_what_happened() -> None:
         ("Client", "Server", 0, 1, 0),
         ("Server", "Client", 0, 1, 0),
     ]
-    assert closed[11:] == (Status.CLOSED, 1, "", None, (), ())
+    assert closed[11:] == (Status.CLOSED, 1, "", None, (), (), ())
     assert cancelled[9][0][1][-1] == ("cancel", "enough")
     assert cancelled[11:14] == (Status.CANCELLED, 1, "enough")
     assert cancelled[15] == (("Client", "Server", 0, 0),)
-    assert cancelled[16] == (("Client", "Server", "vm.fault.verification", bytes(32)),)
+    assert cancelled[16] == (("Client", "Server", 0, 1),)
+    assert cancelled[17] == (("Client", "Server", "vm.fault.verification", bytes(32)),)
 
 
 def test_recorded_and_read_back_it_is_the_same() -> None:
@@ -179,6 +180,7 @@ _CHANGES: dict[type, dict[str, object]] = {
     ev.Receipted: {"consumed": 9, "discarded": 1, "root": None},
     ev.StatusChanged: {"status": Status.FAULTED, "epoch": 7, "detail": "x"},
     ev.Undelivered: {"sequence": 9},
+    ev.Dropped: {"label": "x", "sender": "Server"},
     ev.Rejected: {"code": "x", "digest": bytes(31) + b"x"},
     ev.Cancelled: {"reason": "x", "role": ""},
 }

@@ -28,7 +28,7 @@ from troth.vm.instructions import BufferMode, Cancel, Policy, ReplayMode
 from troth.vm.limits import DEFAULT_LIMITS
 from troth.vm.loader import load
 from troth.vm.loader_protocols import check_protocol
-from troth.vm.types import Field, LocalType, State, StateKind, Transition
+from troth.vm.types import EndpointType, Field, LocalType, State, StateKind, Transition
 
 JOB: Final = protocol(
     "Job",
@@ -152,6 +152,8 @@ def _edge(**settings: object) -> Image:
         (_edge(capacity=DEFAULT_LIMITS.buffer_capacity_max + 1), "image.edge.settings"),
         (_edge(resize_max=8), "image.edge.settings"),
         (_edge(resize_max=8, policy=Policy.RESIZE, capacity=9), "image.edge.settings"),
+        (_edge(buffer=BufferMode.LATEST, replay=ReplayMode.OFF), "image.edge.settings"),
+        (_edge(policy=Policy.DROP, replay=ReplayMode.OFF), "image.edge.settings"),
         (
             _edge(buffer=BufferMode.LATEST, replay=ReplayMode.SEQUENCE),
             "image.edge.settings",
@@ -176,11 +178,67 @@ def test_edge_settings_that_cannot_hold(built: Image, code: str) -> None:
 
 def test_edge_settings_that_can_hold() -> None:
     load(_edge(capacity=1, policy=Policy.RESIZE, resize_max=DEFAULT_LIMITS.buffer_capacity_max))
-    load(_edge(buffer=BufferMode.LATEST, replay=ReplayMode.OFF))
+    for edge in (
+        EdgeSettings(sender="A", receiver="B", buffer=BufferMode.LATEST, replay=ReplayMode.OFF),
+        EdgeSettings(sender="A", receiver="B", policy=Policy.DROP, replay=ReplayMode.NULLIFIER),
+        EdgeSettings(sender="A", receiver="B", buffer=BufferMode.LATEST, policy=Policy.DROP),
+    ):
+        load(image([_lossy(edge)], [MAIN]))
 
 
-def test_a_latest_buffer_and_a_session_in_sequence() -> None:
-    latest = replace(JOB, edges=(EdgeSettings(sender="A", receiver="B", buffer=BufferMode.LATEST),))
+def _frames(kind: StateKind, peer: str, *, leads: int = 0, lossy: bool = True) -> LocalType:
+    moves = (Transition("done", (), 1), Transition("frame", (), leads, lossy))
+    return LocalType((State(kind, peer, moves), ENDS))
+
+
+def _lossy(*edges: EdgeSettings, leads: int = 0, heard: bool = True) -> Protocol:
+    types = (
+        _frames(StateKind.SEND, "B", leads=leads),
+        _frames(StateKind.RECV, "A", leads=leads, lossy=heard),
+    )
+    return Protocol("Stream", ("A", "B"), types, edges)
+
+
+def test_a_message_that_may_be_lost_leads_back_and_is_so_on_both_sides() -> None:
+    load(image([_lossy()], [MAIN]))
+    assert refused(image([_lossy(leads=1)], [MAIN])).code == "image.protocol.lossy"
+    assert refused(image([_lossy(heard=False)], [MAIN])).code == "image.protocol.duality"
+
+
+def test_a_message_that_may_be_lost_carries_no_endpoint() -> None:
+    field = Field("s", EndpointType("Job", "A"))
+    moves = (Transition("done", (), 1), Transition("frame", (field,), 0, lossy=True))
+    types = tuple(
+        LocalType((State(kind, peer, moves), ENDS))
+        for kind, peer in ((StateKind.SEND, "B"), (StateKind.RECV, "A"))
+    )
+    built = image([Protocol("Stream", ("A", "B"), types), JOB], [MAIN])
+    assert refused(built).code == "image.protocol.lossy"
+
+
+def test_a_label_may_be_lost_wherever_it_is_sent_or_nowhere() -> None:
+    def types(kind: StateKind, peer: str) -> LocalType:
+        first = (Transition("frame", (), 1, lossy=False),)
+        moves = (Transition("done", (), 2), Transition("frame", (), 1, lossy=True))
+        return LocalType((State(kind, peer, first), State(kind, peer, moves), ENDS))
+
+    built = Protocol("P", ("A", "B"), (types(StateKind.SEND, "B"), types(StateKind.RECV, "A")))
+    assert refused(image([built], [MAIN])).code == "image.protocol.lossy"
+
+
+@pytest.mark.parametrize(
+    "edge",
+    [
+        EdgeSettings(sender="A", receiver="B", replay=ReplayMode.SEQUENCE),
+        EdgeSettings(sender="A", receiver="B", buffer=BufferMode.LATEST, policy=Policy.RESIZE),
+    ],
+)
+def test_an_edge_that_may_lose_cannot_have_these_settings(edge: EdgeSettings) -> None:
+    assert refused(image([_lossy(edge)], [MAIN])).code == "image.edge.settings"
+
+
+def test_messages_that_may_be_lost_and_a_session_in_sequence() -> None:
+    latest = _lossy()
 
     def opens(replay: ReplayMode | None) -> Image:
         code = [

@@ -392,7 +392,10 @@ def test_protocol_id_is_the_hash_of_its_arrays() -> None:
         (EdgeSettings(sender="A", receiver="B", capacity=8, policy=Policy.DROP),),
     )
     end = [2, "", []]
-    types = [[[[0, "B", [["ping", [["n", 1]], 1]]], end]], [[[1, "A", [["ping", [], 1]]], end]]]
+    types = [
+        [[[0, "B", [["ping", [["n", 1]], 1, False]]], end]],
+        [[[1, "A", [["ping", [], 1, False]]], end]],
+    ]
     edge = ["A", "B", None, None, 8, "drop", None, None]
     data = msgpack.packb(["Ping", ["A", "B"], types, [edge]])
     expected = blake3(data, derive_key_context="troth/v1 protocol id").digest()

@@ -364,8 +364,9 @@ def _read_state(cursor: Cursor) -> State:
 
 def _read_transition(cursor: Cursor) -> Transition:
     label, fields = read_name(cursor), read_fields(cursor)
+    lossy = cursor.takes("lossy")
     cursor.expect("->")
-    return Transition(label, fields, cursor.integer(0, STATES_MAX))
+    return Transition(label, fields, cursor.integer(0, STATES_MAX), lossy)
 
 
 def _numbers(names: Sequence[str]) -> Mapping[str, Sequence[int]]:

@@ -118,7 +118,8 @@ def _local_type(local: LocalType) -> Iterator[str]:
 
 
 def _transition(transition: Transition) -> str:
-    return f"{write_name(transition.label)}{write_fields(transition.fields)} -> {transition.next}"
+    head = f"{write_name(transition.label)}{write_fields(transition.fields)}"
+    return f"{head}{' lossy' if transition.lossy else ''} -> {transition.next}"
 
 
 # --- programs ------------------------------------------------------------------------------

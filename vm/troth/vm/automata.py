@@ -1,17 +1,18 @@
 """Minimal automata of local types: the canonical form that makes equal types equal values.
 
-Two states are the same when they have the same kind, peer, labels and fields, and the same
-labels lead to the same states. Hopcroft's partition refinement finds the coarsest such
+Two states are the same when they have the same kind, peer, labels, fields and lossy messages, and
+the same labels lead to the same states. Hopcroft's partition refinement finds the coarsest such
 partition in n log n steps; breadth-first numbering, labels in ascending order, fixes the names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from troth.vm.errors import LimitExceeded
 from troth.vm.limits import STATES_MAX
-from troth.vm.types import LocalType, State, Transition
+from troth.vm.types import LocalType, State
 
 
 def minimise(states: Sequence[State], start: int = 0) -> LocalType:
@@ -68,7 +69,7 @@ def _first_partition(
     blocks: list[dict[int, None]] = []
     for number in reachable:
         state = states[number]
-        labels = tuple((transition.label, transition.fields) for transition in state.transitions)
+        labels = tuple((move.label, move.fields, move.lossy) for move in state.transitions)
         block = by_look.setdefault((state.kind, state.peer, labels), len(blocks))
         if block == len(blocks):
             blocks.append({})
@@ -115,7 +116,7 @@ def _number(states: Sequence[State], block_of: dict[int, int], start: int) -> Lo
             if block not in numbers:
                 numbers[block] = len(representatives)
                 representatives.append(transition.next)
-            transitions.append(Transition(transition.label, transition.fields, numbers[block]))
+            transitions.append(replace(transition, next=numbers[block]))
         result.append(State(state.kind, state.peer, tuple(transitions)))
         if len(representatives) > STATES_MAX:
             raise LimitExceeded(

@@ -1,7 +1,8 @@
 """The bounded, directed buffer of one edge, and the signed envelopes it holds.
 
-A full buffer never loses anything: `admission` is asked before a message is signed, so a sequence
-number is spent only on a message that has its place.
+`admission` is asked before a message is signed, so a sequence number is spent only on a message
+that has its place. A full buffer loses nothing but messages that may be lost: in mode `latest` the
+oldest of them makes room for a new message, and the policy `drop` refuses a new one.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from troth.vm.instructions import Policy
+from troth.vm.instructions import BufferMode, Policy
 from troth.vm.values import RegisterValue
 
 if TYPE_CHECKING:
@@ -45,14 +46,27 @@ class Admission(Enum):
     WAIT = "wait"
     REFUSE = "refuse"
     DROP = "drop"
+    OVERWRITE = "overwrite"
 
 
 class EdgeBuffer:
-    """First in, first out, at most `capacity` messages; `resize` grows it up to `resize_max`."""
+    """First in, first out, at most `capacity` messages; `resize` grows it up to `resize_max`.
 
-    __slots__ = ("capacity", "messages", "policy", "resize_max")
+    `lossy` are the labels of messages that may be lost; with `latest` they make room for others.
+    """
 
-    def __init__(self, capacity: int, policy: Policy, resize_max: int) -> None:
+    __slots__ = ("capacity", "latest", "lossy", "messages", "policy", "resize_max")
+
+    def __init__(
+        self,
+        capacity: int,
+        policy: Policy,
+        resize_max: int,
+        mode: BufferMode = BufferMode.FIFO,
+        lossy: tuple[str, ...] = (),
+    ) -> None:
+        self.latest = mode is BufferMode.LATEST
+        self.lossy = frozenset(lossy)
         self.capacity = capacity
         self.policy = policy
         self.resize_max = resize_max
@@ -63,20 +77,32 @@ class EdgeBuffer:
     def __len__(self) -> int:
         return len(self.messages)
 
-    def admission(self, in_flight: int | None = None) -> Admission:
+    def admission(
+        self, in_flight: int | None = None, *, lossy: bool = False, read: int = 0
+    ) -> Admission:
         """Whether one more message has a place. Changes nothing.
 
-        `in_flight` counts the messages when the buffer itself is at another machine.
+        `in_flight` counts the messages when the buffer itself is at another machine. `lossy` says
+        that the message may be lost, `read` how many at the head nobody may take away.
         """
         if (len(self.messages) if in_flight is None else in_flight) < self.capacity:
             return Admission.ADMIT
+        if self.latest and self.oldest_lossy(read) is not None:
+            return Admission.OVERWRITE
         if self.policy is Policy.RESIZE:
             if in_flight is not None:
                 return Admission.ADMIT if in_flight < self.resize_max else Admission.WAIT
             return Admission.ADMIT if self.capacity < self.resize_max else Admission.WAIT
         if self.policy is Policy.ERROR:
             return Admission.REFUSE
-        return Admission.DROP if self.policy is Policy.DROP else Admission.WAIT
+        return Admission.DROP if self.policy is Policy.DROP and lossy else Admission.WAIT
+
+    def oldest_lossy(self, read: int = 0) -> int | None:
+        """The place of the oldest message that may be lost, the first `read` left out."""
+        for place, envelope in enumerate(self.messages):
+            if place >= read and envelope.label in self.lossy:
+                return place
+        return None
 
     def put(self, envelope: Envelope) -> None:
         """Appends a message that `admission` has admitted; a full `resize` buffer doubles."""

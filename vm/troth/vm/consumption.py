@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Final, Protocol, TypeAlias
 
 from troth.vm import statements
+from troth.vm.errors import InternalError
 from troth.vm.instructions import ReplayMode
 from troth.vm.merkle_set import MerkleSet
 
@@ -44,6 +45,9 @@ class Consumption(Protocol):
 
     def consume(self, generation: int, sequence: int, statement: bytes) -> None:
         """Takes a message that `decide` has just accepted."""
+
+    def discard(self, statement: bytes) -> None:
+        """A message that was accepted into the buffer is lost: it is not accepted again."""
 
     @property
     def root(self) -> bytes | None:
@@ -80,6 +84,9 @@ class _Off:
         self.root = statements.history_step(self.root, statement)
         self._count += 1
 
+    def discard(self, statement: bytes) -> None:
+        pass
+
     @property
     def expected(self) -> int:
         return self._count
@@ -111,6 +118,9 @@ class _Sequence:
         assert self.root is not None
         self.root = statements.history_step(self.root, statement)
         self.expected = sequence + 1
+
+    def discard(self, statement: bytes) -> None:  # noqa: ARG002
+        raise InternalError("an edge in mode sequence loses no message")
 
 
 def _in_sequence(expected: int, generation: int, sequence: int) -> str | None:
@@ -144,6 +154,9 @@ class _Nullifier:
     def consume(self, generation: int, sequence: int, statement: bytes) -> None:  # noqa: ARG002
         added = self._set.insert(statements.nullifier(statement))
         assert added, "consume without decide"
+
+    def discard(self, statement: bytes) -> None:
+        self._set.insert(statements.nullifier(statement))
 
     @property
     def root(self) -> bytes | None:

@@ -42,6 +42,7 @@ from troth.vm.peer_heads import PeerHeads
 from troth.vm.session import Edge, EndpointState, Session
 from troth.vm.statements import StepKind
 from troth.vm.step_end import count_notice, end_session
+from troth.vm.step_loss import overwrite
 from troth.vm.turn import Turn
 
 STALE: Final = "stale"
@@ -266,6 +267,7 @@ class Door(NamedTuple):
         edge.arrived += 1
         assert edge.waiting is not None, "messages arrive on inbound edges alone"
         edge.waiting.add(statement)
+        makes_room = len(edge.buffer) >= places_of(edge)
         edge.buffer.messages.append(_buffered(envelope, commitment, speaker.signer))
         self.turn.events.append(
             Arrived(
@@ -285,6 +287,8 @@ class Door(NamedTuple):
                 signer=edge.receiver.signer,
             )
         )
+        if makes_room:
+            overwrite(self.turn, edge)
         if edge.waiting_receiver is not None:
             self.turn.woken.append(edge.waiting_receiver)
             edge.waiting_receiver = None
@@ -305,8 +309,10 @@ class Door(NamedTuple):
         code = arrival_flaw(edge, envelope.generation, envelope.sequence, statement)
         if code:
             return code
-        places = max(edge.config.capacity, edge.config.resize_max)
-        return "vm.fault.buffer" if len(edge.buffer) >= places else ""
+        if len(edge.buffer) < places_of(edge):
+            return ""
+        gives_way = edge.buffer.latest or envelope.label not in edge.buffer.lossy
+        return "" if gives_way and edge.buffer.oldest_lossy() is not None else "vm.fault.buffer"
 
     def _authentic(self, edge: Edge, envelope: MessageEnvelope, statement: bytes) -> bool:
         sender = edge.sender
@@ -326,6 +332,11 @@ class Door(NamedTuple):
             self.turn.events.append(
                 Refused(sender.session.id, sender.role, receiver.role, code, digest, self.rounds)
             )
+
+
+def places_of(edge: Edge) -> int:
+    """How many messages the buffer of an inbound edge may hold."""
+    return max(edge.config.capacity, edge.config.resize_max)
 
 
 def arrival_flaw(edge: Edge, generation: int, sequence: int, statement: bytes) -> str:

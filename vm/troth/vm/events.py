@@ -24,7 +24,10 @@ class Status(IntEnum):
 
 
 class EdgeConfig(NamedTuple):
-    """The settled configuration of one directed edge, as the session descriptor holds it."""
+    """The settled configuration of one directed edge, as the session descriptor holds it.
+
+    `lossy` are the labels of its messages that may be lost, sorted.
+    """
 
     sender: str
     receiver: str
@@ -34,6 +37,7 @@ class EdgeConfig(NamedTuple):
     policy: str
     resize_max: int
     payload: str
+    lossy: tuple[str, ...] = ()
 
 
 class Opened(NamedTuple):
@@ -128,6 +132,25 @@ class Undelivered(NamedTuple):
     receiver: str
     generation: int
     sequence: int
+
+
+class Overwritten(NamedTuple):
+    """A message that may be lost was, in a buffer that is full and keeps the latest ones."""
+
+    session: bytes
+    sender: str
+    receiver: str
+    generation: int
+    sequence: int
+
+
+class Dropped(NamedTuple):
+    """A message that may be lost was not signed: it has no number, its buffer is full."""
+
+    session: bytes
+    sender: str
+    receiver: str
+    label: str
 
 
 class Rejected(NamedTuple):
@@ -425,6 +448,8 @@ Event: TypeAlias = (
     | Receipted
     | StatusChanged
     | Undelivered
+    | Overwritten
+    | Dropped
     | Rejected
     | Cancelled
     | Faulted

@@ -87,6 +87,7 @@ class _Session:
         "host_cancel",
         "in_flight",
         "opened",
+        "overwritten",
         "peers",
         "receipts",
         "rejected",
@@ -101,6 +102,7 @@ class _Session:
         self.in_flight: dict[tuple[str, str, int, int], tuple[int, str, bytes]] = {}
         self.receipts: dict[tuple[str, str, int], tuple[int, int, bytes | None]] = {}
         self.undelivered: list[tuple[str, str, int, int]] = []
+        self.overwritten: list[tuple[str, str, int, int]] = []
         self.rejected: list[tuple[str, str, str, bytes]] = []
         self.status = Status.ACTIVE
         self.epoch = 0
@@ -130,6 +132,7 @@ class _Session:
             self.detail,
             self.host_cancel,
             sorted(self.undelivered),
+            sorted(self.overwritten),
             sorted(self.rejected),
         )
         assert len(before) == _ENDPOINTS_ITEM
@@ -188,6 +191,8 @@ class FragmentBuilder:
             ev.Receipted: self._receipted,
             ev.StatusChanged: self._status_changed,
             ev.Undelivered: self._undelivered,
+            ev.Overwritten: self._overwritten,
+            ev.Dropped: self._dropped,
             ev.Rejected: self._rejected,
             ev.Cancelled: self._cancelled,
             ev.Met: self._parties,
@@ -286,6 +291,16 @@ class FragmentBuilder:
         position = (event.sender, event.receiver, event.generation, event.sequence)
         session.in_flight.pop(position, None)
         session.undelivered.append(position)
+
+    def _overwritten(self, event: ev.Overwritten) -> None:
+        session = self._session(event)
+        position = (event.sender, event.receiver, event.generation, event.sequence)
+        if session.in_flight.pop(position, None) is None:
+            raise _unexpected(event, "a message that was sent and not received yet")
+        session.overwritten.append(position)
+
+    def _dropped(self, event: ev.Dropped) -> None:
+        self._endpoint(event, event.sender).act("drop", event.receiver, event.label)
 
     def _rejected(self, event: ev.Rejected) -> None:
         row = (event.sender, event.receiver, event.code, event.digest)

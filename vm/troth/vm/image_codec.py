@@ -184,7 +184,11 @@ _FIELDS = array_of(row_of(Field, ("name", NAME), ("type", _TYPE)), ITEMS_MAX, "f
 # --- protocols -----------------------------------------------------------------------------
 
 _TRANSITION = row_of(
-    Transition, ("label", NAME), ("fields", _FIELDS), ("next", integer(0, STATES_MAX))
+    Transition,
+    ("label", NAME),
+    ("fields", _FIELDS),
+    ("next", integer(0, STATES_MAX)),
+    ("lossy", FLAG),
 )
 _STATE = row_of(
     State,

@@ -25,6 +25,7 @@ class ProtocolTables:
         labels: every label of the protocol, sorted; `label_index` is its inverse.
         edges: the directed (sender, receiver) pairs on which the protocol sends, sorted.
         edge_settings: what the protocol fixes, for those edges that it mentions.
+        lossy: of the edges that have any, the sorted labels of messages that may be lost.
     """
 
     protocol: Protocol
@@ -36,6 +37,7 @@ class ProtocolTables:
     label_index: Mapping[str, int]
     edges: tuple[tuple[str, str], ...]
     edge_settings: Mapping[tuple[str, str], EdgeSettings]
+    lossy: Mapping[tuple[str, str], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,16 @@ from troth.vm.image import EdgeSettings, Effect, Image, Protocol
 from troth.vm.instructions import BufferMode, Policy, ReplayMode
 from troth.vm.limits import Limits
 from troth.vm.loaded import ProtocolTables
-from troth.vm.local_types import edges, is_canonical, labels, protocol_id
-from troth.vm.types import EndpointType, Field, LocalType, State, StateKind, ValueType
+from troth.vm.local_types import edges, is_canonical, labels, lossy_labels, protocol_id
+from troth.vm.types import (
+    EndpointType,
+    Field,
+    LocalType,
+    State,
+    StateKind,
+    Transition,
+    ValueType,
+)
 from troth.vm.value_types import has_endpoint
 
 ROLES_MIN: Final = 2
@@ -110,6 +118,7 @@ def check_protocol(protocol: Protocol, known: KnownRoles, limits: Limits, positi
     for role, local in zip(protocol.roles, protocol.local_types, strict=True):
         _check_local_type(known, roles, role, local, f"{position}.{role}")
     _check_duality(protocol, position)
+    _check_lossy_labels(protocol, position)
     _check_settings(protocol, limits, position)
 
 
@@ -123,6 +132,8 @@ def _check_local_type(
         _check_state(state, roles, role, len(local.states), here)
         for transition in state.transitions:
             check_fields(known, transition.fields, f"{here}.{transition.label}")
+            if transition.lossy:
+                _check_lossy(transition, number, f"{here}.{transition.label}")
     if not is_canonical(local):
         refuse(
             "image.protocol.canonical",
@@ -130,6 +141,20 @@ def _check_local_type(
             position,
             "a minimal automaton with breadth-first numbers",
         )
+
+
+def _check_lossy(transition: Transition, number: int, here: str) -> None:
+    """Its loss must not show: neither in the type, nor in who holds an endpoint."""
+    if transition.next != number:
+        refuse(
+            "image.protocol.lossy",
+            "A message that may be lost leads on",
+            here,
+            f"a branch back to state {number}",
+            str(transition.next),
+        )
+    if any(has_endpoint(field.type) for field in transition.fields):
+        refuse("image.protocol.lossy", "A message that may be lost carries an endpoint", here)
 
 
 def _check_state(state: State, roles: frozenset[str], role: str, count: int, here: str) -> None:
@@ -169,7 +194,7 @@ def _check_state(state: State, roles: frozenset[str], role: str, count: int, her
 
 def _check_duality(protocol: Protocol, position: str) -> None:
     """Whatever one side can say somewhere, the other can hear somewhere, and the reverse."""
-    sides: dict[StateKind, dict[tuple[str, str, str, tuple[Field, ...]], None]] = {
+    sides: dict[StateKind, dict[tuple[str, str, str, tuple[Field, ...], bool], None]] = {
         StateKind.SEND: {},
         StateKind.RECV: {},
         StateKind.END: {},
@@ -178,19 +203,37 @@ def _check_duality(protocol: Protocol, position: str) -> None:
         for state in local.states:
             pair = (role, state.peer) if state.kind is StateKind.SEND else (state.peer, role)
             for transition in state.transitions:
-                sides[state.kind][(*pair, transition.label, transition.fields)] = None
+                message = (*pair, transition.label, transition.fields, transition.lossy)
+                sides[state.kind][message] = None
     for side, other, verb in (
         (StateKind.SEND, StateKind.RECV, "receives"),
         (StateKind.RECV, StateKind.SEND, "sends"),
     ):
-        for sender, receiver, label, fields in sides[side]:
-            if (sender, receiver, label, fields) not in sides[other]:
+        for message in sides[side]:
+            if message not in sides[other]:
+                sender, receiver, label, _, _ = message
                 refuse(
                     "image.protocol.duality",
                     f"Nobody {verb} this message as its other side does",
                     position,
                     actual=f"{sender} -> {receiver}: {label}",
                 )
+
+
+def _check_lossy_labels(protocol: Protocol, position: str) -> None:
+    """By its label and edge alone it is known of every message whether it may be lost."""
+    lossy = lossy_labels(protocol)
+    for role, local in zip(protocol.roles, protocol.local_types, strict=True):
+        for state in local.states:
+            for transition in state.transitions if state.kind is StateKind.SEND else ():
+                if not transition.lossy and transition.label in lossy.get((role, state.peer), ()):
+                    refuse(
+                        "image.protocol.lossy",
+                        "A message may be lost in one place and not in another",
+                        position,
+                        "lossy wherever it is sent on this edge, or nowhere",
+                        f"{role} -> {state.peer}: {transition.label}",
+                    )
 
 
 # --- edge settings -------------------------------------------------------------------------
@@ -201,11 +244,13 @@ def _check_settings(protocol: Protocol, limits: Limits, position: str) -> None:
     if any(one >= other for one, other in pairwise(pairs)):
         refuse("image.edge.order", "Edge settings are not sorted or not distinct", position)
     known = frozenset(edges(protocol))
+    lossy = lossy_labels(protocol)
     for edge in protocol.edges:
         here = f"{position}.{edge.sender} -> {edge.receiver}"
         if (edge.sender, edge.receiver) not in known:
             refuse("image.edge.unknown", "The protocol sends nothing on this edge", here)
         _check_edge(edge, limits, here)
+        _check_loss(edge, here, lossy=(edge.sender, edge.receiver) in lossy)
 
 
 def _check_edge(edge: EdgeSettings, limits: Limits, here: str) -> None:
@@ -218,12 +263,26 @@ def _check_edge(edge: EdgeSettings, limits: Limits, here: str) -> None:
         refuse("image.edge.settings", "Only the policy resize has a maximum", here)
     if edge.resize_max is not None and edge.resize_max < (edge.capacity or 1):
         refuse("image.edge.settings", "The buffer cannot shrink to its maximum", here)
-    if edge.buffer is BufferMode.LATEST and edge.replay is ReplayMode.SEQUENCE:
+    if edge.buffer is BufferMode.LATEST and edge.policy is Policy.RESIZE:
+        refuse("image.edge.settings", "A buffer that overwrites messages does not grow", here)
+
+
+def _check_loss(edge: EdgeSettings, here: str, *, lossy: bool) -> None:
+    """Where messages may be lost no sequence can be kept, and only there they are."""
+    latest = edge.buffer is BufferMode.LATEST
+    if (latest or lossy) and edge.replay is ReplayMode.SEQUENCE:
         refuse(
             "image.edge.settings",
-            "A buffer that keeps the latest message cannot keep a sequence",
+            "An edge whose messages may be lost cannot keep a sequence",
             here,
-            "replay = nullifier or off, or buffer = fifo",
+            "replay = nullifier or off",
+        )
+    if (latest or edge.policy is Policy.DROP) and not lossy:
+        refuse(
+            "image.edge.settings",
+            "Nothing on this edge may be overwritten or dropped",
+            here,
+            "buffer = fifo and policy = block, error or resize, or lossy messages",
         )
 
 
@@ -249,4 +308,5 @@ def tables(protocol: Protocol) -> ProtocolTables:
         label_index={label: index for index, label in enumerate(known)},
         edges=edges(protocol),
         edge_settings={(edge.sender, edge.receiver): edge for edge in protocol.edges},
+        lossy=lossy_labels(protocol),
     )

@@ -15,7 +15,6 @@ from troth.vm.instructions import (
     HOLE,
     Abort,
     Acquire,
-    BufferMode,
     Cancel,
     Close,
     Fork,
@@ -171,13 +170,15 @@ def _check_options(frame: Frame, instruction: Open) -> None:
         )
     if options.replay is not ReplayMode.SEQUENCE:
         return
-    for edge in frame.view.protocols[instruction.protocol].protocol.edges:
-        if edge.buffer is BufferMode.LATEST and edge.replay is None:
+    tables = frame.view.protocols[instruction.protocol]
+    for edge, labels in tables.lossy.items():
+        fixed = tables.edge_settings.get(edge)
+        if fixed is None or fixed.replay is None:
             frame.refuse(
                 "image.open.options",
-                "A buffer that keeps the latest message cannot keep a sequence",
+                "An edge whose messages may be lost cannot keep a sequence",
                 "replay = nullifier or off",
-                f"{edge.sender} -> {edge.receiver}: buffer = latest",
+                f"{edge[0]} -> {edge[1]}: {', '.join(labels)} lossy",
             )
 
 

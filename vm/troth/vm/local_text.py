@@ -88,7 +88,9 @@ def _build(states: Sequence[State], names: dict[int, str], *, collect: bool) -> 
                 path[move.next].is_target = True
                 if collect:
                     names[move.next] = ""
-                frame.built.append(Branch(move.label, move.fields, Var(names[move.next])))
+                frame.built.append(
+                    Branch(move.label, move.fields, Var(names[move.next]), move.lossy)
+                )
             else:
                 path[move.next] = _Frame(move.next)
             continue
@@ -98,7 +100,7 @@ def _build(states: Sequence[State], names: dict[int, str], *, collect: bool) -> 
             return term
         parent, above = next(reversed(path.items()))
         move = states[parent].transitions[len(above.built)]
-        above.built.append(Branch(move.label, move.fields, term))
+        above.built.append(Branch(move.label, move.fields, term, move.lossy))
 
 
 def _finish(state: State, frame: _Frame, names: Mapping[int, str]) -> Term:
@@ -138,7 +140,7 @@ def format_term(term: Term, *, compact: bool = False) -> str:
             stack.append(("}", level))
             for branch in reversed(part.branches):
                 stack.append((branch.continuation, level + 2))
-                stack.append((message(branch.label, branch.fields) + ":", level + 1))
+                stack.append((message(branch.label, branch.fields, branch.lossy) + ":", level + 1))
     return "\n".join(lines)
 
 
@@ -165,23 +167,23 @@ def _format_compact(term: Term) -> str:
             for place, branch in reversed(tuple(enumerate(part.branches))):
                 stack.append(branch.continuation)
                 comma = ", " if place else ""
-                stack.append(comma + message(branch.label, branch.fields) + ". ")
+                stack.append(comma + message(branch.label, branch.fields, branch.lossy) + ". ")
     return "".join(pieces)
 
 
 def _single(part: Send | Recv) -> str:
     sign = "!" if isinstance(part, Send) else "?"
     branch = part.branches[0]
-    return part.peer + sign + message(branch.label, branch.fields)
+    return part.peer + sign + message(branch.label, branch.fields, branch.lossy)
 
 
 def _choice_sign(part: Send | Recv) -> str:
     return "+" if isinstance(part, Send) else "&"
 
 
-def message(label: str, fields: Sequence[Field]) -> str:
-    """A message as it is written in a protocol: `title(name: str)`."""
-    return f"{label}({', '.join(str(item) for item in fields)})"
+def message(label: str, fields: Sequence[Field], lossy: bool = False) -> str:
+    """A message as it is written in a protocol: `title(name: str)`, `frame(n: int) lossy`."""
+    return f"{label}({', '.join(str(item) for item in fields)}){' lossy' if lossy else ''}"
 
 
 # --- positions -----------------------------------------------------------------------------
@@ -205,5 +207,5 @@ def format_state(local: LocalType, state: int, *, marked: str | None = None) -> 
 
 
 def _offer(transition: Transition, marked: str | None) -> str:
-    text = message(transition.label, transition.fields)
+    text = message(transition.label, transition.fields, transition.lossy)
     return f">{text}<" if transition.label == marked else text

@@ -8,6 +8,7 @@ Nothing here recurses over a term: a type of ten thousand messages in a row is r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, NoReturn
 
 from blake3 import blake3
@@ -38,6 +39,7 @@ __all__ = [
     "initial_type",
     "is_canonical",
     "labels",
+    "lossy_labels",
     "protocol_id",
     "resolve",
     "to_term",
@@ -113,7 +115,7 @@ class _Nodes:
             if transitions and transitions[-1].label == branch.label:
                 _refuse("type.label", f"A choice with {part.peer} offers {branch.label} twice")
             place = self.new()
-            transitions.append(Transition(branch.label, branch.fields, place))
+            transitions.append(Transition(branch.label, branch.fields, place, branch.lossy))
             following.append((branch.continuation, place))
         kind = StateKind.SEND if isinstance(part, Send) else StateKind.RECV
         self.states[node] = State(kind, part.peer, tuple(transitions))
@@ -129,7 +131,7 @@ class _Nodes:
                 state.kind,
                 state.peer,
                 tuple(
-                    Transition(move.label, move.fields, target.get(move.next, move.next))
+                    replace(move, next=target.get(move.next, move.next))
                     for move in state.transitions
                 ),
             )
@@ -185,6 +187,17 @@ def edges(protocol: Protocol) -> tuple[tuple[str, str], ...]:
             elif state.kind is StateKind.RECV:
                 found.add((state.peer, role))
     return tuple(sorted(found))
+
+
+def lossy_labels(protocol: Protocol) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Of each edge that has any, the sorted labels of the messages that may be lost."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for role, local in zip(protocol.roles, protocol.local_types, strict=True):
+        for state in local.states:
+            for transition in state.transitions if state.kind is StateKind.SEND else ():
+                if transition.lossy:
+                    found.setdefault((role, state.peer), set()).add(transition.label)
+    return {edge: tuple(sorted(names)) for edge, names in found.items()}
 
 
 def labels(local_types: Sequence[LocalType]) -> tuple[str, ...]:

@@ -139,6 +139,7 @@ EDGE_ROW: Final = (
     _choice("policy", Policy),
     _count("resize max"),
     _choice("payload", PayloadForm),
+    _list("lossy", _name("")),
 )
 """An `events.EdgeConfig` with its roles as indexes."""
 
@@ -213,6 +214,8 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _text("detail"),
     ),
     Kind.UNDELIVERED: (_SESSION, _SENDER, _RECEIVER, _GENERATION, _SEQUENCE),
+    Kind.OVERWRITE: (_SESSION, _SENDER, _RECEIVER, _GENERATION, _SEQUENCE),
+    Kind.DROP: (_SESSION, _SENDER, _RECEIVER, _index("label", Names.LABEL)),
     Kind.REJECT: (_SESSION, _SENDER, _RECEIVER, _name("code"), _bytes("digest", DIGEST_BYTES)),
     Kind.CANCEL: (_SESSION, _ROLE, _text("reason"), _ROUND, _OWN_SIGNATURE),
     Kind.FAULT: (

@@ -70,6 +70,8 @@ class EventDecoder:
             Kind.RECEIPT: self._receipt,
             Kind.STATUS: self._status,
             Kind.UNDELIVERED: self._undelivered,
+            Kind.OVERWRITE: self._overwrite,
+            Kind.DROP: self._drop,
             Kind.REJECT: self._reject,
             Kind.CANCEL: self._cancel,
             Kind.FAULT: self._fault,
@@ -282,6 +284,20 @@ class EventDecoder:
         session = self._session_at(number)
         roles = self._role(session, sender), self._role(session, receiver)
         return ev.Undelivered(session.id, *roles, generation, sequence)
+
+    def _overwrite(self, items: Items) -> Event:
+        number, sender, receiver, generation, sequence = items
+        session = self._session_at(number)
+        roles = self._role(session, sender), self._role(session, receiver)
+        return ev.Overwritten(session.id, *roles, generation, sequence)
+
+    def _drop(self, items: Items) -> Event:
+        number, sender, receiver, label = items
+        session = self._session_at(number)
+        roles = self._role(session, sender), self._role(session, receiver)
+        return ev.Dropped(
+            session.id, *roles, self._text_at("label", session.protocol.labels, label)
+        )
 
     def _reject(self, items: Items) -> Event:
         number, sender, receiver, code, digest = items

@@ -151,6 +151,8 @@ class EventRecords(ABC):
             ev.Receipted: self._receipted,
             ev.StatusChanged: self._status_changed,
             ev.Undelivered: self._undelivered,
+            ev.Overwritten: self._overwritten,
+            ev.Dropped: self._dropped,
             ev.Rejected: self._rejected,
             ev.Cancelled: self._cancelled,
             ev.Faulted: self._faulted,
@@ -273,6 +275,18 @@ class EventRecords(ABC):
         sender, receiver = session.roles[event.sender], session.roles[event.receiver]
         position = (event.generation, event.sequence)
         self._machine_owned((Kind.UNDELIVERED, session.number, sender, receiver, *position))
+
+    def _overwritten(self, event: ev.Overwritten) -> None:
+        session = self._session(event.session)
+        sender, receiver = session.roles[event.sender], session.roles[event.receiver]
+        position = (event.generation, event.sequence)
+        self._machine_owned((Kind.OVERWRITE, session.number, sender, receiver, *position))
+
+    def _dropped(self, event: ev.Dropped) -> None:
+        session = self._session(event.session)
+        sender, receiver = session.roles[event.sender], session.roles[event.receiver]
+        label = session.labels[event.label]
+        self._machine_owned((Kind.DROP, session.number, sender, receiver, label))
 
     def _rejected(self, event: ev.Rejected) -> None:
         session = self._session(event.session)

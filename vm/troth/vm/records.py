@@ -46,6 +46,8 @@ class Kind(IntEnum):
     | RECEIPT | session, receiver, sender, generation, consumed, discarded, root?, signature |
     | STATUS | session, status, epoch, detail |
     | UNDELIVERED | session, sender, receiver, generation, sequence |
+    | OVERWRITE | session, sender, receiver, generation, sequence |
+    | DROP | session, sender, receiver, label |
     | REJECT | session, sender, receiver, code, digest |
     | CANCEL | session, role?, reason, round?, signature |
     | FAULT | coroutine, code, message, program, pc, session?, role? |
@@ -128,6 +130,8 @@ class Kind(IntEnum):
     PEER_CANCEL = 37
     PEER_FAIL = 38
     PEER_DELEGATE = 39
+    OVERWRITE = 40
+    DROP = 41
     ASK_END = 42
 
 

@@ -15,7 +15,7 @@ from troth.vm.buffer import EdgeBuffer, Envelope
 from troth.vm.consumption import Consumption
 from troth.vm.descriptor import Descriptor
 from troth.vm.events import EdgeConfig, Status
-from troth.vm.instructions import Policy, ReplayMode, Seal
+from troth.vm.instructions import BufferMode, Policy, ReplayMode, Seal
 from troth.vm.loaded import ProtocolTables
 from troth.vm.sent_history import SentHistory
 from troth.vm.values import Endpoint, RegisterValue
@@ -149,7 +149,13 @@ class Edge:
         self.config = config
         self.sender = sender
         self.receiver = receiver
-        self.buffer = EdgeBuffer(config.capacity, Policy(config.policy), config.resize_max)
+        self.buffer = EdgeBuffer(
+            config.capacity,
+            Policy(config.policy),
+            config.resize_max,
+            BufferMode(config.buffer),
+            config.lossy,
+        )
         self.generation = GENERATION
         self.sent = 0
         self.consumption: Consumption = consumption.start(ReplayMode(config.replay))
@@ -186,6 +192,17 @@ class Edge:
         # Where nothing is refused, a message can come more than once.
         return self.final is not None and self.arrived >= self.final
 
+    @property
+    def drained(self) -> bool:
+        """The sender is done and nothing is left to take; what may be lost may never come."""
+        if self.buffer.messages:
+            return False
+        return not self.inbound or self.complete or (self.sender.noticed and self.may_lose)
+
+    @property
+    def may_lose(self) -> bool:
+        return bool(self.config.lossy)
+
     def __str__(self) -> str:
         return f"{self.sender.role} -> {self.receiver.role}"
 
@@ -193,6 +210,14 @@ class Edge:
         """A message leaves the buffer, the oldest if no other, and its sealed statement with it."""
         if self.sealed:
             self.sealed.pop(0)
+        return self.buffer.take(place)
+
+    def take_overwritten(self, place: int) -> Envelope:
+        """A message makes room for another; its statement goes with it, sealed or not."""
+        if place < len(self.sealed):
+            del self.sealed[place]
+        elif self.unsealed:
+            del self.unsealed[place - len(self.sealed)]
         return self.buffer.take(place)
 
     def seal(self) -> None:
@@ -262,9 +287,7 @@ class Session:
     @property
     def drained(self) -> bool:
         """Nothing is in its buffers, and nothing more will come."""
-        return all(
-            not edge.buffer.messages and (not edge.inbound or edge.complete) for edge in self.edges
-        )
+        return all(edge.drained for edge in self.edges)
 
 
 def build(

@@ -109,6 +109,7 @@ def _settle_edge(
         policy=policy.value,
         resize_max=_resize_max(fixed, policy, capacity, limits),
         payload=(fixed.payload or PayloadForm.INLINE).value,
+        lossy=tables.lossy.get((sender, receiver), ()),
     )
     _check_edge(config, limits)
     return config
@@ -128,11 +129,18 @@ def _resize_max(fixed: EdgeSettings, policy: Policy, capacity: int, limits: Limi
 
 def _check_edge(config: EdgeConfig, limits: Limits) -> None:
     edge = f"edge {config.sender} -> {config.receiver}: "
-    if config.buffer != BufferMode.FIFO:
-        raise _refuse(edge + "buffer", "fifo", config.buffer, "Leave out buffer = latest")
-    if config.policy == Policy.DROP:
+    if (config.lossy or config.buffer != BufferMode.FIFO) and config.replay == ReplayMode.SEQUENCE:
+        advice = "Messages here may be lost: use replay = nullifier"
+        raise _refuse(edge + "replay", "nullifier or off", config.replay, advice)
+    if config.buffer != BufferMode.FIFO and not config.lossy:
+        advice = "Messages here are not declared lossy: leave out buffer = latest"
+        raise _refuse(edge + "buffer", "fifo", config.buffer, advice)
+    if config.policy == Policy.DROP and not config.lossy:
         advice = "Messages here are not declared lossy: use policy = block, error or resize"
         raise _refuse(edge + "policy", "block, error or resize", config.policy, advice)
+    if config.buffer != BufferMode.FIFO and config.policy == Policy.RESIZE:
+        advice = "A buffer that overwrites does not grow: use policy = block, drop or error"
+        raise _refuse(edge + "policy", "block, drop or error", config.policy, advice)
     if config.capacity < 1:
         raise _refuse(edge + "capacity", "at least 1", config.capacity, "Choose a capacity above 0")
     if config.resize_max < config.capacity:

@@ -24,6 +24,7 @@ from troth.vm.statements import StepKind
 from troth.vm.step_common import Step, cell_name, no_key, not_usable, session_over
 from troth.vm.step_delegate import Delegation, commit_delegation, prepare_delegation
 from troth.vm.step_hold import cannot_be_undone, hold_send
+from troth.vm.step_loss import drop, overwrite, read_ahead
 from troth.vm.step_tables import TransitionTable
 from troth.vm.turn import BLOCKED, Turn
 from troth.vm.types import StateKind
@@ -71,18 +72,25 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
             act = HeldSend(endpoint, edge, transition, payload, values)
             return following if hold_send(coroutine, speculation, act) else BLOCKED
         buffer = edge.buffer
-        if (len(buffer.messages) >= buffer.capacity or edge.outbound) and not _admitted(
-            edge, endpoint
-        ):
-            edge.waiting_sender = coroutine
-            coroutine.blocked = Blocked.SEND
-            coroutine.blocked_edge = edge
-            return BLOCKED
+        overwrites = False
+        if len(buffer.messages) >= buffer.capacity or edge.outbound:
+            admission = _admission(edge, endpoint, transition)
+            if admission is Admission.DROP:
+                drop(turn, edge, transition)
+                return following
+            if admission is Admission.WAIT:
+                edge.waiting_sender = coroutine
+                coroutine.blocked = Blocked.SEND
+                coroutine.blocked_edge = edge
+                return BLOCKED
+            overwrites = admission is Admission.OVERWRITE
         envelope, statement = _seal(turn, edge, endpoint, transition, payload, values, delegation)
         if delegation is not None:
             commit_delegation(turn, coroutine, edge, delegation)
             for position in transition.carried:
                 registers[arguments[position]] = None
+        if overwrites:
+            overwrite(turn, edge)
         _commit(turn, edge, endpoint, transition, envelope)
         if edge.outbound or endpoint.session.round_sealed:
             _hand_on(turn, edge, envelope, statement)
@@ -174,16 +182,17 @@ def _wrong_payload(endpoint: EndpointState, transition: TransitionTable, actual:
     )
 
 
-def _admitted(edge: Edge, endpoint: EndpointState) -> bool:
-    """Whether a full buffer can still take the message; False to wait for space.
+def _admission(edge: Edge, endpoint: EndpointState, transition: TransitionTable) -> Admission:
+    """What a full buffer says to the message.
 
     Raises:
         Fault: `vm.fault.buffer`, when the policy of the edge is `error`.
     """
-    admission = edge.buffer.admission(edge.in_flight if edge.outbound else None)
-    if admission is Admission.ADMIT:
-        return True
-    assert admission is not Admission.DROP, "open refuses edges that drop"
+    if edge.outbound and edge.may_lose:
+        # What is lost is never receipted, so receipts cannot say what has a place there.
+        return Admission.ADMIT
+    in_flight = edge.in_flight if edge.outbound else None
+    admission = edge.buffer.admission(in_flight, lossy=transition.lossy, read=read_ahead(edge))
     if admission is Admission.REFUSE:
         raise fault(
             "vm.fault.buffer",
@@ -192,7 +201,7 @@ def _admitted(edge: Edge, endpoint: EndpointState) -> bool:
             expected=f"space among {edge.buffer.capacity} messages",
             actual=f"{len(edge.buffer)} messages waiting",
         )
-    return False
+    return admission
 
 
 def not_portable(endpoint: EndpointState, peer: str) -> Fault:

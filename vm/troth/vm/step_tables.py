@@ -27,13 +27,14 @@ class TransitionTable:
         carried: the positions of fields that are endpoints.
     """
 
-    __slots__ = ("carried", "checks", "fields", "kind", "label", "next", "peer")
+    __slots__ = ("carried", "checks", "fields", "kind", "label", "lossy", "next", "peer")
 
     def __init__(self, transition: Transition, peer: str, kind: StepKind) -> None:
         self.label = transition.label
         self.peer = peer
         self.kind = kind
         self.fields = transition.fields
+        self.lossy = transition.lossy
         self.checks = tuple(
             _CLASS_OF[field.type] if isinstance(field.type, Primitive) else None
             for field in transition.fields

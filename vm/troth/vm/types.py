@@ -74,6 +74,7 @@ class Branch:
     label: str
     fields: tuple[Field, ...]
     continuation: Term
+    lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +119,12 @@ class StateKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
+    """`lossy`: the message may be lost, so it leads back to the state it starts from."""
+
     label: str
     fields: tuple[Field, ...]
     next: int
+    lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
