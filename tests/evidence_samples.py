@@ -189,6 +189,7 @@ def spread_session(number: int = 2) -> list[Event]:
     answer = sent(session, "Server", "Client", 0, label="tell", signer_key=SERVANT)
     head = (bytes(32), 7, bytes(32), bytes(32), 3, 1, 0, False)
     finals = (("Client", 0, 1),)
+    over = (session, "Server", "Client", 0, 1)
     receipt = (session, "Server", "Client", 0, 1, 0, bytes(32))
     return [
         ev.Met(MAIN, (("Server", FARAWAY, nonces[1]),), 3),
@@ -211,6 +212,7 @@ def spread_session(number: int = 2) -> list[Event]:
         ev.Arrived(*answer[:11], None, 3, CLIENT),
         ev.Refused(session, "Server", "Client", "vm.fault.replay.duplicate", bytes(32), 3),
         ev.PeerReceipted(*receipt, signed(SERVANT, statements.receipt_statement(*receipt)), 3),
+        ev.PeerRotated(*over, signed(SERVANT, statements.rotate_statement(*over)), 3),
         ev.PeerNoticed(
             session,
             "Server",
@@ -250,6 +252,7 @@ def whole_run(*, payload: str = "inline") -> list[Event]:
     cancel = signer().sign(CLIENT, statements.cancel_statement(session, "Client", "enough"))
     effect = statements.effect_id(MAIN, 0)
     late = sent(session, "Client", "Server", 0)
+    over = (session, "Client", "Server", 0, 2)
     return [
         ev.Spawned(MAIN, b"", 0),
         ev.Printed(MAIN, "hello"),
@@ -265,11 +268,13 @@ def whole_run(*, payload: str = "inline") -> list[Event]:
         ev.Transferred(session, "Server", MAIN, CHILD),
         ev.EndAsked(session, 6, 3),
         late,
-        ev.Rejected(session, "Client", "Server", "vm.fault.verification", bytes(32)),
-        ev.Cancelled(session, "Client", "enough", None, cancel, CLIENT),
         sent(session, "Client", "Server", 1),
         ev.Overwritten(session, "Client", "Server", 0, 1),
         ev.Dropped(session, "Client", "Server", "ask"),
+        ev.Rotated(*over, signer().sign(CLIENT, statements.rotate_statement(*over)), CLIENT),
+        ev.Retired(session, "Server", "Client", 0, bytes(32), SERVER),
+        ev.Rejected(session, "Client", "Server", "vm.fault.verification", bytes(32)),
+        ev.Cancelled(session, "Client", "enough", None, cancel, CLIENT),
         ev.Undelivered(session, "Client", "Server", 0, 0),
         ev.StatusChanged(session, Status.CANCELLED, 1, "enough"),
         *spread_session(),

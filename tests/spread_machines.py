@@ -141,7 +141,7 @@ class Courier:
         for _ in range(steps_max):
             stepped = [party.step() for party in self.parties]
             moved = any(stepped)
-            self._introduce()
+            self.introduce()
             self._collect()
             moved = self._carry() or moved
             if not moved and not self._advance():
@@ -157,7 +157,7 @@ class Courier:
             party.now_ns = max(party.now_ns, deadline)
         return bool(due)
 
-    def _introduce(self) -> None:
+    def introduce(self) -> None:
         """Brings those together who open the same session."""
         by_id: dict[bytes, list[tuple[Party, Meeting]]] = {}
         for party in self.parties:
@@ -203,22 +203,25 @@ class Courier:
         moved = False
         for number, party in enumerate(self.parties):
             queue = self.waiting.get(number, [])
-            for _ in range(len(queue)):
+            again: list[bytes] = []
+            # Each is tried before one is tried again: none waits behind copies of others.
+            while queue:
                 place = 0
                 if self.random.random() < self.shuffle:
                     place = self.random.randrange(len(queue))
                 data = queue.pop(place)
                 if self.random.random() < self.repeat:
-                    queue.append(data)
+                    again.append(data)
                 if self.tamper is not None:
                     data = self.tamper(data)
                 code = party.machine.deliver(decode_envelope(data)).code
                 self.codes[code] += 1
                 if code in _AGAIN and self.tamper is None and party.machine.state in _GOING_ON:
-                    queue.append(data)
+                    again.append(data)
                 if not code:
                     moved = True
                     break
+            queue += again
         return moved
 
 

@@ -256,6 +256,37 @@ main:
 
 DROPS: Final = LATEST.replace("buffer = latest, capacity = 2", "policy = drop, capacity = 1")
 
+ROTATES: Final = """
+protocol Count(A, B):
+    edge A -> B: replay = nullifier, rotate = 3
+    rec Next:
+        choice at A:
+            A -> B: tick(n: int)
+            continue Next
+        or:
+            A -> B: stop()
+
+program a(s: Count.A):
+    for i in range(7):
+        send s.B tick(i)
+    send s.B stop()
+    close s
+
+program b(s: Count.B):
+    loop:
+        recv s.A:
+            tick(n):
+                print n
+            stop():
+                break
+    close s
+
+main:
+    open Count as x, y
+    spawn a(x)
+    spawn b(y)
+"""
+
 NOBODY: Final = """
 main:
     print "alone"
@@ -273,6 +304,7 @@ _SCRIPTS: Final = {
     "nobody": (NOBODY, True),
     "latest": (LATEST, True),
     "drops": (DROPS, True),
+    "rotates": (ROTATES, True),
 }
 
 

@@ -11,6 +11,7 @@ from benchmarks import (
     bench_batch,
     bench_effects,
     bench_event_socket,
+    bench_generations,
     bench_main_job,
     bench_memory,
     bench_replay,
@@ -55,6 +56,7 @@ def main() -> None:
     print(size)
     for line in bench_memory.measure([1_000] if smoke else [10_000, 100_000]):
         print(line)
+    print(bench_generations.measure(5_000 if smoke else 100_000))
     for line in bench_sessions.measure(
         [100, 1_000] if smoke else [100, 1_000, 10_000, 100_000], 200 if smoke else 1_000
     ):

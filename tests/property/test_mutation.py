@@ -15,7 +15,7 @@ import pytest
 import mutation_harness as harness
 from artifact_surgery import EXAMPLES, Sample, record_script
 from troth.vm.instructions import Seal
-from verify_samples import DROPS, GUARDED, LATEST, SPECULATIVE, sealed_often
+from verify_samples import DROPS, GUARDED, LATEST, ROTATES, SPECULATIVE, sealed_often
 
 CASES: Final = (
     ("hello", None),
@@ -28,6 +28,8 @@ CASES: Final = (
     ("latest", None),
     ("latest", Seal.ROUND),
     ("drops", None),
+    ("rotates", None),
+    ("rotates", Seal.ROUND),
 )
 """Which scripts, and how they are sealed; None leaves it to the script: by message."""
 WRITTEN: Final = {
@@ -35,6 +37,7 @@ WRITTEN: Final = {
     "speculation": SPECULATIVE,
     "latest": LATEST,
     "drops": DROPS,
+    "rotates": ROTATES,
 }
 """The scripts that are not among the examples."""
 SEED: Final = 20240229

@@ -43,7 +43,10 @@ class Closing:
                 expected="a role at its end",
                 position=describe_state(tables, role, session.states[role]),
             )
-        finals = tuple((edge.receiver, 0, edge.sent) for edge in session.edges_from.get(role, ()))
+        finals = tuple(
+            (edge.receiver, edge.generation_of(edge.sent), edge.sent)
+            for edge in session.edges_from.get(role, ())
+        )
         if rows != finals:
             raise broken(
                 session,
@@ -80,7 +83,7 @@ class Closing:
             return
         if edge.session.ending:
             raise after_its_end(edge.session, role)
-        counted = (0, edge.received, edge.discarded)
+        counted = (edge.generation_of(edge.received), edge.received, edge.discarded)
         if (generation, consumed, discarded) != counted:
             raise broken(
                 edge.session,
@@ -96,6 +99,16 @@ class Closing:
     def reject(self, items: Items) -> None:  # noqa: ARG002 - level 3 has taken the message
         assert self.world.edge is not None
         self.world.edge.rejected += 1
+
+    def rotate(self, items: Items) -> None:
+        """A generation ends while its session goes on, and by who has not given notice."""
+        edge = self.world.edge
+        assert edge is not None
+        session, role = edge.session, items[2]
+        if session.skip:
+            return
+        if session.ending or session.noticed[role] or role in session.in_transit:
+            raise after_its_end(session, role)
 
     def overwrite(self, items: Items) -> None:  # noqa: ARG002 - level 3 has taken the message
         edge = self.world.edge

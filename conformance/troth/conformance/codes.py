@@ -259,6 +259,13 @@ CODES: Final = (
         "Ask the principal for its own record of the run",
     ),
     Code(
+        "integrity.rotation",
+        Category.FORGED,
+        "The signature under a rotation, by which a role ends a generation of its messages, is "
+        "not that of the role's principal.",
+        "Ask the role's principal for its own record",
+    ),
+    Code(
         "integrity.root",
         Category.FORGED,
         "The records do not add up to the root that their principal sealed.",
@@ -311,6 +318,13 @@ CODES: Final = (
         "consumption.order",
         Category.REORDERED,
         "A message is received before one that was sent earlier on the same edge.",
+        "Look for a dropped or moved record",
+    ),
+    Code(
+        "consumption.generation",
+        Category.REORDERED,
+        "A generation ends where it does not: before all of its messages were sent or taken, "
+        "or a second time.",
         "Look for a dropped or moved record",
     ),
     Code(

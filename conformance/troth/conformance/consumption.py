@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from troth.conformance.divergence import Divergence
 from troth.conformance.edge_divergence import diverged, wrong_root
+from troth.conformance.generations import Generations, not_retired
 from troth.conformance.losses import Losses
 from troth.conformance.peers_consumption import (
     PeerConsumption,
@@ -31,12 +32,16 @@ class ConsumptionLevel:
         self.world = world
         self.peers = PeerConsumption(world)
         self.losses = Losses(world)
+        self.generations = Generations(world)
 
     def handlers(self) -> Mapping[int, Handler]:
         return {
             Kind.SEND: self.send,
             Kind.RECEIVE: self.receive,
             Kind.RECEIPT: self.receipt,
+            Kind.ROTATE: self.generations.rotate,
+            Kind.RETIRE: self.generations.retire,
+            Kind.PEER_ROTATE: self.generations.peer_rotate,
             Kind.UNDELIVERED: self.undelivered,
             Kind.OVERWRITE: self.losses.overwrite,
             Kind.DROP: self.losses.drop,
@@ -53,15 +58,16 @@ class ConsumptionLevel:
             edge.sent += 1
             return
         generation, sequence = items[6], items[7]
-        if sequence != edge.sent or generation != 0:
+        if (generation, sequence) != edge.position(edge.sent) or generation > edge.rotated:
             raise diverged(
                 edge,
                 "consumption.sent.number",
                 "the message does not have the next number of its edge",
-                f"generation 0, number {edge.sent}",
+                "generation {}, number {}".format(*edge.position(edge.sent))
+                + ("" if generation <= edge.rotated else ", after a rotation"),
                 f"generation {generation}, number {sequence}",
             )
-        edge.sent = sequence + 1
+        edge.sent += 1
         if edge.outbound:
             self.peers.sent(edge)
             return
@@ -91,7 +97,7 @@ class ConsumptionLevel:
         in_flight = edge.in_flight
         if edge.inbound:
             bring_forward(edge, generation, sequence)
-        if not in_flight or in_flight[0][1] != sequence or generation != 0:
+        if not in_flight or in_flight[0][:2] != (generation, sequence):
             raise _not_next(edge, generation, sequence)
         message = in_flight.popleft()
         if edge.seals_due:
@@ -107,6 +113,8 @@ class ConsumptionLevel:
                 f"number {consumption.expected}",
                 f"number {sequence}",
             )
+        if generation != consumption.generation and edge.config.rotate:
+            raise not_retired(edge)
         consumption.consume(generation, sequence, statement)
         edge.received += 1
         world.message = message
@@ -176,9 +184,11 @@ class ConsumptionLevel:
 
 def _not_next(edge: Edge, generation: int, sequence: int) -> Divergence:
     found = f"generation {generation}, number {sequence}"
-    if generation != 0 or sequence >= edge.sent:
+    position = (generation, sequence)
+    known = edge.arrived if edge.inbound else edge.sent
+    if position >= edge.position(known):
         code, message = "consumption.unsent", "a message is received that was never sent"
-    elif any(message[1] == sequence for message in edge.in_flight):
+    elif any(message[:2] == position for message in edge.in_flight):
         code, message = "consumption.order", "a message is received before its turn"
     else:
         code, message = "consumption.duplicate", "a message is received a second time"

@@ -67,7 +67,7 @@ class Delegations:
         for session, role in found:
             session.in_transit.add(role)
         if found:
-            edge.carried[edge.sent - 1] = tuple(found)
+            edge.carried[edge.position(edge.sent - 1)] = tuple(found)
 
     def _travels(
         self, edge: Edge, endpoint: Endpoint, declared: EndpointType
@@ -121,8 +121,8 @@ class Delegations:
             self._require_free(edge, session, role)
         return list(handed)
 
-    def arrive(self, edge: Edge, sequence: int) -> None:
-        for session, role in edge.carried.pop(sequence, ()):
+    def arrive(self, edge: Edge, position: tuple[int, int]) -> None:
+        for session, role in edge.carried.pop(position, ()):
             session.in_transit.discard(role)
 
     def end(self) -> None:

@@ -130,6 +130,20 @@ def _receipt(items: Items, names: Names) -> str:
     )
 
 
+def _rotate(items: Items, names: Names) -> str:
+    _, session, sender, receiver, generation, count, *_ = items
+    ends = f"{names.role(session, sender)} -> {names.role(session, receiver)}"
+    return f"{names.session(session)}: {ends} generation {generation} had {count} messages"
+
+
+def _retire(items: Items, names: Names) -> str:
+    _, session, receiver, sender, generation, _ = items
+    return (
+        f"{names.session(session)}: {names.role(session, receiver)} took all of generation "
+        f"{generation} of {names.role(session, sender)}"
+    )
+
+
 def _status(items: Items, names: Names) -> str:
     detail = f": {items[4]}" if items[4] else ""
     return f"{names.session(items[1])} is {Status(items[2]).name.lower()}{detail}"
@@ -230,6 +244,9 @@ _WORDS: Final[dict[int, Callable[[Items, Names], str]]] = {
     Kind.RECEIPT: _receipt,
     Kind.STATUS: _status,
     Kind.UNDELIVERED: _undelivered,
+    Kind.ROTATE: _rotate,
+    Kind.PEER_ROTATE: _rotate,
+    Kind.RETIRE: _retire,
     Kind.OVERWRITE: _undelivered,
     Kind.DROP: _drop,
     Kind.REJECT: _reject,

@@ -225,6 +225,7 @@ def _edges(inspection: Inspection) -> list[str]:
             for count, word in (
                 (edge.undelivered, "undelivered"),
                 (edge.rejected, "rejected"),
+                (edge.overwritten, "overwritten"),
                 (edge.in_flight, "in flight"),
             )
             if count

@@ -29,6 +29,8 @@ SIGNERS_TRIED_MAX: Final = 64
 
 _MACHINE_KINDS: Final = frozenset(Kind) - SIGNER_OWNED - {Kind.PRINCIPAL, Kind.SEAL}
 
+_OF_EDGES: Final = ("integrity.message", "integrity.receipt", "integrity.rotation")
+
 
 class Integrity:
     """The checks of level 2, one method a kind."""
@@ -50,6 +52,8 @@ class Integrity:
             Kind.DELEGATE: self.delegate,
             Kind.NOTICE: self.notice,
             Kind.RECEIPT: self.receipt,
+            Kind.ROTATE: self.rotate,
+            Kind.RETIRE: self.receive,
             Kind.CANCEL: self.cancel,
             Kind.JOIN: self.join,
             Kind.FAIL: self.fail,
@@ -221,6 +225,15 @@ class Integrity:
         )
         self._signed("integrity.receipt", session, role, statement, signature)
 
+    def rotate(self, items: Items) -> None:
+        _, _, sender, receiver, generation, count, signature = items
+        session = self._session()
+        roles = session.protocol.roles
+        statement = statements.rotate_statement(
+            session.id, roles[sender], roles[receiver], generation, count
+        )
+        self._signed("integrity.rotation", session, sender, statement, signature)
+
     def cancel(self, items: Items) -> None:
         _, _, role, reason, _, signature = items
         if role is None:
@@ -296,7 +309,7 @@ class Integrity:
             expected_side="authority by descriptor and delegations",
             actual=found,
             session=session,
-            edge=self.world.edge if code in ("integrity.message", "integrity.receipt") else None,
+            edge=self.world.edge if code in _OF_EDGES else None,
             role=name,
         )
 

@@ -321,6 +321,8 @@ def _counts(pipeline: Pipeline) -> Counts:
         messages=tally.messages,
         received=tally.received,
         undelivered=tally.undelivered,
+        overwritten=tally.overwritten,
+        dropped=tally.dropped,
         delegations=tally.delegations,
         rejects=tally.rejects,
         refused=tally.refused,

@@ -71,12 +71,14 @@ class PeerConsumption:
             return
         generation, consumed, discarded, root = items[4:8]
         taken = consumed + discarded
-        if generation != 0 or not edge.acknowledged <= taken <= edge.sent:
+        holds = generation == edge.generation_of(consumed)
+        if not holds or not edge.acknowledged <= taken <= edge.sent:
             raise diverged(
                 edge,
                 "consumption.receipt",
                 "the receiver signs for other messages than it was sent",
-                f"generation 0, {edge.acknowledged} to {edge.sent} messages",
+                f"generation {edge.generation_of(consumed)}, "
+                f"{edge.acknowledged} to {edge.sent} messages",
                 f"generation {generation}, {taken} messages",
             )
         if edge.history is not None:
@@ -93,6 +95,9 @@ def _arrival_flaw(edge: Edge, generation: int, sequence: int, statement: bytes) 
     if any(message[3] == statement for message in edge.in_flight):
         return "duplicate"
     if edge.config.replay == ReplayMode.NULLIFIER:
+        if edge.config.rotate and generation > edge.consumption.generation:
+            whole = generation <= edge.rotated and sequence < edge.config.rotate
+            return "" if whole else "order"
         code = edge.consumption.decide(generation, sequence, statement)
         return "" if code is None else ("duplicate" if code.endswith("duplicate") else "order")
     if generation == 0 and sequence == edge.arrived - 1:

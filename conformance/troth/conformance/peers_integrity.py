@@ -46,6 +46,7 @@ class PeerIntegrity:
             Kind.PEER_DELEGATE: self.delegate,
             Kind.PEER_NOTICE: self.notice,
             Kind.PEER_RECEIPT: self.receipt,
+            Kind.PEER_ROTATE: self.rotate,
             Kind.PEER_CANCEL: self.cancel,
             Kind.PEER_FAIL: self.fail,
         }
@@ -149,6 +150,15 @@ class PeerIntegrity:
             items,
             lambda role: (role, sender, *items[4:8]),
             statements.receipt_statement,
+        )
+
+    def rotate(self, items: Items) -> None:
+        receiver = self._session().protocol.roles[items[3]]
+        self._said(
+            "integrity.rotation",
+            items,
+            lambda role: (role, receiver, *items[4:6]),
+            statements.rotate_statement,
         )
 
     def cancel(self, items: Items) -> None:

@@ -58,6 +58,7 @@ class PeerStructure:
             Kind.PEER_DELEGATE: self.delegate,
             Kind.PEER_NOTICE: self.notice,
             Kind.PEER_RECEIPT: self.receipt,
+            Kind.PEER_ROTATE: self.rotate,
             Kind.PEER_CANCEL: self.said,
             Kind.PEER_FAIL: self.fail,
         }
@@ -100,6 +101,10 @@ class PeerStructure:
         self._edge(items)
         known_word(items[4], REFUSE_CODES)
         self.world.tally.refused += 1
+        self._note_round(items[-1])
+
+    def rotate(self, items: Items) -> None:
+        self._edge(items)
         self._note_round(items[-1])
 
     def _edge(self, items: Items) -> Edge:

@@ -20,6 +20,7 @@ from troth.conformance.world import Edge, Session, World
 from troth.vm.codec import decode_payload
 from troth.vm.errors import TrothError
 from troth.vm.image import EdgeSettings
+from troth.vm.instructions import ReplayMode
 from troth.vm.record_codec import Items
 from troth.vm.records import Kind
 from troth.vm.types import Field
@@ -27,7 +28,7 @@ from troth.vm.types import Field
 Handler: TypeAlias = Callable[[Items], None]
 
 TYPE: Final = "local type"
-_FIXABLE: Final = ("replay", "buffer", "capacity", "policy", "resize_max", "payload")
+_FIXABLE: Final = ("replay", "buffer", "capacity", "policy", "resize_max", "payload", "rotate")
 
 
 class ProtocolLevel:
@@ -52,6 +53,8 @@ class ProtocolLevel:
             Kind.DELEGATE: self.delegations.delegate,
             Kind.NOTICE: closing.notice,
             Kind.RECEIPT: closing.receipt,
+            Kind.ROTATE: closing.rotate,
+            Kind.RETIRE: closing.rotate,
             Kind.STATUS: closing.status,
             Kind.UNDELIVERED: closing.undelivered,
             Kind.OVERWRITE: closing.overwrite,
@@ -105,6 +108,8 @@ class ProtocolLevel:
         for name in _FIXABLE if settings is not None else ():
             wanted, found = getattr(settings, name), getattr(edge.config, name)
             if wanted is None or wanted == found or (name == "replay" and header.replay):
+                continue
+            if name == "rotate" and edge.config.replay != ReplayMode.NULLIFIER:
                 continue
             edge.session.skip = True
             raise Divergence(
@@ -216,7 +221,7 @@ class ProtocolLevel:
         edge = world.edge
         assert edge is not None
         if edge.carried:
-            self.delegations.arrive(edge, message[1])
+            self.delegations.arrive(edge, message[:2])
         states[receiver] = step.next
 
     def _out_of_turn(self, verb: str, kind: int | None) -> Divergence:

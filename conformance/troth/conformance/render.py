@@ -138,6 +138,11 @@ def _facts(verdict: Verdict) -> list[str]:
         f"{_count(counts.messages, 'message')} sent, "
         f"{counts.received} received, {counts.undelivered} undelivered, {counts.rejects} rejected"
     )
+    if counts.overwritten or counts.dropped:
+        lines.append(
+            f"{_count(counts.overwritten, 'message')} overwritten, {counts.dropped} dropped "
+            "before signing: they may be lost"
+        )
     if counts.refused:
         lines.append(f"{_count(counts.refused, 'message')} of other machines refused on arrival")
     lines.append(_sealing(verdict))

@@ -19,6 +19,7 @@ from troth.vm.envelope import (
     MessageEnvelope,
     NoticeEnvelope,
     ReceiptEnvelope,
+    RotateEnvelope,
 )
 from troth.vm.errors import TrothError
 from troth.vm.events import Proof
@@ -41,6 +42,7 @@ class PeerInputs:
             Kind.PEER_DELEGATE: self._delegate,
             Kind.PEER_NOTICE: self._notice,
             Kind.PEER_RECEIPT: self._receipt,
+            Kind.PEER_ROTATE: self._rotate,
             Kind.PEER_CANCEL: lambda items: CancelEnvelope(*self._role(items), *items[3:5]),
             Kind.PEER_FAIL: lambda items: FailEnvelope(*self._role(items), *items[3:6]),
         }
@@ -121,6 +123,10 @@ class PeerInputs:
     def _receipt(self, items: Items) -> Envelope:
         session, role = self._role(items)
         return ReceiptEnvelope(session, role, self._roles(items[1])[items[3]], *items[4:9])
+
+    def _rotate(self, items: Items) -> Envelope:
+        session, role = self._role(items)
+        return RotateEnvelope(session, role, self._roles(items[1])[items[3]], *items[4:7])
 
     def _role(self, items: Items) -> tuple[bytes, str]:
         return self._comparison.sessions[items[1]][0], self._roles(items[1])[items[2]]

@@ -28,6 +28,8 @@ _OF_SESSION: Final = frozenset(
         Kind.UNDELIVERED,
         Kind.OVERWRITE,
         Kind.DROP,
+        Kind.ROTATE,
+        Kind.RETIRE,
         Kind.REJECT,
         Kind.CANCEL,
         Kind.ASK_END,
@@ -43,12 +45,16 @@ _OF_SENDER: Final = frozenset(
         Kind.UNDELIVERED,
         Kind.OVERWRITE,
         Kind.DROP,
+        Kind.ROTATE,
+        Kind.RETIRE,
         Kind.REJECT,
         Kind.ARRIVE,
         Kind.REFUSE,
+        Kind.ROTATE,
+        Kind.PEER_ROTATE,
     }
 )
-_OF_RECEIVER: Final = frozenset({Kind.RECEIVE, Kind.RECEIPT, Kind.PEER_RECEIPT})
+_OF_RECEIVER: Final = frozenset({Kind.RECEIVE, Kind.RECEIPT, Kind.PEER_RECEIPT, Kind.RETIRE})
 _OF_ROLE: Final = _OF_SESSION - _OF_SENDER - _OF_RECEIVER - {Kind.STATUS, Kind.ASK_END}
 
 

@@ -18,13 +18,17 @@ from troth.vm.events import Status
 from troth.vm.record_codec import Items
 from troth.vm.records import Kind
 
-_SENT, _RECEIVED, _UNDELIVERED, _REJECTED, _DISCARDED, _PEAK = range(6)
-_NAMES: Final = ("sent", "received", "undelivered", "rejected", "discarded", "peak")
+_NAMES: Final = (
+    *("sent", "received", "undelivered", "rejected", "overwritten"),
+    *("discarded", "peak"),
+)
+_SENT, _RECEIVED, _UNDELIVERED, _REJECTED, _OVERWRITTEN, _DISCARDED, _PEAK = range(len(_NAMES))
 _SENDER_FIRST: Final = {
     Kind.SEND: _SENT,
     Kind.ARRIVE: _SENT,
     Kind.UNDELIVERED: _UNDELIVERED,
     Kind.REJECT: _REJECTED,
+    Kind.OVERWRITE: _OVERWRITTEN,
 }
 _RECEIVER_FIRST: Final = (Kind.RECEIVE, Kind.RECEIPT, Kind.PEER_RECEIPT)
 _EDGE_KINDS: Final = frozenset(map(int, (*_SENDER_FIRST, *_RECEIVER_FIRST)))
@@ -94,7 +98,7 @@ class Counters:
             if counts is not None:
                 counts[place] += 1
                 if place == _SENT:
-                    in_flight = counts[0] - counts[1] - counts[2] - counts[3]
+                    in_flight = counts[_SENT] - sum(counts[_RECEIVED:_DISCARDED])
                     counts[_PEAK] = max(counts[_PEAK], in_flight)
             return
         counts = self._counts(session, items[3], items[2])
@@ -131,7 +135,7 @@ class Counters:
             if len(self._edges) >= EDGES_MAX:
                 self.is_cut = True
                 return None
-            found = self._edges[key] = [0] * 6
+            found = self._edges[key] = [0] * len(_NAMES)
         return found
 
     def sessions(self) -> tuple[Session, ...]:
@@ -159,7 +163,7 @@ class Counters:
         """The edges of each protocol, each with what it carried in all sessions together."""
         sums: dict[tuple[int, int, int], list[int]] = {}
         for edge in self.edges():
-            counts = sums.setdefault((edge.protocol, edge.sender, edge.receiver), [0] * 6)
+            counts = sums.setdefault((edge.protocol, edge.sender, edge.receiver), [0] * len(_NAMES))
             for place, name in enumerate(_NAMES):
                 value: int = getattr(edge, name)
                 counts[place] = (

@@ -25,6 +25,8 @@ def facts_of(verdict: Verdict, world: World) -> tuple[tuple[str, str], ...]:
     for name, number in (
         ("undelivered", counts.undelivered),
         ("rejected", counts.rejects),
+        ("overwritten", counts.overwritten),
+        ("dropped before signing", counts.dropped),
         ("refused on arrival", counts.refused),
         ("delegations", counts.delegations),
         ("payloads withheld", counts.withheld),

@@ -101,6 +101,7 @@ def _edge(edge: Edge) -> list[int]:
         edge.received,
         edge.undelivered,
         edge.rejected,
+        edge.overwritten,
         edge.discarded,
         edge.peak,
     ]

@@ -59,13 +59,15 @@ class Edge:
     received: int
     undelivered: int
     rejected: int
+    overwritten: int
     discarded: int
     peak: int
     """The most messages that were in flight at once."""
 
     @property
     def in_flight(self) -> int:
-        return max(0, self.sent - self.received - self.undelivered - self.rejected)
+        ended = self.received + self.undelivered + self.rejected + self.overwritten
+        return max(0, self.sent - ended)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,8 @@ class Tracks:
             Kind.RECEIVE: self._acted(slice(1, 6)),
             Kind.DELEGATE: self._acted(slice(1, 4)),
             Kind.NOTICE: self._acted(slice(1, 4)),
+            Kind.ROTATE: self._acted(slice(1, 6)),
+            Kind.RETIRE: self._acted(slice(1, 6)),
             Kind.SEND: self._acted(slice(1, 8)),
             Kind.CANCEL: self._cancel,
             Kind.STATUS: self._session_wide(slice(1, 5)),

@@ -72,6 +72,8 @@ class Structure:
             Kind.DELEGATE: self.delegate,
             Kind.NOTICE: self.notice,
             Kind.RECEIPT: self.receive,
+            Kind.ROTATE: self.rotate,
+            Kind.RETIRE: self.receive,
             Kind.STATUS: self.status,
             Kind.UNDELIVERED: self.undelivered,
             Kind.OVERWRITE: self.edge_of_sender,
@@ -134,6 +136,12 @@ class Structure:
         if edge is None:
             raise no_edge(session, items[2], items[3])
         self.world.edge = edge
+
+    def rotate(self, items: Items) -> None:
+        self.edge_of_sender(items)
+        session = self._session(items[1])
+        if items[2] in session.peers:
+            raise not_here(session, items[2])
 
     def undelivered(self, items: Items) -> None:
         self.edge_of_sender(items)

@@ -237,12 +237,20 @@ class Introductions:
             raise wrong_setting(edge + "replay", "nullifier or off", config.replay)
         if config.buffer != BufferMode.FIFO and config.policy == Policy.RESIZE:
             raise wrong_setting(edge + "policy", "block, drop or error", config.policy)
+        self._check_rotate(config, edge)
         highest = self.world.limits.buffer_capacity_max
         if not 1 <= config.capacity <= config.resize_max <= highest:
             found = f"capacity {config.capacity}, resize {config.resize_max}"
             raise wrong_setting(edge + "capacity", f"1 to {highest}, resize not below", found)
         if config.policy != Policy.RESIZE and config.resize_max != config.capacity:
             raise wrong_setting(edge + "resize", str(config.capacity), config.resize_max)
+
+    def _check_rotate(self, config: EdgeConfig, edge: str) -> None:
+        most = self.world.limits.generation_messages_max
+        if config.replay != ReplayMode.NULLIFIER or config.lossy:
+            most = 0
+        if not min(1, most) <= config.rotate <= most:
+            raise wrong_setting(edge + "rotate", f"{min(1, most)} to {most}", config.rotate)
 
 
 def loading_limits(limits: Limits) -> Limits:

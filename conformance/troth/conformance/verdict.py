@@ -124,6 +124,9 @@ class Counts:
     messages: int = 0
     received: int = 0
     undelivered: int = 0
+    overwritten: int = 0
+    dropped: int = 0
+    """Messages that may be lost, and were not signed."""
     delegations: int = 0
     rejects: int = 0
     refused: int = 0

@@ -131,12 +131,13 @@ class Edge:
     """One directed edge of one live session.
 
     Level 3 owns `in_flight`, `sent`, `received` and `consumption`, and for a round-sealed session
-    `seals_due`: whose log has to be sealed up to which size before each message in flight may
-    be received. `skip` is set when the edge
-    has diverged there, so that one error does not cause the next. Level 4 owns the others:
+    `seals_due`: whose log has to be sealed up to which size before each message in flight may be
+    received; and `rotated`, how many generations its sender has said to be over. `skip` is set
+    when the edge has diverged there, so that one error does not cause the next. Level 4 owns the
+    others:
     `rejected` counts refused messages, `overwritten` lost and `listed` undelivered ones,
     `receipted` is what the receiver has signed for, and `carried` the endpoints that travel inside
-    of messages, by sequence number.
+    of messages, by generation and number.
 
     `inbound` and `outbound` say that only the sender or only the receiver is at another machine,
     `elsewhere` that both are. Of an
@@ -164,6 +165,7 @@ class Edge:
         "received",
         "receiver",
         "rejected",
+        "rotated",
         "seals_due",
         "sender",
         "sent",
@@ -181,13 +183,14 @@ class Edge:
         self.in_flight_max = max(config.capacity, config.resize_max)
         self.sent = 0
         self.received = 0
-        self.consumption = start(ReplayMode(config.replay))
+        self.consumption = start(ReplayMode(config.replay), config.rotate)
+        self.rotated = 0
         self.skip = False
         self.rejected = 0
         self.overwritten = 0
         self.listed = 0
         self.receipted: tuple[int, int] | None = None
-        self.carried: dict[int, tuple[tuple[Session, int], ...]] = {}
+        self.carried: dict[tuple[int, int], tuple[tuple[Session, int], ...]] = {}
         away = sender in session.peers, receiver in session.peers
         self.inbound = away == (True, False)
         self.outbound = away == (False, True)
@@ -205,6 +208,15 @@ class Edge:
         if self.inbound and (self.final is None or self.arrived < self.final):
             return self.final is not None and bool(self.config.lossy) and not self.in_flight
         return not self.in_flight
+
+    def position(self, index: int) -> tuple[int, int]:
+        """Generation and number of the message before which `index` others were sent."""
+        rotate = self.config.rotate
+        return divmod(index, rotate) if rotate else (0, index)
+
+    def generation_of(self, count: int) -> int:
+        """The generation of the last of `count` messages."""
+        return self.position(max(0, count - 1))[0]
 
     @property
     def discarded(self) -> int:

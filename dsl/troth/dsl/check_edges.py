@@ -20,6 +20,7 @@ from troth.vm.instructions import BufferMode, PayloadForm, Policy, ReplayMode
 from troth.vm.limits import DEFAULT_LIMITS
 
 LOSSY: Final = "lossy"
+ROTATE_MAX: Final = DEFAULT_LIMITS.generation_messages_max
 CAPACITY_MAX: Final = DEFAULT_LIMITS.buffer_capacity_max
 
 
@@ -57,6 +58,13 @@ def _capacity(text: str) -> int | None:
     return number if 1 <= number <= CAPACITY_MAX else None
 
 
+def _rotate(text: str) -> int | None:
+    if not re.fullmatch(r"[0-9]{1,6}", text, re.ASCII):
+        return None
+    number = int(text)
+    return number if 1 <= number <= ROTATE_MAX else None
+
+
 def _policy(text: str) -> SettingValue | None:
     match = re.fullmatch(r"resize\s*\{\s*([0-9]{1,6})\s*\}", text, re.ASCII)
     if match is not None:
@@ -89,6 +97,7 @@ _KEYS: Final[Mapping[str, _Key]] = {
         f"block, error, drop, or resize{{n}} with n from 1 to {CAPACITY_MAX}",
         (Policy.BLOCK.value, Policy.ERROR.value, Policy.DROP.value),
     ),
+    "rotate": _Key(_rotate, f"a number of messages from 1 to {ROTATE_MAX}", ("4096",)),
     "payload": _Key(
         _one_of(*PayloadForm),
         "inline or digest",
@@ -138,6 +147,7 @@ def edge_values(settings: Iterable[EdgeSetting]) -> tuple[EdgeSettings, ...]:
 def _edge_value(pair: tuple[str, str], values: Mapping[str, SettingValue]) -> EdgeSettings:
     replay, buffer, payload = values.get("replay"), values.get("buffer"), values.get("payload")
     capacity, policy = values.get("capacity"), values.get("policy")
+    rotate = values.get("rotate")
     resize = policy if isinstance(policy, Resize) else None
     return EdgeSettings(
         sender=pair[0],
@@ -148,6 +158,7 @@ def _edge_value(pair: tuple[str, str], values: Mapping[str, SettingValue]) -> Ed
         policy=Policy.RESIZE if resize else policy if isinstance(policy, Policy) else None,
         resize_max=resize.most if resize else None,
         payload=payload if isinstance(payload, PayloadForm) else None,
+        rotate=rotate if isinstance(rotate, int) else None,
     )
 
 
@@ -195,6 +206,11 @@ def _check_combination(edge: EdgeDecl, settings: Mapping[str, EdgeSetting], repo
         report.add(_sequence_needs_fifo(edge, settings["buffer"].span))
     if latest and isinstance(values.get("policy"), Resize):
         report.add(_latest_does_not_grow(settings["policy"].span))
+    if (
+        "rotate" in values
+        and values.get("replay", ReplayMode.NULLIFIER) is not ReplayMode.NULLIFIER
+    ):
+        report.add(_needs_nullifier(settings["rotate"].span))
     capacity, policy = values.get("capacity"), values.get("policy")
     if isinstance(policy, Resize) and isinstance(capacity, int) and policy.most < capacity:
         report.add(
@@ -217,6 +233,17 @@ def _sequence_needs_fifo(edge: EdgeDecl, span: Span) -> Diagnostic:
         expected="a first-in first-out buffer with replay = sequence",
         found=f"buffer = latest on {edge.sender.text} -> {edge.receiver.text}",
         fix="remove buffer = latest",
+    )
+
+
+def _needs_nullifier(span: Span) -> Diagnostic:
+    return Diagnostic(
+        code="protocol.edge.combination",
+        message="only an edge with replay = nullifier has generations",
+        span=span,
+        expected="replay = nullifier with rotate",
+        found="another replay mode",
+        fix="write replay = nullifier, or leave out rotate",
     )
 
 

@@ -244,7 +244,7 @@ PROTOCOL_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
     (
         "protocol.edge.setting.unknown",
         "Unknown edge setting",
-        "An edge has the settings replay, buffer, capacity, policy and payload.",
+        "An edge has the settings replay, buffer, capacity, policy, rotate and payload.",
         "Use one of these.",
     ),
     (

@@ -13,11 +13,13 @@ PACKAGE: Final = ROOT / "conformance" / "troth" / "conformance"
 
 FROZEN: Final = """
 artifact.limit artifact.magic artifact.record artifact.version consumption.duplicate
+consumption.generation
 consumption.lost consumption.order consumption.receipt consumption.root consumption.sent.capacity
 consumption.sent.number consumption.unsealed consumption.unsent incomplete.end incomplete.seals
 incomplete.torn integrity.cancel integrity.counts integrity.delegation integrity.fail
 integrity.final integrity.head integrity.inclusion integrity.join integrity.key integrity.message
-integrity.notice integrity.protocol integrity.receipt integrity.root integrity.seal
+integrity.notice integrity.protocol integrity.receipt integrity.root
+integrity.rotation integrity.seal
 integrity.session protocol.account protocol.close protocol.endpoint protocol.epoch
 protocol.guard protocol.kind
 protocol.label protocol.notice protocol.payload protocol.pinned protocol.receipt protocol.setting

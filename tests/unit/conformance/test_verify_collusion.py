@@ -114,6 +114,10 @@ def _after_notice(records: list[Record]) -> None:
     records.insert(find(records, Kind.SEND, 1) + 1, dropped)
 
 
+def _rotates_late(records: list[Record]) -> None:
+    records.insert(find(records, Kind.NOTICE) + 1, records[find(records, Kind.ROTATE, 1)])
+
+
 def _no_edges(records: list[Record]) -> None:
     records[:] = reopen(records, 0, 4, ())
 
@@ -154,6 +158,8 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "may lose in a sequence": ("hello", _edge_field(8, ("greet",)), "structure.setting"),
     "nothing may be lost": ("latest", _edge_field(8, ()), "structure.setting"),
     "lossy labels unsorted": ("drops", _edge_field(8, ("frame", "done")), "structure.setting"),
+    "rotation of nothing": ("rotates", _edge_field(9, 0), "structure.setting"),
+    "sequence rotates": ("drain", _edge_field(9, 4), "structure.setting"),
     "latest grows": ("latest", _edge_field(5, "resize"), "structure.setting"),
     "drop of no label": ("drops", _set(Kind.DROP, 0, 4, 9), "structure.reference"),
     # level 3
@@ -187,6 +193,18 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "dropped in latest": ("latest", _change_loss(Kind.OVERWRITE, Kind.DROP), "consumption.lost"),
     "dropped early": ("drops", _move(Kind.DROP, 0, Kind.SEND), "consumption.lost"),
     "dropped what must arrive": ("drops", _set(Kind.DROP, 0, 4, 0), "consumption.lost"),
+    "rotation dropped": ("rotates", _drop(Kind.ROTATE, 0), "consumption.sent.number"),
+    "rotation twice": ("rotates", _repeat(Kind.ROTATE, 0), "consumption.generation"),
+    "rotation early": ("rotates", _move(Kind.ROTATE, 0, Kind.SEND, 2), "consumption.generation"),
+    "rotation of more": ("rotates", _set(Kind.ROTATE, 0, 5, 4), "consumption.generation"),
+    "rotation of another": ("rotates", _set(Kind.ROTATE, 0, 4, 1), "consumption.generation"),
+    "retired early": ("rotates", _move(Kind.RETIRE, 0, Kind.RECEIVE, 2), "consumption.generation"),
+    "never retired": ("rotates", _drop(Kind.RETIRE, 0), "consumption.generation"),
+    "retired twice": ("rotates", _repeat(Kind.RETIRE, 0), "consumption.generation"),
+    "retired root": ("rotates", _flip(Kind.RETIRE, 0, 5), "consumption.root"),
+    "number goes on": ("rotates", _set(Kind.SEND, 3, 7, 3), "consumption.sent.number"),
+    "generation stays": ("rotates", _set(Kind.SEND, 3, 6, 0), "consumption.sent.number"),
+    "another rotation": ("rotates", _edge_field(9, 4), "protocol.setting"),
     # level 4
     "others may be lost": ("drops", _edge_field(8, ("done", "frame")), "protocol.setting"),
     "discards of overwritten": ("latest", _set(Kind.RECEIPT, 0, 6, 0), "protocol.receipt"),
@@ -202,6 +220,9 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "notice early": ("hello", _move(Kind.NOTICE, 0, Kind.SEND), "protocol.notice"),
     "notice dropped": ("hello", _drop(Kind.NOTICE, 1), "protocol.close"),
     "notice repeated": ("hello", _repeat(Kind.NOTICE, 0), "protocol.notice"),
+    "final generation": ("rotates", _set(Kind.NOTICE, 0, 3, ((1, 1, 8),)), "protocol.notice"),
+    "receipt's generation": ("rotates", _set(Kind.RECEIPT, 0, 4, 1), "protocol.receipt"),
+    "rotation after the notice": ("rotates", _rotates_late, "consumption.generation"),
     "final number": ("drain", _set(Kind.NOTICE, 0, 3, ((1, 0, 5),)), "protocol.notice"),
     "no finals": ("drain", _set(Kind.NOTICE, 0, 3, ()), "protocol.notice"),
     "receipt dropped": ("drain", _drop(Kind.RECEIPT, 0), "protocol.receipt"),

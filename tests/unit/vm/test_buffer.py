@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from troth.vm.buffer import Admission, EdgeBuffer, Envelope
+from troth.vm.buffer import Admission, EdgeBuffer, Envelope, LossyBuffer
 from troth.vm.instructions import BufferMode, Policy
 
 
@@ -43,7 +43,7 @@ def test_only_what_may_be_lost_is_dropped(policy: Policy) -> None:
 
 
 def test_the_oldest_message_that_may_be_lost_makes_room() -> None:
-    buffer = EdgeBuffer(3, Policy.ERROR, 3, BufferMode.LATEST, ("frame",))
+    buffer = LossyBuffer(3, Policy.ERROR, 3, BufferMode.LATEST, ("frame",))
     for number, label in enumerate(("key", "frame", "frame")):
         buffer.put(envelope(number)._replace(label=label))
     assert buffer.admission() is Admission.OVERWRITE

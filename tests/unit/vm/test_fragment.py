@@ -181,6 +181,8 @@ _CHANGES: dict[type, dict[str, object]] = {
     ev.StatusChanged: {"status": Status.FAULTED, "epoch": 7, "detail": "x"},
     ev.Undelivered: {"sequence": 9},
     ev.Dropped: {"label": "x", "sender": "Server"},
+    ev.Rotated: {"generation": 1, "messages": 3},
+    ev.Retired: {"generation": 1, "root": None},
     ev.Rejected: {"code": "x", "digest": bytes(31) + b"x"},
     ev.Cancelled: {"reason": "x", "role": ""},
 }

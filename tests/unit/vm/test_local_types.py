@@ -396,7 +396,7 @@ def test_protocol_id_is_the_hash_of_its_arrays() -> None:
         [[[0, "B", [["ping", [["n", 1]], 1, False]]], end]],
         [[[1, "A", [["ping", [], 1, False]]], end]],
     ]
-    edge = ["A", "B", None, None, 8, "drop", None, None]
+    edge = ["A", "B", None, None, 8, "drop", None, None, None]
     data = msgpack.packb(["Ping", ["A", "B"], types, [edge]])
     expected = blake3(data, derive_key_context="troth/v1 protocol id").digest()
     assert protocol_id(ping) == expected

@@ -139,7 +139,7 @@ def _half_way() -> tuple[Party, Party, list[Envelope]]:
     for party in (client, server):
         party.machine.start()
         party.step()
-    courier._introduce()
+    courier.introduce()
     for party in (client, server):
         while party.step():
             pass

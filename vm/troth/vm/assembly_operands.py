@@ -228,6 +228,7 @@ EDGE_SETTINGS: Final[Settings] = {
     "capacity": COUNT,
     "policy": _enumeration("POLICY", Policy),
     "resize_max": COUNT,
+    "rotate": COUNT,
     "payload": _enumeration("FORM", PayloadForm),
 }
 

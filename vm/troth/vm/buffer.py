@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from troth.vm.events import EdgeConfig
 from troth.vm.instructions import BufferMode, Policy
 from troth.vm.values import RegisterValue
 
@@ -55,18 +56,13 @@ class EdgeBuffer:
     `lossy` are the labels of messages that may be lost; with `latest` they make room for others.
     """
 
-    __slots__ = ("capacity", "latest", "lossy", "messages", "policy", "resize_max")
+    __slots__ = ("capacity", "messages", "policy", "resize_max")
 
-    def __init__(
-        self,
-        capacity: int,
-        policy: Policy,
-        resize_max: int,
-        mode: BufferMode = BufferMode.FIFO,
-        lossy: tuple[str, ...] = (),
-    ) -> None:
-        self.latest = mode is BufferMode.LATEST
-        self.lossy = frozenset(lossy)
+    # Only a `LossyBuffer` has its own: most edges lose nothing, and idle ones are to be small.
+    latest: bool = False
+    lossy: frozenset[str] = frozenset()
+
+    def __init__(self, capacity: int, policy: Policy, resize_max: int) -> None:
         self.capacity = capacity
         self.policy = policy
         self.resize_max = resize_max
@@ -126,3 +122,29 @@ class EdgeBuffer:
         messages = tuple(self.messages)
         self.messages.clear()
         return messages
+
+
+class LossyBuffer(EdgeBuffer):
+    """The buffer of an edge with messages that may be lost."""
+
+    __slots__ = ("latest", "lossy")
+
+    def __init__(
+        self,
+        capacity: int,
+        policy: Policy,
+        resize_max: int,
+        mode: BufferMode,
+        lossy: tuple[str, ...],
+    ) -> None:
+        super().__init__(capacity, policy, resize_max)
+        self.latest = mode is BufferMode.LATEST
+        self.lossy = frozenset(lossy)
+
+
+def buffer_of(config: EdgeConfig) -> EdgeBuffer:
+    """The empty buffer of an edge."""
+    room = config.capacity, Policy(config.policy), config.resize_max
+    if config.lossy:
+        return LossyBuffer(*room, BufferMode(config.buffer), config.lossy)
+    return EdgeBuffer(*room)

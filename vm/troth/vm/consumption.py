@@ -46,6 +46,13 @@ class Consumption(Protocol):
     def consume(self, generation: int, sequence: int, statement: bytes) -> None:
         """Takes a message that `decide` has just accepted."""
 
+    @property
+    def generation(self) -> int:
+        """The generation of the messages taken now."""
+
+    def retire(self) -> bytes | None:
+        """All of a generation was taken, and the next begins: returns the last root of the old."""
+
     def discard(self, statement: bytes) -> None:
         """A message that was accepted into the buffer is lost: it is not accepted again."""
 
@@ -58,7 +65,17 @@ class Consumption(Protocol):
         """The next number in mode `sequence`; in the others how many messages were taken."""
 
 
-class _Off:
+class _OneGeneration:
+    """What has a root over all that was ever taken."""
+
+    __slots__ = ()
+    generation = 0
+
+    def retire(self) -> bytes | None:
+        raise InternalError("only a set of nullifiers has generations")
+
+
+class _Off(_OneGeneration):
     """Refuses nothing, but keeps the history: what a receiver took is bound by its own log."""
 
     __slots__ = ("_count", "root")
@@ -92,7 +109,7 @@ class _Off:
         return self._count
 
 
-class _Sequence:
+class _Sequence(_OneGeneration):
     """One counter and one chained hash."""
 
     __slots__ = ("expected", "root")
@@ -132,26 +149,43 @@ def _in_sequence(expected: int, generation: int, sequence: int) -> str | None:
 
 
 class _Nullifier:
-    """A set of public tags, one for each message taken."""
+    """A set of public tags, one for each message taken of the generation.
 
-    __slots__ = ("_set",)
+    A generation has `rotate` messages, or all that there are if that is 0.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_rotate", "_set", "generation")
+
+    def __init__(self, rotate: int) -> None:
+        self._rotate = rotate
         self._set = MerkleSet()
+        self.generation = 0
 
-    def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:  # noqa: ARG002
-        if generation != 0:
-            return GENERATION
-        return DUPLICATE if statements.nullifier(statement) in self._set else None
+    def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:
+        return self.decide_after((), generation, sequence, statement)
 
     def decide_after(
         self, read: Read, generation: int, sequence: int, statement: bytes
     ) -> str | None:
         if any(statement in level for level in read):
             return DUPLICATE
-        return self.decide(generation, sequence, statement)
+        taken = len(self._set) + sum(map(len, read))
+        # A whole generation is a barrier: then, and only then, the next one is taken.
+        newest = self.generation + (taken // self._rotate if self._rotate else 0)
+        if generation == self.generation and statements.nullifier(statement) in self._set:
+            return DUPLICATE
+        if generation != newest:
+            return GENERATION
+        return SEQUENCE if self._rotate and sequence >= self._rotate else None
+
+    def retire(self) -> bytes | None:
+        root = self.root
+        self._set = MerkleSet()
+        self.generation += 1
+        return root
 
     def consume(self, generation: int, sequence: int, statement: bytes) -> None:  # noqa: ARG002
+        assert generation == self.generation, "the generation before is retired first"
         added = self._set.insert(statements.nullifier(statement))
         assert added, "consume without decide"
 
@@ -167,7 +201,7 @@ class _Nullifier:
         return len(self._set)
 
 
-def start(mode: ReplayMode) -> Consumption:
+def start(mode: ReplayMode, rotate: int = 0) -> Consumption:
     """The state of an edge side that has taken nothing yet."""
     match mode:
         case ReplayMode.OFF:
@@ -175,4 +209,4 @@ def start(mode: ReplayMode) -> Consumption:
         case ReplayMode.SEQUENCE:
             return _Sequence()
         case ReplayMode.NULLIFIER:
-            return _Nullifier()
+            return _Nullifier(rotate)

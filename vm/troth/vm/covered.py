@@ -17,6 +17,8 @@ def statement_of(event: Event | None) -> bytes | None:
             return statements.message_statement(*event[:7], event.commitment)
         case ev.Noticed():
             return statements.notice_statement(*event[:3])
+        case ev.Rotated():
+            return statements.rotate_statement(*event[:5])
         case ev.Receipted():
             return statements.receipt_statement(*event[:7])
         case ev.Delegated():

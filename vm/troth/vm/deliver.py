@@ -22,6 +22,7 @@ from troth.vm.envelope import (
     MessageEnvelope,
     NoticeEnvelope,
     ReceiptEnvelope,
+    RotateEnvelope,
 )
 from troth.vm.events import (
     ENDED_BY_HOST,
@@ -33,6 +34,7 @@ from troth.vm.events import (
     PeerJoined,
     PeerNoticed,
     PeerReceipted,
+    PeerRotated,
     Refused,
 )
 from troth.vm.faults import FAULT_CODES
@@ -49,7 +51,8 @@ STALE: Final = "stale"
 """The session is not known here, or is over: nothing was done, and nothing recorded."""
 
 EARLY: Final = "early"
-"""The head that would prove it has not come: nothing was done, and nothing recorded."""
+"""The head that would prove it, or the rotation before it, has not come: nothing was done, and
+nothing recorded."""
 
 REPEATED: Final = "repeated"
 """It had been said before: nothing was done, and nothing recorded."""
@@ -107,6 +110,8 @@ class Door(NamedTuple):
                 return self._notice(envelope)
             case ReceiptEnvelope():
                 return self._receipt(envelope)
+            case RotateEnvelope():
+                return self._rotate(envelope)
             case CancelEnvelope():
                 return self._cancel(envelope)
             case FailEnvelope():
@@ -204,7 +209,7 @@ class Door(NamedTuple):
         taken = envelope.consumed + envelope.discarded
         if taken <= edge.acknowledged and edge.receipts:
             return Delivery(REPEATED)
-        if taken > edge.sent or envelope.generation != edge.generation:
+        if taken > edge.sent or envelope.generation != edge.generation_of(envelope.consumed):
             return Delivery("vm.fault.close")
         statement = statements.receipt_statement(*envelope[:7])
         if not self._verifies(speaker, statement, envelope.signature):
@@ -219,6 +224,24 @@ class Door(NamedTuple):
         if edge.waiting_sender is not None:
             self.turn.woken.append(edge.waiting_sender)
             edge.waiting_sender = None
+        return _ACCEPTED
+
+    def _rotate(self, envelope: RotateEnvelope) -> Delivery:
+        speaker = self._speaker(envelope.session, envelope.role)
+        edge = None if speaker is None else speaker.outgoing.get(envelope.receiver)
+        if speaker is None or edge is None or not edge.inbound or not edge.config.rotate:
+            return Delivery(STALE)
+        if envelope.generation < edge.rotated:
+            return Delivery(REPEATED)
+        statement = statements.rotate_statement(*envelope[:5])
+        if not self._verifies(speaker, statement, envelope.signature):
+            return Delivery(_VERIFICATION)
+        if envelope.generation > edge.rotated:
+            return Delivery(EARLY)
+        if envelope.messages != edge.config.rotate:
+            return Delivery("vm.fault.close")
+        edge.rotated += 1
+        self.turn.events.append(PeerRotated(*envelope, self.rounds))
         return _ACCEPTED
 
     def _cancel(self, envelope: CancelEnvelope) -> Delivery:
@@ -257,6 +280,8 @@ class Door(NamedTuple):
         if speaker is None or edge is None or not edge.inbound:
             return Delivery(STALE)
         if envelope.proof is not None and not self.heads.has(speaker.signer, envelope.proof.size):
+            return Delivery(EARLY)
+        if edge.config.rotate and envelope.generation > edge.rotated:
             return Delivery(EARLY)
         commitment = self.turn.context.substitutes.commitment(envelope.salt, envelope.payload)
         statement = statements.message_statement(*envelope[:7], commitment)
@@ -346,8 +371,11 @@ def arrival_flaw(edge: Edge, generation: int, sequence: int, statement: bytes) -
     if edge.waiting is not None and statement in edge.waiting:
         return "vm.fault.replay.duplicate"
     if edge.config.replay == ReplayMode.NULLIFIER:
+        if edge.config.rotate and generation > edge.consumption.generation:
+            # The barrier before it has come: it waits behind that, if it has a number.
+            return "" if sequence < edge.config.rotate else "vm.fault.replay.sequence"
         return edge.consumption.decide(generation, sequence, statement) or ""
-    if generation != edge.generation:
+    if generation != 0:
         return "vm.fault.replay.generation"
     if sequence == edge.arrived:
         return ""
@@ -364,7 +392,7 @@ def _finals_hold(speaker: EndpointState, finals: tuple[tuple[str, int, int], ...
         return False
     edges = speaker.outgoing
     return all(
-        generation == edges[receiver].generation
+        generation == edges[receiver].generation_of(count)
         and (count >= edges[receiver].arrived or edges[receiver].config.replay == ReplayMode.OFF)
         for receiver, generation, count in finals
     )

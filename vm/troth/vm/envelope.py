@@ -97,6 +97,15 @@ class ReceiptEnvelope(NamedTuple):
     signature: bytes
 
 
+class RotateEnvelope(NamedTuple):
+    session: bytes
+    role: str
+    receiver: str
+    generation: int
+    messages: int
+    signature: bytes
+
+
 class CancelEnvelope(NamedTuple):
     session: bytes
     role: str
@@ -119,6 +128,7 @@ Envelope: TypeAlias = (
     | DelegateEnvelope
     | NoticeEnvelope
     | ReceiptEnvelope
+    | RotateEnvelope
     | CancelEnvelope
     | FailEnvelope
 )
@@ -222,6 +232,10 @@ _FORMS: Final[dict[str, tuple[type[Envelope], tuple[Field, ...]]]] = {
             _ROOT,
             _SIGNATURE,
         ),
+    ),
+    "rotate": (
+        RotateEnvelope,
+        (_SESSION, _ROLE, _name("receiver"), _count("generation"), _count("count"), _SIGNATURE),
     ),
     "cancel": (CancelEnvelope, (_SESSION, _ROLE, _REASON, _SIGNATURE)),
     "fail": (FailEnvelope, (_SESSION, _ROLE, _name("code"), _REASON, _SIGNATURE)),

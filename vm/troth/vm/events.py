@@ -26,7 +26,8 @@ class Status(IntEnum):
 class EdgeConfig(NamedTuple):
     """The settled configuration of one directed edge, as the session descriptor holds it.
 
-    `lossy` are the labels of its messages that may be lost, sorted.
+    `lossy` are the labels of its messages that may be lost, sorted. `rotate` is how many messages
+    a generation has, 0 where all are of one.
     """
 
     sender: str
@@ -38,6 +39,7 @@ class EdgeConfig(NamedTuple):
     resize_max: int
     payload: str
     lossy: tuple[str, ...] = ()
+    rotate: int = 0
 
 
 class Opened(NamedTuple):
@@ -112,6 +114,29 @@ class Receipted(NamedTuple):
     discarded: int
     root: bytes | None
     signature: bytes
+    signer: bytes
+
+
+class Rotated(NamedTuple):
+    """The sender is done with a generation, which had so many messages; the next begins."""
+
+    session: bytes
+    role: str
+    receiver: str
+    generation: int
+    messages: int
+    signature: bytes
+    signer: bytes
+
+
+class Retired(NamedTuple):
+    """The receiver has taken all of a generation. `root` is what is left of its set."""
+
+    session: bytes
+    role: str
+    sender: str
+    generation: int
+    root: bytes | None
     signer: bytes
 
 
@@ -406,6 +431,18 @@ class PeerNoticed(NamedTuple):
     round_number: int
 
 
+class PeerRotated(NamedTuple):
+    """A role of another machine is done with a generation."""
+
+    session: bytes
+    role: str
+    receiver: str
+    generation: int
+    messages: int
+    signature: bytes
+    round_number: int
+
+
 class PeerReceipted(NamedTuple):
     session: bytes
     role: str
@@ -446,6 +483,9 @@ Event: TypeAlias = (
     | Delegated
     | Noticed
     | Receipted
+    | Rotated
+    | Retired
+    | PeerRotated
     | StatusChanged
     | Undelivered
     | Overwritten

@@ -189,6 +189,8 @@ class FragmentBuilder:
             ev.Delegated: self._delegated,
             ev.Noticed: self._noticed,
             ev.Receipted: self._receipted,
+            ev.Rotated: self._rotated,
+            ev.Retired: self._retired,
             ev.StatusChanged: self._status_changed,
             ev.Undelivered: self._undelivered,
             ev.Overwritten: self._overwritten,
@@ -274,6 +276,14 @@ class FragmentBuilder:
         key = (event.role, event.sender, event.generation)
         counts = (event.consumed, event.discarded, event.root)
         self._session(event).receipts[key] = counts
+
+    def _rotated(self, event: ev.Rotated) -> None:
+        endpoint = self._endpoint(event, event.role)
+        endpoint.act("rotate", event.receiver, event.generation, event.messages)
+
+    def _retired(self, event: ev.Retired) -> None:
+        endpoint = self._endpoint(event, event.role)
+        endpoint.act("retire", event.sender, event.generation, event.root)
 
     def _status_changed(self, event: ev.StatusChanged) -> None:
         session = self._session(event)

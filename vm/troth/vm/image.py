@@ -41,6 +41,7 @@ class EdgeSettings:
     policy: Policy | None = None
     resize_max: int | None = None
     payload: PayloadForm | None = None
+    rotate: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

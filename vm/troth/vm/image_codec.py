@@ -207,6 +207,7 @@ _EDGE = row_of(
     ("policy", optional(enumeration(Policy))),
     ("resize_max", optional(_COUNT)),
     ("payload", optional(enumeration(PayloadForm))),
+    ("rotate", optional(_COUNT)),
 )
 _PROTOCOL = row_of(
     Protocol,

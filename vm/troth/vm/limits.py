@@ -30,6 +30,7 @@ class Limits:
         rounds_max: rounds of one run.
         instructions_max: instructions one coroutine may execute (its cost budget).
         rejects_listed_max: rejected messages listed per edge and code; later ones are counted.
+        generation_messages_max: messages of one generation of an edge in mode nullifier.
         speculation_depth_max: speculations of one coroutine within each other.
     """
 
@@ -43,6 +44,7 @@ class Limits:
     rounds_max: int = 100_000_000
     instructions_max: int = 10_000_000_000
     rejects_listed_max: int = 8
+    generation_messages_max: int = 65_536
     speculation_depth_max: int = 8
 
     def __post_init__(self) -> None:

@@ -259,6 +259,13 @@ def _check_edge(edge: EdgeSettings, limits: Limits, here: str) -> None:
         if number is not None and not 1 <= number <= largest:
             expected = f"1 to buffer_capacity_max = {largest}"
             refuse("image.edge.settings", f"The {name} is impossible", here, expected, str(number))
+    if edge.rotate is not None and not 1 <= edge.rotate <= limits.generation_messages_max:
+        expected = f"1 to generation_messages_max = {limits.generation_messages_max}"
+        refuse(
+            "image.edge.settings", "The rotation is impossible", here, expected, str(edge.rotate)
+        )
+    if edge.rotate is not None and edge.replay not in (None, ReplayMode.NULLIFIER):
+        refuse("image.edge.settings", "Only an edge in mode nullifier has generations", here)
     if edge.resize_max is not None and edge.policy is not Policy.RESIZE:
         refuse("image.edge.settings", "Only the policy resize has a maximum", here)
     if edge.resize_max is not None and edge.resize_max < (edge.capacity or 1):
@@ -270,6 +277,8 @@ def _check_edge(edge: EdgeSettings, limits: Limits, here: str) -> None:
 def _check_loss(edge: EdgeSettings, here: str, *, lossy: bool) -> None:
     """Where messages may be lost no sequence can be kept, and only there they are."""
     latest = edge.buffer is BufferMode.LATEST
+    if lossy and edge.rotate is not None:
+        refuse("image.edge.settings", "Generations need messages that all arrive", here)
     if (latest or lossy) and edge.replay is ReplayMode.SEQUENCE:
         refuse(
             "image.edge.settings",

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from troth.vm import events as ev
-from troth.vm.envelope import HeadEnvelope, MessageEnvelope, Outgoing
+from troth.vm.envelope import HeadEnvelope, MessageEnvelope, Outgoing, RotateEnvelope
 from troth.vm.events import Event, Status
 from troth.vm.turn import Meeting
 
@@ -43,6 +43,7 @@ class PeerHistory:
         self.said: list[Outgoing] = []
         self._opening: dict[bytes, Met] = {}
         self._taken: dict[tuple[bytes, str, str], int] = {}
+        self._rotate: dict[tuple[bytes, str, str], int] = {}
         self._ended: dict[bytes, None] = {}
         self._pruned_to = 0
 
@@ -62,9 +63,12 @@ class PeerHistory:
                 self._opening[event.coroutine] = Met(self.asked.pop(event.coroutine), event.parties)
             case ev.Opened() if event.coroutine in self._opening:
                 self.sessions[event.session] = self._opening.pop(event.coroutine)
+                for edge in event.edges:
+                    key = event.session, edge.sender, edge.receiver
+                    self._rotate[key] = edge.rotate
             case ev.PeerReceipted():
-                edge = event.session, event.sender, event.role
-                self._taken[edge] = event.consumed + event.discarded
+                key = event.session, event.sender, event.role
+                self._taken[key] = event.consumed + event.discarded
             case ev.StatusChanged() if event.status >= Status.CLOSED:
                 self._end(event.session)
 
@@ -81,6 +85,7 @@ class PeerHistory:
         self._pruned_to = len(self.said)
         live = self.sessions.keys() - self._ended.keys()
         self._taken = {edge: n for edge, n in self._taken.items() if edge[0] in live}
+        self._rotate = {edge: n for edge, n in self._rotate.items() if edge[0] in live}
 
     def _is_due(self, outgoing: Outgoing) -> bool:
         session, envelope = outgoing.session, outgoing.envelope
@@ -88,5 +93,11 @@ class PeerHistory:
             return False
         if isinstance(envelope, MessageEnvelope):
             edge = session, envelope.sender, envelope.receiver
-            return session not in self._ended and envelope.sequence >= self._taken.get(edge, 0)
+            # Receipts count the messages of all generations together.
+            index = envelope.generation * self._rotate.get(edge, 0) + envelope.sequence
+            return session not in self._ended and index >= self._taken.get(edge, 0)
+        if isinstance(envelope, RotateEnvelope):
+            edge = session, envelope.role, envelope.receiver
+            sent = (envelope.generation + 1) * envelope.messages
+            return session not in self._ended and sent >= self._taken.get(edge, 0)
         return session not in self._ended or not isinstance(envelope, HeadEnvelope)

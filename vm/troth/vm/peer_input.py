@@ -13,6 +13,7 @@ from troth.vm.envelope import (
     MessageEnvelope,
     NoticeEnvelope,
     ReceiptEnvelope,
+    RotateEnvelope,
 )
 from troth.vm.events import Event
 
@@ -32,6 +33,8 @@ def envelope_of(event: Event) -> Envelope | None:
             return NoticeEnvelope(*event[:-1])
         case ev.PeerReceipted():
             return ReceiptEnvelope(*event[:-1])
+        case ev.PeerRotated():
+            return RotateEnvelope(*event[:-1])
         case ev.PeerCancelled():
             return CancelEnvelope(*event[:-1])
         case ev.PeerFailed():

@@ -140,6 +140,7 @@ EDGE_ROW: Final = (
     _count("resize max"),
     _choice("payload", PayloadForm),
     _list("lossy", _name("")),
+    _count("rotate"),
 )
 """An `events.EdgeConfig` with its roles as indexes."""
 
@@ -207,6 +208,15 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _ROOT,
         _OWN_SIGNATURE,
     ),
+    Kind.ROTATE: (
+        _SESSION,
+        _SENDER,
+        _RECEIVER,
+        _GENERATION,
+        _count("count"),
+        _OWN_SIGNATURE,
+    ),
+    Kind.RETIRE: (_SESSION, _RECEIVER, _SENDER, _GENERATION, _ROOT),
     Kind.STATUS: (
         _SESSION,
         _count("status", min(Status), max(Status)),
@@ -327,6 +337,15 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _SIGNATURE,
         _ROUND,
     ),
+    Kind.PEER_ROTATE: (
+        _SESSION,
+        _SENDER,
+        _RECEIVER,
+        _GENERATION,
+        _count("count"),
+        _SIGNATURE,
+        _ROUND,
+    ),
     Kind.PEER_CANCEL: (_SESSION, _ROLE, _text("reason"), _SIGNATURE, _ROUND),
     Kind.PEER_DELEGATE: (
         _SESSION,
@@ -370,6 +389,7 @@ NIL_TOGETHER: Final[dict[Kind, tuple[frozenset[str], ...]]] = {
     ),
     Kind.RECEIVE: (frozenset(), frozenset({"root"})),
     Kind.RECEIPT: (frozenset(), frozenset({"root"})),
+    Kind.RETIRE: (frozenset(), frozenset({"root"})),
     Kind.PEER_RECEIPT: (frozenset(), frozenset({"root"})),
     Kind.CANCEL: (frozenset({"round"}), frozenset({"role"}), frozenset({"role", "round"})),
     Kind.FAULT: (frozenset(), frozenset({"session", "role"})),

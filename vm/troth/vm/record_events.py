@@ -68,6 +68,9 @@ class EventDecoder:
             Kind.DELEGATE: self._delegate,
             Kind.NOTICE: self._notice,
             Kind.RECEIPT: self._receipt,
+            Kind.ROTATE: self._rotate,
+            Kind.RETIRE: self._retire,
+            Kind.PEER_ROTATE: self._peer_rotate,
             Kind.STATUS: self._status,
             Kind.UNDELIVERED: self._undelivered,
             Kind.OVERWRITE: self._overwrite,
@@ -269,6 +272,24 @@ class EventDecoder:
             signature,
             session.signers[role],
         )
+
+    def _rotate(self, items: Items) -> Event:
+        number, sender, receiver, generation, count, signature = items
+        session = self._session_at(number)
+        roles = self._role(session, sender), self._role(session, receiver)
+        return ev.Rotated(session.id, *roles, generation, count, signature, session.signers[sender])
+
+    def _retire(self, items: Items) -> Event:
+        number, receiver, sender, generation, root = items
+        session = self._session_at(number)
+        roles = self._role(session, receiver), self._role(session, sender)
+        return ev.Retired(session.id, *roles, generation, root, session.signers[receiver])
+
+    def _peer_rotate(self, items: Items) -> Event:
+        number, sender, receiver, *rest = items
+        session = self._session_at(number)
+        roles = self._role(session, sender), self._role(session, receiver)
+        return ev.PeerRotated(session.id, *roles, *rest)
 
     def _status(self, items: Items) -> Event:
         number, status, epoch, detail = items

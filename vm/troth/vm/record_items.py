@@ -149,6 +149,9 @@ class EventRecords(ABC):
             ev.Delegated: self._delegated,
             ev.Noticed: self._noticed,
             ev.Receipted: self._receipted,
+            ev.Rotated: self._rotated,
+            ev.Retired: self._retired,
+            ev.PeerRotated: self._peer_rotated,
             ev.StatusChanged: self._status_changed,
             ev.Undelivered: self._undelivered,
             ev.Overwritten: self._overwritten,
@@ -260,6 +263,23 @@ class EventRecords(ABC):
         role, sender = session.roles[event.role], session.roles[event.sender]
         head = (Kind.RECEIPT, session.number, role, sender)
         self._stated(event.signer, session, head + tuple(event[3:8]), event)
+
+    def _rotated(self, event: ev.Rotated) -> None:
+        session = self._session(event.session)
+        role, receiver = session.roles[event.role], session.roles[event.receiver]
+        head = (Kind.ROTATE, session.number, role, receiver)
+        self._stated(event.signer, session, head + tuple(event[3:6]), event)
+
+    def _retired(self, event: ev.Retired) -> None:
+        session = self._session(event.session)
+        role, sender = session.roles[event.role], session.roles[event.sender]
+        items = (Kind.RETIRE, session.number, role, sender, event.generation, event.root)
+        self._principal_owned(event.signer, items)
+
+    def _peer_rotated(self, event: ev.PeerRotated) -> None:
+        session = self._session(event.session)
+        role, receiver = session.roles[event.role], session.roles[event.receiver]
+        self._machine_owned((Kind.PEER_ROTATE, session.number, role, receiver, *event[3:]))
 
     def _status_changed(self, event: ev.StatusChanged) -> None:
         session = self._session(event.session)

@@ -44,6 +44,8 @@ class Kind(IntEnum):
     | DELEGATE | session, role, new principal, signature |
     | NOTICE | session, role, rows of (receiver, generation, count), signature |
     | RECEIPT | session, receiver, sender, generation, consumed, discarded, root?, signature |
+    | ROTATE | session, sender, receiver, generation, count, signature |
+    | RETIRE | session, receiver, sender, generation, root? |
     | STATUS | session, status, epoch, detail |
     | UNDELIVERED | session, sender, receiver, generation, sequence |
     | OVERWRITE | session, sender, receiver, generation, sequence |
@@ -77,6 +79,7 @@ class Kind(IntEnum):
     | PEER_NOTICE | session, role, rows of (receiver, generation, count), signature, round |
     | PEER_RECEIPT | session, receiver, sender, generation, consumed, discarded, root?, then |
     | | signature, round |
+    | PEER_ROTATE | session, sender, receiver, generation, count, signature, round |
     | PEER_CANCEL | session, role, reason, signature, round |
     | PEER_FAIL | session, role, code, reason, signature, round |
     | PEER_DELEGATE | session, role, new principal, signature, round |
@@ -133,6 +136,9 @@ class Kind(IntEnum):
     OVERWRITE = 40
     DROP = 41
     ASK_END = 42
+    ROTATE = 43
+    RETIRE = 44
+    PEER_ROTATE = 45
 
 
 STATED: Final = frozenset(
@@ -141,6 +147,7 @@ STATED: Final = frozenset(
         Kind.DELEGATE,
         Kind.NOTICE,
         Kind.RECEIPT,
+        Kind.ROTATE,
         Kind.CANCEL,
         Kind.JOIN,
         Kind.FAIL,
@@ -148,7 +155,7 @@ STATED: Final = frozenset(
 )
 """Records that carry a statement of their signer (CANCEL only when it has a role)."""
 
-SIGNER_OWNED: Final = STATED | {Kind.RECEIVE, Kind.ARRIVE}
+SIGNER_OWNED: Final = STATED | {Kind.RECEIVE, Kind.ARRIVE, Kind.RETIRE}
 """CANCEL by the host has no role and belongs to principal 0."""
 
 PEER_INPUTS: Final = frozenset(
@@ -160,6 +167,7 @@ PEER_INPUTS: Final = frozenset(
         Kind.PEER_JOIN,
         Kind.PEER_NOTICE,
         Kind.PEER_RECEIPT,
+        Kind.PEER_ROTATE,
         Kind.PEER_CANCEL,
         Kind.PEER_FAIL,
         Kind.PEER_DELEGATE,

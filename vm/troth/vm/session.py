@@ -8,14 +8,14 @@ it travels inside a message and once it is done.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from troth.vm import consumption
-from troth.vm.buffer import EdgeBuffer, Envelope
+from troth.vm.buffer import Envelope, buffer_of
 from troth.vm.consumption import Consumption
 from troth.vm.descriptor import Descriptor
 from troth.vm.events import EdgeConfig, Status
-from troth.vm.instructions import BufferMode, Policy, ReplayMode, Seal
+from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.loaded import ProtocolTables
 from troth.vm.sent_history import SentHistory
 from troth.vm.values import Endpoint, RegisterValue
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from troth.vm.coroutine import Coroutine
     from troth.vm.step_tables import StateTable
 
-GENERATION: Final = 0
 """The generation of every edge: rotation of nullifier sets starts new ones."""
 
 
@@ -110,6 +109,7 @@ class Edge:
         waiting_receiver, waiting_sender: the coroutine blocked here, if any.
         inbound: only the sender is at another machine: messages arrive through `deliver`.
         outbound: only the receiver is: messages leave by the outbox.
+        rotated: of an inbound edge, how many generations the sender has said to be over.
         arrived: messages that were accepted from another machine.
         final: how many messages the sender's notice says there are, None before it.
         acknowledged: of an outbound edge, how many messages the receiver's receipts cover.
@@ -128,7 +128,6 @@ class Edge:
         "consumption",
         "discarded",
         "final",
-        "generation",
         "history",
         "inbound",
         "outbound",
@@ -136,6 +135,7 @@ class Edge:
         "receipts",
         "receiver",
         "rejects",
+        "rotated",
         "sealed",
         "sender",
         "sent",
@@ -149,16 +149,9 @@ class Edge:
         self.config = config
         self.sender = sender
         self.receiver = receiver
-        self.buffer = EdgeBuffer(
-            config.capacity,
-            Policy(config.policy),
-            config.resize_max,
-            BufferMode(config.buffer),
-            config.lossy,
-        )
-        self.generation = GENERATION
+        self.buffer = buffer_of(config)
         self.sent = 0
-        self.consumption: Consumption = consumption.start(ReplayMode(config.replay))
+        self.consumption: Consumption = consumption.start(ReplayMode(config.replay), config.rotate)
         self.sealed: list[bytes] = []
         self.unsealed: list[bytes] = []
         self.consumed = 0
@@ -173,6 +166,7 @@ class Edge:
         if self.outbound and config.replay == ReplayMode.SEQUENCE:
             self.history = SentHistory()
         self.arrived = 0
+        self.rotated = 0
         self.final: int | None = None
         self.acknowledged = 0
         self.receipted = 0
@@ -198,6 +192,15 @@ class Edge:
         if self.buffer.messages:
             return False
         return not self.inbound or self.complete or (self.sender.noticed and self.may_lose)
+
+    def position(self, index: int) -> tuple[int, int]:
+        """Generation and number of the message before which `index` others were sent."""
+        rotate = self.config.rotate
+        return divmod(index, rotate) if rotate else (0, index)
+
+    def generation_of(self, count: int) -> int:
+        """The generation of the last of `count` messages."""
+        return self.position(max(0, count - 1))[0]
 
     @property
     def may_lose(self) -> bool:

@@ -112,7 +112,22 @@ def _settle_edge(
         lossy=tables.lossy.get((sender, receiver), ()),
     )
     _check_edge(config, limits)
-    return config
+    return config._replace(rotate=_rotate(fixed, config, limits))
+
+
+def _rotate(fixed: EdgeSettings, config: EdgeConfig, limits: Limits) -> int:
+    """How many messages a generation has; only a set of nullifiers is ever dropped."""
+    if config.replay != ReplayMode.NULLIFIER or config.lossy:
+        return 0
+    largest = limits.generation_messages_max
+    if fixed.rotate is not None and fixed.rotate > largest:
+        raise fault(
+            "vm.fault.limit",
+            f"edge {config.sender} -> {config.receiver}: its generations would be too large",
+            expected=f"at most generation_messages_max = {largest} messages",
+            actual=str(fixed.rotate),
+        )
+    return largest if fixed.rotate is None else fixed.rotate
 
 
 def _first(*candidates: int | None) -> int:

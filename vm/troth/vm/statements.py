@@ -24,6 +24,7 @@ NONCE_BYTES: Final = 16
 _MESSAGE: Final = b"\x00troth/v1/message\x00"
 _NOTICE: Final = b"\x00troth/v1/notice\x00"
 _RECEIPT: Final = b"\x00troth/v1/receipt\x00"
+_ROTATE: Final = b"\x00troth/v1/rotate\x00"
 _CANCEL: Final = b"\x00troth/v1/cancel\x00"
 _DELEGATION: Final = b"\x00troth/v1/delegation\x00"
 _HEAD: Final = b"\x00troth/v1/head\x00"
@@ -102,7 +103,7 @@ def nullifier(statement: bytes) -> bytes:
 
 
 def notice_statement(session: bytes, role: str, finals: Sequence[tuple[str, int, int]]) -> bytes:
-    """`finals` are (receiver, generation, messages sent in it), sorted by receiver."""
+    """`finals` are (receiver, last generation, messages sent in all), sorted by receiver."""
     return _NOTICE + pack_array((session, role, tuple(finals)))
 
 
@@ -115,8 +116,15 @@ def receipt_statement(
     discarded: int,
     root: bytes | None,
 ) -> bytes:
-    """`role` received `consumed` messages of `sender` and discarded `discarded`."""
+    """`role` received `consumed` messages of `sender` in all, and discarded `discarded`."""
     return _RECEIPT + pack_array((session, role, sender, generation, consumed, discarded, root))
+
+
+def rotate_statement(
+    session: bytes, role: str, receiver: str, generation: int, count: int
+) -> bytes:
+    """`role` sent `count` messages of this generation to `receiver`, and goes on with the next."""
+    return _ROTATE + pack_array((session, role, receiver, generation, count))
 
 
 def cancel_statement(session: bytes, role: str, reason: str) -> bytes:

@@ -193,7 +193,7 @@ def prepare_close(turn: Turn, endpoint: EndpointState) -> Farewell:
 
 
 def _receipt(turn: Turn, endpoint: EndpointState, sender: str, edge: Edge) -> Receipted:
-    counts = (edge.generation, edge.consumed, edge.discarded)
+    counts = (edge.consumption.generation, edge.consumed, edge.discarded)
     root = edge.consumption.root
     session = endpoint.session.id
     statement = statements.receipt_statement(session, endpoint.role, sender, *counts, root)
@@ -204,7 +204,7 @@ def _receipt(turn: Turn, endpoint: EndpointState, sender: str, edge: Edge) -> Re
 def _notice(turn: Turn, endpoint: EndpointState) -> Noticed:
     session = endpoint.session.id
     finals = tuple(
-        (receiver, edge.generation, edge.sent)
+        (receiver, edge.generation_of(edge.sent), edge.sent)
         for receiver, edge in sorted(endpoint.outgoing.items())
     )
     signature = sign(turn, endpoint, statements.notice_statement(session, endpoint.role, finals))

@@ -28,7 +28,8 @@ def overwrite(turn: Turn, edge: Edge) -> None:
     assert place is not None, "who makes room has found one"
     lost = edge.take_overwritten(place)
     statement = _statement(edge, lost)
-    edge.waiting.discard(statement)
+    if edge.waiting is not None:
+        edge.waiting.discard(statement)
     edge.consumption.discard(statement)
     edge.discarded += 1
     session, sender, receiver = edge.sender.session.id, edge.sender.role, edge.receiver.role

@@ -13,15 +13,15 @@ from troth.vm import statements
 from troth.vm.buffer import Admission, Envelope
 from troth.vm.codec import encode_payload
 from troth.vm.coroutine import Blocked, Coroutine
-from troth.vm.envelope import MessageEnvelope, Outgoing
+from troth.vm.envelope import MessageEnvelope, Outgoing, RotateEnvelope
 from troth.vm.errors import Fault, TrothError
-from troth.vm.events import Sent, Status
+from troth.vm.events import Rotated, Sent, Status
 from troth.vm.faults import fault
 from troth.vm.instructions import Select, Send
 from troth.vm.session import Cell, Edge, EndpointState
 from troth.vm.speculation import HeldSend
 from troth.vm.statements import StepKind
-from troth.vm.step_common import Step, cell_name, no_key, not_usable, session_over
+from troth.vm.step_common import Step, cell_name, no_key, not_usable, session_over, sign
 from troth.vm.step_delegate import Delegation, commit_delegation, prepare_delegation
 from troth.vm.step_hold import cannot_be_undone, hold_send
 from troth.vm.step_loss import drop, overwrite, read_ahead
@@ -31,8 +31,9 @@ from troth.vm.types import StateKind
 from troth.vm.value_ops import type_matches
 from troth.vm.values import RegisterValue
 
-Sealed: TypeAlias = tuple[Envelope, bytes]
-"""A signed message and the statement that its signature or its round's seal covers."""
+Sealed: TypeAlias = tuple[Envelope, bytes, Rotated | None]
+"""A signed message, the statement that its signature or its round's seal covers, and what ends
+the generation before, if the message begins one."""
 
 _LAST_LIVE: Final = Status.DRAINING
 _make: Final = tuple.__new__
@@ -79,24 +80,30 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
                 drop(turn, edge, transition)
                 return following
             if admission is Admission.WAIT:
-                edge.waiting_sender = coroutine
-                coroutine.blocked = Blocked.SEND
-                coroutine.blocked_edge = edge
-                return BLOCKED
+                return _wait(coroutine, edge)
             overwrites = admission is Admission.OVERWRITE
-        envelope, statement = _seal(turn, edge, endpoint, transition, payload, values, delegation)
+        envelope, statement, rotated = _seal(
+            turn, edge, endpoint, transition, payload, values, delegation
+        )
         if delegation is not None:
             commit_delegation(turn, coroutine, edge, delegation)
             for position in transition.carried:
                 registers[arguments[position]] = None
         if overwrites:
             overwrite(turn, edge)
-        _commit(turn, edge, endpoint, transition, envelope)
+        _commit(turn, edge, endpoint, transition, envelope, rotated)
         if edge.outbound or endpoint.session.round_sealed:
             _hand_on(turn, edge, envelope, statement)
         return following
 
     return step
+
+
+def _wait(coroutine: Coroutine, edge: Edge) -> int:
+    edge.waiting_sender = coroutine
+    coroutine.blocked = Blocked.SEND
+    coroutine.blocked_edge = edge
+    return BLOCKED
 
 
 def _out_of_turn(endpoint: EndpointState, peer: str, label: str, kind: StepKind) -> Fault:
@@ -230,7 +237,10 @@ def _seal(
     `ahead` is how many messages of the edge get their numbers before this one.
     """
     session, sender, receiver = endpoint.session.id, endpoint.role, edge.receiver.role
-    generation, sequence, principal = edge.generation, edge.sent + ahead, endpoint.signer
+    (generation, sequence), principal = edge.position(edge.sent + ahead), endpoint.signer
+    rotated = None
+    if generation and not sequence:
+        rotated = _prepare_rotation(turn, edge, generation - 1)
     signer = turn.context.signer
     position = statements.message_position(session, sender, receiver, generation, sequence)
     try:
@@ -265,7 +275,23 @@ def _seal(
             tuple(values),
         ),
     )
-    return envelope, statement
+    return envelope, statement, rotated
+
+
+def _prepare_rotation(turn: Turn, edge: Edge, generation: int) -> Rotated:
+    """The sender's word that a generation is over. Changes nothing."""
+    endpoint, receiver, count = edge.sender, edge.receiver.role, edge.config.rotate
+    session, role = endpoint.session.id, endpoint.role
+    statement = statements.rotate_statement(session, role, receiver, generation, count)
+    signature = sign(turn, endpoint, statement)
+    return Rotated(session, role, receiver, generation, count, signature, endpoint.signer)
+
+
+def _rotate(turn: Turn, edge: Edge, rotated: Rotated) -> None:
+    turn.events.append(rotated)
+    if edge.outbound:
+        envelope = RotateEnvelope(*rotated[:6])
+        turn.tell(Outgoing(rotated.session, (rotated.receiver,), envelope))
 
 
 def seal_message(turn: Turn, act: HeldSend, ahead: int) -> Sealed:
@@ -280,8 +306,8 @@ def seal_message(turn: Turn, act: HeldSend, ahead: int) -> Sealed:
 
 def commit_sealed(turn: Turn, act: HeldSend, sealed: Sealed) -> None:
     """A message that was held back gets its number and its place."""
-    envelope, statement = sealed
-    _commit(turn, act.edge, act.endpoint, act.transition, envelope)
+    envelope, statement, rotated = sealed
+    _commit(turn, act.edge, act.endpoint, act.transition, envelope, rotated)
     _hand_on(turn, act.edge, envelope, statement)
 
 
@@ -326,7 +352,10 @@ def _commit(
     endpoint: EndpointState,
     transition: TransitionTable,
     envelope: Envelope,
+    rotated: Rotated | None,
 ) -> None:
+    if rotated is not None:
+        _rotate(turn, edge, rotated)
     edge.sent += 1
     if not edge.outbound:
         edge.buffer.put(envelope)

@@ -14,7 +14,7 @@ from troth.vm.buffer import Envelope
 from troth.vm.codec import decode_payload, encode_payload
 from troth.vm.coroutine import Blocked, Coroutine
 from troth.vm.errors import Fault, TrothError
-from troth.vm.events import Received, Status
+from troth.vm.events import Received, Retired, Status
 from troth.vm.faults import MessageRefused, behind_others, fault
 from troth.vm.instructions import Branch, Recv, ReplayMode
 from troth.vm.session import Cell, Custody, Edge, EndpointState
@@ -182,8 +182,11 @@ def _place_of(edge: Edge, state: StateTable, speculation: Speculation | None) ->
     messages = edge.buffer.messages
     if edge.config.replay != ReplayMode.NULLIFIER:
         return 0
+    consumption, rotate = edge.consumption, edge.config.rotate
+    barrier = rotate > 0 and consumption.expected == rotate
+    generation = consumption.generation + barrier
     for place, envelope in enumerate(messages):
-        if envelope.label in state.receives:
+        if envelope.label in state.receives and envelope.generation == generation:
             return place
     return 0 if edge.complete else len(messages)
 
@@ -240,7 +243,7 @@ def _verify(
             edge,
             code,
             "the message was signed for another position of its edge",
-            f"generation {edge.generation}, number {edge.consumption.expected}",
+            f"generation {edge.consumption.generation}, number {edge.consumption.expected}",
             f"generation {envelope.generation}, number {envelope.sequence}",
         )
     return statement
@@ -335,6 +338,14 @@ def _bind_endpoints(
     return tuple(bound)
 
 
+def _retire(turn: Turn, edge: Edge) -> None:
+    """The barrier: all of a generation was taken, so its set is dropped and its root stays."""
+    endpoint, generation = edge.receiver, edge.consumption.generation
+    root = edge.consumption.retire()
+    session, sender = endpoint.session.id, edge.sender.role
+    turn.events.append(Retired(session, endpoint.role, sender, generation, root, endpoint.signer))
+
+
 def commit_receive(
     turn: Turn,
     edge: Edge,
@@ -346,6 +357,8 @@ def commit_receive(
     endpoint = edge.receiver
     edge.take(place)
     consumption = edge.consumption
+    if envelope.generation != consumption.generation and edge.config.rotate:
+        _retire(turn, edge)
     consumption.consume(envelope.generation, envelope.sequence, statement)
     edge.consumed += 1
     endpoint.state = transition.next

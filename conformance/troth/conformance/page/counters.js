@@ -4,7 +4,8 @@
 
   const { element } = troth;
   const LISTED = 100;
-  const COLUMNS = ["sent", "received", "undelivered", "rejected", "discarded", "in flight", "peak"];
+  const COLUMNS = ["sent", "received", "undelivered", "rejected", "overwritten", "discarded", "in flight", "peak"];
+  const PEAK = COLUMNS.length - 1;
 
   function table(heads, rows, label) {
     const head = element("tr", {}, ...heads.map((name) => element("th", { scope: "col" }, name)));
@@ -26,11 +27,11 @@
     for (const [of, protocol, sender, receiver, ...counts] of view.raw.edges) {
       if (session !== null && of !== session) continue;
       const key = protocol + " " + sender + " " + receiver;
-      const [sent, received, undelivered, rejected, discarded, peak] = counts;
-      const flying = Math.max(0, sent - received - undelivered - rejected);
-      const known = sums.get(key) || { edge: [protocol, sender, receiver], counts: [0, 0, 0, 0, 0, 0, 0] };
-      [sent, received, undelivered, rejected, discarded, flying].forEach((value, place) => (known.counts[place] += value));
-      known.counts[6] = Math.max(known.counts[6], peak);
+      const [sent, received, undelivered, rejected, overwritten, discarded, peak] = counts;
+      const flying = Math.max(0, sent - received - undelivered - rejected - overwritten);
+      const known = sums.get(key) || { edge: [protocol, sender, receiver], counts: COLUMNS.map(() => 0) };
+      [sent, received, undelivered, rejected, overwritten, discarded, flying].forEach((value, place) => (known.counts[place] += value));
+      known.counts[PEAK] = Math.max(known.counts[PEAK], peak);
       sums.set(key, known);
     }
     return [...sums.values()];
@@ -67,10 +68,10 @@
         const chosen = store.filter.edge !== null && store.filter.edge.join() === edge.join();
         const button = element("button", { type: "button", class: "jump", "aria-pressed": chosen ? "true" : "false", click: () => store.setFilter({ edge: chosen ? null : edge }) }, name);
         const of = several ? element("td", {}, (store.view.protocol(protocol) || { name: "?" }).name) : null;
-        return element("tr", { class: chosen ? "chosen" : null }, element("th", { scope: "row" }, button), of, ...counts.map((value, place) => figure(value, place >= 2 && place <= 5)));
+        return element("tr", { class: chosen ? "chosen" : null }, element("th", { scope: "row" }, button), of, ...counts.map((value, place) => figure(value, place >= 2 && place < PEAK)));
       });
       const heads = ["edge", ...(several ? ["protocol"] : []), ...COLUMNS];
-      const note = "Of " + this.scope() + ". In flight: sent, and neither received, refused nor listed as undelivered where the file ends. Peak: the most in flight at once.";
+      const note = "Of " + this.scope() + ". In flight: sent, and neither received, refused, overwritten nor listed as undelivered where the file ends. Peak: the most in flight at once.";
       return [table(heads, rows, "Counters of each edge"), element("p", { class: "note" }, note)];
     }
 
