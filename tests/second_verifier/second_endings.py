@@ -46,7 +46,9 @@ class Endings(Part):
         finals = [[names[row[0]], row[1], row[2]] for row in facts["finals"]]
         outgoing = [receiver for sender, receiver in session.edges if sender == role.name]
         require([row[0] for row in finals] == sorted(outgoing), "not the edges of the role")
-        require(all(row[1] == 0 for row in finals), "no such generation")
+        for receiver, generation, count in finals:
+            edge = session.edges[role.name, receiver]
+            require(generation == edge.last_generation(count), "no such generation")
         return statement("notice", session.id, role.name, finals)
 
     def _noticed(self, session: Session, role: Role) -> None:
@@ -99,7 +101,7 @@ class Endings(Part):
         self.leaf(record)
 
     def _receipt(self, session: Session, edge: Edge, facts: Facts) -> bytes:
-        require(facts["generation"] == 0, "no such generation")
+        require(edge.rotate > 0 or facts["generation"] == 0, "no such generation")
         names = ("generation", "consumed", "discarded", "root")
         said = (facts[name] for name in names)
         return statement("receipt", session.id, edge.receiver, edge.sender, *said)

@@ -14,7 +14,7 @@ from second_verifier.second_lookup import Facts, Part, require
 from second_verifier.second_state import Principal
 from second_verifier.second_wire import Record, Refused, encoded
 
-LIMITS: int = 11
+LIMITS: int = 12
 """How many limits a header has."""
 
 

@@ -29,6 +29,7 @@ class Transition:
     label: str
     fields: list[Item]
     next: int
+    lossy: bool
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class Protocol:
             if state.kind == SEND
         }
         return sorted(found)
+
+    def lossy(self, sender: str, receiver: str) -> list[str]:
+        """The labels on an edge whose messages may be lost, sorted."""
+        states = (s for s in self.types[sender] if s.kind == SEND and s.peer == receiver)
+        return sorted({t.label for s in states for t in s.transitions.values() if t.lossy})
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ def _protocol(item: Item) -> Protocol:
         raise Refused("a protocol has one local type for each role")
     fixed: dict[tuple[str, str], list[Item]] = {}
     for edge in array(edges):
-        settings = array(edge, 8)
+        settings = array(edge, 9)
         fixed[text(settings[0]), text(settings[1])] = settings[2:]
     identity = blake3(encoded(item), derive_key_context="troth/v1 protocol id").digest()
     return Protocol(identity, text(name), names, dict(zip(names, states, strict=True)), fixed)
@@ -116,10 +122,10 @@ def _state(item: Item) -> State:
     kind, peer, transitions = array(item, 3)
     steps = {}
     for one in array(transitions):
-        label, fields, following = array(one, 3)
-        if type(following) is not int:
-            raise Refused("a state is named by its index")
-        steps[text(label)] = Transition(text(label), array(fields), following)
+        label, fields, following, lossy = array(one, 4)
+        if type(following) is not int or not isinstance(lossy, bool):
+            raise Refused("a state is named by its index, and a message may be lost or not")
+        steps[text(label)] = Transition(text(label), array(fields), following, lossy)
     if kind not in (SEND, RECEIVE, END) or type(kind) is not int:
         raise Refused("a state of no known kind")
     return State(kind, text(peer), steps)

@@ -22,7 +22,7 @@ from second_verifier.second_image import (
     hides_endpoint,
 )
 from second_verifier.second_lookup import Facts, Part, require
-from second_verifier.second_state import Edge, Message, Role, Session
+from second_verifier.second_state import NOTHING, Edge, Message, Role, Session
 from second_verifier.second_wire import Record, encoded
 
 
@@ -34,11 +34,14 @@ class Messages(Part):
         edge = self.edge(session, sender, receiver)
         label, said = self._said(session, edge, facts)
         leaf = self.stated(record, session, sender.signer, said, facts["signature"])
-        require(facts["sequence"] == edge.sent, "not the next number of the edge")
-        require(len(edge.flight) < edge.capacity, "more in flight than the edge holds")
+        place = (facts["generation"], facts["sequence"])
+        require(place == edge.place_of(edge.sent), "not the next number of the edge")
+        require(place[0] == edge.rotated, "a generation that its sender has not begun")
+        full = len(edge.flight) >= edge.capacity
+        require(edge.lossy or not full, "more in flight than the edge holds")
         step = self._step(sender, SEND, receiver.name, label)
         require(facts["step_kind"] == (len(sender.at.transitions) > 1), "not the step kind")
-        message = Message(0, edge.sent, label, said, facts["payload"], leaf, sender.signer)
+        message = Message(*place, label, said, facts["payload"], leaf, sender.signer)
         self._hand_over(message, step, sender, receiver)
         sender.state, sender.moved = step.next, True
         edge.sent += 1
@@ -48,7 +51,7 @@ class Messages(Part):
     def _said(self, session: Session, edge: Edge, facts: Facts) -> tuple[str, bytes]:
         """The label and the statement of a SEND or ARRIVE."""
         require(not session.causes, "the session is about to end")
-        require(facts["generation"] == 0, "no such generation")
+        require(edge.rotate > 0 or facts["generation"] == 0, "no such generation")
         labels = session.protocol.labels
         require(facts["label"] < len(labels), "the protocol has no such label")
         salt, payload, commitment = facts["salt"], facts["payload"], facts["commitment"]
@@ -167,14 +170,16 @@ class Messages(Part):
         self.round(facts["round"])
         label, said = self._said(session, edge, facts)
         proof = self._authentic(session, sender, facts, said)
-        number: int = facts["sequence"]
+        place_said = (facts["generation"], facts["sequence"])
         if edge.replay == "sequence":
-            require(number == len(edge.arrived), "not the next number of the edge")
+            require(place_said == (0, len(edge.arrived)), "not the next number of the edge")
         elif edge.replay == "nullifier":
-            require(number not in edge.arrived, "a message that came before")
-        require(len(edge.flight) < edge.capacity, "more in flight than the edge holds")
-        edge.arrived.add(number)
-        message = Message(0, number, label, said, facts["payload"], None, sender.signer)
+            require(place_said not in edge.arrived, "a message that came before")
+        require(place_said[0] <= edge.rotated, "a generation that its sender has not begun")
+        full = len(edge.flight) >= edge.capacity
+        require(edge.lossy or not full, "more in flight than the edge holds")
+        edge.arrived.add(place_said)
+        message = Message(*place_said, label, said, facts["payload"], None, sender.signer)
         edge.flight.append(message)
         place = encoded([said, facts["signature"], proof, facts["round"]])
         self.leaf(record, receiver.signer, b"\0troth/v1/arrival\0" + place)
@@ -197,6 +202,72 @@ class Messages(Part):
         found = path_root(hashed, leaf, size, hashes)
         require(found == principal.heads[size], "not at its place under the signed head")
         return proof
+
+    # --- what is lost, and generations -----------------------------------------------------
+
+    def on_overwrite(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        receiver = self.local(session, facts["receiver"])
+        edge = self.edge(session, self.role(session, facts["sender"]), receiver)
+        place = (facts["generation"], facts["sequence"])
+        found = [one for one in edge.flight if (one.generation, one.sequence) == place]
+        require(edge.lossy and bool(found), "nothing of the kind was there to overwrite")
+        sender = self.role(session, facts["sender"])
+        lossy = session.protocol.lossy(sender.name, receiver.name)
+        require(found[0].label in lossy, "a message that may not be lost")
+        edge.flight.remove(found[0])
+        edge.overwrite(found[0])
+        self.leaf(record)
+
+    def on_drop(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        sender = self.local(session, facts["sender"])
+        receiver = self.role(session, facts["receiver"])
+        edge = self.edge(session, sender, receiver)
+        labels = session.protocol.labels
+        require(facts["label"] < len(labels), "the protocol has no such label")
+        label = labels[facts["label"]]
+        step = self._step(sender, SEND, receiver.name, label)
+        require(step.lossy and edge.lossy, "a message that may not be lost")
+        self.leaf(record)
+
+    def on_rotate(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        sender = self.local(session, facts["sender"])
+        edge = self.edge(session, sender, self.role(session, facts["receiver"]))
+        said = self._rotation(session, edge, facts)
+        require(edge.sent == (edge.rotated + 1) * edge.rotate, "not at the end of a generation")
+        self.stated(record, session, sender.signer, said, facts["signature"])
+        edge.rotated += 1
+
+    def on_peer_rotate(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        sender = self.remote(session, facts["sender"])
+        edge = self.edge(session, sender, self.role(session, facts["receiver"]))
+        self.round(facts["round"])
+        said = self._rotation(session, edge, facts)
+        require_signature(self.principal(sender.signer).key, said, facts["signature"])
+        edge.rotated += 1
+        self.leaf(record)
+
+    def _rotation(self, session: Session, edge: Edge, facts: Facts) -> bytes:
+        require(edge.rotate > 0 and facts["count"] == edge.rotate, "not a whole generation")
+        require(facts["generation"] == edge.rotated, "not the generation that is under way")
+        place = (edge.sender, edge.receiver, facts["generation"], facts["count"])
+        return statement("rotate", session.id, *place)
+
+    def on_retire(self, record: Record, facts: Facts) -> None:
+        session = self.session(facts)
+        receiver = self.local(session, facts["receiver"])
+        edge = self.edge(session, self.role(session, facts["sender"]), receiver)
+        require(facts["generation"] == edge.retired < edge.rotated, "no generation to retire")
+        taken = edge.consumed + edge.discarded
+        require(taken == (edge.retired + 1) * edge.rotate, "not all of the generation was taken")
+        require(facts["root"] == edge.root, "not the root of the generation")
+        edge.retired += 1
+        edge.nullifiers.clear()
+        edge.root = NOTHING
+        self.leaf(record, receiver.signer)
 
     # --- what did not pass ---------------------------------------------------------------
 

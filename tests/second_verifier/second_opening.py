@@ -92,21 +92,26 @@ class Opening(Part):
         for row in facts["edges"]:
             require(row[0] < len(names) and row[1] < len(names), "the protocol has no such role")
             pair = (names[row[0]], names[row[1]])
-            edges[pair] = self._edge(pair, row[2:], protocol.fixed.get(pair, [None] * 6))
+            fixed = protocol.fixed.get(pair, [None] * 7)
+            require(row[8] == protocol.lossy(*pair), "not the messages that may be lost")
+            edges[pair] = self._edge(pair, row[2:], fixed)
         require(len(edges) == len(facts["edges"]), "an edge comes twice")
         require(list(edges) == protocol.edges, "not the edges on which the protocol can send")
         return edges
 
     def _edge(self, pair: tuple[str, str], row: list[Item], fixed: list[Item]) -> Edge:
-        replay, buffer, capacity, policy, top, payload = row
+        replay, buffer, capacity, policy, top, payload, lossy, rotate = row
         override = self.file.facts["replay_override"]
         wanted = [override if override is not None else fixed[0], *fixed[1:]]
-        for given, asked in zip(row, wanted, strict=True):
+        for given, asked in zip([*row[:6], rotate], wanted, strict=True):
             require(asked in (None, given), "not the setting that the protocol fixes")
         require(1 <= capacity <= top <= self.limit[6], "a capacity that cannot be")
         require(policy == "resize" or top == capacity, "grows without the policy for it")
-        require(buffer == "fifo" and policy != "drop", "loses messages without saying so")
-        return Edge(*pair, replay, top, payload == "digest")
+        loses = buffer == "latest" or policy == "drop"
+        require(bool(lossy) or not loses, "loses messages without saying so")
+        require(not lossy or replay != "sequence", "counts messages that may be lost")
+        require(rotate == 0 or replay == "nullifier", "generations of nothing")
+        return Edge(*pair, replay, top, payload == "digest", bool(lossy), rotate)
 
     def on_join(self, record: Record, facts: Facts) -> None:
         session = self.session(facts)

@@ -74,6 +74,8 @@ EDGE_ROW: Final = row(
     one_of("block", "drop", "error", "resize"),
     NUMBER,
     one_of("inline", "digest"),
+    array(NAME),
+    NUMBER,
 )
 FINALS: Final = array(row(INDEX, NUMBER, NUMBER))
 
@@ -99,6 +101,7 @@ _MESSAGE: Final[Mapping[str, Rule]] = {
     "signature": SIGNATURE_OR_EMPTY,
 }
 _ENDPOINT: Final[Mapping[str, Rule]] = {"session": INDEX, "role": INDEX}
+_EDGE: Final[Mapping[str, Rule]] = {"session": INDEX, "sender": INDEX, "receiver": INDEX}
 _RECEIPT: Final[Mapping[str, Rule]] = {
     "session": INDEX,
     "receiver": INDEX,
@@ -134,7 +137,7 @@ KINDS: Final[Mapping[int, Kind]] = {
             "runner": NAME,
             "replay_override": or_nil(REPLAY),
             "seal_override": or_nil(SEAL_MODE),
-            "entry": NUMBER,
+            "entry": or_nil(NUMBER),
             "anchor": NUMBER,
             "home": or_nil(array(NAME)),
         },
@@ -262,6 +265,20 @@ KINDS: Final[Mapping[int, Kind]] = {
     37: Kind("PEER_CANCEL", {**_ENDPOINT, "reason": PLAIN, **_SIGNED, **_INPUT}),
     38: Kind("PEER_FAIL", {**_ENDPOINT, "code": NAME, "reason": PLAIN, **_SIGNED, **_INPUT}),
     39: Kind("PEER_DELEGATE", {**_ENDPOINT, "new_principal": INDEX, **_SIGNED, **_INPUT}),
+    40: Kind("OVERWRITE", {**_EDGE, "generation": NUMBER, "sequence": NUMBER}),
+    41: Kind("DROP", {**_EDGE, "label": INDEX}),
+    43: Kind("ROTATE", {**_EDGE, "generation": NUMBER, "count": NUMBER, **_SIGNED_OR_EMPTY}),
+    44: Kind(
+        "RETIRE",
+        {
+            "session": INDEX,
+            "receiver": INDEX,
+            "sender": INDEX,
+            "generation": NUMBER,
+            "root": or_nil(HASH),
+        },
+    ),
+    45: Kind("PEER_ROTATE", {**_EDGE, "generation": NUMBER, "count": NUMBER, **_SIGNED, **_INPUT}),
     42: Kind("ASK_END", {"session": INDEX, "now": NUMBER, **_INPUT}),
 }
 

@@ -58,8 +58,15 @@ class Edge:
     replay: str
     capacity: int
     digest: bool
+    lossy: bool = False
+    rotate: int = 0
+    """How many messages a generation has; 0 where there is one only."""
+    rotated: int = 0
+    """Generations that the sender has ended."""
+    retired: int = 0
+    """Generations that the receiver has ended."""
     sent: int = 0
-    arrived: set[int] = field(default_factory=set)
+    arrived: set[tuple[int, int]] = field(default_factory=set)
     flight: list[Message] = field(default_factory=list)
     consumed: int = 0
     discarded: int = 0
@@ -70,6 +77,20 @@ class Edge:
     sent_roots: list[bytes] = field(default_factory=lambda: [NOTHING])
     final: int | None = None
     refused: dict[str, int] = field(default_factory=dict)
+
+    def place_of(self, count: int) -> tuple[int, int]:
+        """Generation and number of the message before which there were so many."""
+        return divmod(count, self.rotate) if self.rotate else (0, count)
+
+    def last_generation(self, count: int) -> int:
+        return self.place_of(max(0, count - 1))[0]
+
+    def overwrite(self, message: Message) -> None:
+        """It is not accepted again, and counts as discarded."""
+        self.discarded += 1
+        if self.replay == "nullifier":
+            self.nullifiers.append(derived("nullifier", message.said))
+            self.root = set_root(sorted(self.nullifiers))
 
     def consume(self, message: Message) -> None:
         self.consumed += 1
