@@ -15,11 +15,14 @@ from artifact_surgery import (
     flipped,
     join,
     parse,
+    record_script,
     with_field,
 )
 from mutation_corpus import CORPUS, artifact
 from second_verifier.second_shapes import KINDS
+from troth.vm.instructions import Seal
 from troth.vm.records import Kind
+from verify_samples import DROPS, LATEST, ROTATES
 
 PACKAGE = Path(second_verifier.__file__).parent
 
@@ -48,6 +51,20 @@ def test_it_knows_every_kind_of_record() -> None:
     assert {number: kind.name for number, kind in KINDS.items()} == {
         int(kind): kind.name for kind in Kind
     }
+
+
+@pytest.mark.parametrize("seal", [None, Seal.ROUND])
+@pytest.mark.parametrize("script", [LATEST, DROPS, ROTATES], ids=["latest", "drops", "rotates"])
+def test_it_accepts_lost_messages_and_generations(
+    script: str, seal: Seal | None, tmp_path: Path
+) -> None:
+    source = tmp_path / "script.troth"
+    source.write_text(script)
+    sample = record_script(source, tmp_path, seal=seal)
+    trust = {role: pair.public_key for role, pair in sample.keys.items()}
+    assert second_verifier.judge(sample.data, trust) == ("valid", None, "everything holds")
+    kinds = {record[0] for record in parse(sample.data)}
+    assert kinds & {Kind.OVERWRITE, Kind.DROP, Kind.ROTATE}
 
 
 @pytest.mark.slow
