@@ -146,6 +146,7 @@ def test_another_encoding_of_the_same_record_is_refused(data: bytes) -> None:
         ("92 11 80", "structure.shape"),  # an empty map
         ("92 11 ca00000000", "structure.shape"),  # a float
         ("93 12 00 a1ff", "artifact.record"),  # no UTF-8
+        ("93 12 a1ff", "artifact.record"),  # nor could it become a record with more bytes
         ("93 12 00 a3eda080", "artifact.record"),  # a lone surrogate
         ("90", "artifact.record"),  # an empty record
         ("91 7f", "artifact.record"),  # kind 127

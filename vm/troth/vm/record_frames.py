@@ -36,6 +36,8 @@ _FED_BYTES_MAX: Final = 4 * RECORD_BYTES_MAX
 _LENGTH_BYTES: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4, 0xDC: 2, 0xDD: 4}
 """First bytes of bin, str and array whose length follows in so many bytes."""
 
+_TEXTS: Final = (0xD9, 0xDA, 0xDB)
+
 _FIXED_BYTES: Final = {
     **dict.fromkeys((0xC0, 0xC2, 0xC3), 0),
     **dict.fromkeys((0xCC, 0xD0), 1),
@@ -170,10 +172,7 @@ class Framer:
         if end - self._start > RECORD_BYTES_MAX:
             raise _too_long(self._place(), end - self._start)
         data = self._buffer[self._start : end]
-        try:
-            items = msgpack.unpackb(data, use_list=False, max_array_len=LIST_ITEMS_MAX)
-        except ValueError:
-            raise _malformed(self._place(), "texts in UTF-8", "other bytes") from None
+        items = msgpack.unpackb(data, use_list=False, max_array_len=LIST_ITEMS_MAX)
         self._start = end
         self._record += 1
         self._doubtful = False
@@ -230,9 +229,13 @@ def measure(data: bytes, start: int, place: Place) -> int | None:
             continue
         if position == start + 1 + width:
             raise _malformed(place, "an array", f"an item that begins with 0x{first:02x}")
+        begin = position
         position += length + _scalar_bytes(first, place)
         if position - start > RECORD_BYTES_MAX:
             raise _too_long(place, position - start)
+        # Also in a record whose rest is missing: no rest makes a record of these bytes.
+        if (first in _TEXTS or 0xA0 <= first <= 0xBF) and position <= len(data):
+            _check_text(data[begin:position], place)
     return position if position <= len(data) else None
 
 
@@ -241,6 +244,13 @@ def _check_array(length: int, depth: int, place: Place) -> None:
         raise _limit(place, "an array is too long", f"{LIST_ITEMS_MAX} items (LIST_ITEMS_MAX)")
     if depth > DEPTH_MAX:
         raise _limit(place, "arrays are nested too deeply", f"{DEPTH_MAX} levels (DEPTH_MAX)")
+
+
+def _check_text(data: bytes, place: Place) -> None:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        raise _malformed(place, "texts in UTF-8", "other bytes") from None
 
 
 def _scalar_bytes(first: int, place: Place) -> int:
