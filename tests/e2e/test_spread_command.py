@@ -237,7 +237,7 @@ def test_a_party_that_is_killed_ends_the_session_of_the_other(tmp_path: Path) ->
     [
         (["--listen", "127.0.0.1:0"], "link.role"),
         (["--role", "Client"], "link.nowhere"),
-        (["--role", "Client", "--connect", "nowhere"], ""),
+        (["--role", "Client", "--connect", "nowhere"], "[link.address]"),
     ],
 )
 def test_what_cannot_be(options: list[str], code: str) -> None:

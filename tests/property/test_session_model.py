@@ -41,7 +41,7 @@ WRONG: Final = {
     "what is undelivered is not listed": (EdgeBuffer, "drain", lambda *_: ()),
     "a close eats messages": (Session, "drained", True),
     "an asked end never comes": (step_end, "expire", lambda *_: None),
-    "a blocked sender overtakes": (EdgeBuffer, "admission", lambda *_: Admission.WAIT),
+    "a blocked sender overtakes": (EdgeBuffer, "admission", lambda *_, **__: Admission.WAIT),
     "notices are not counted": (step_end, "count_notice", lambda *_: None),
 }
 

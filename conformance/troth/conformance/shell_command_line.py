@@ -119,8 +119,9 @@ def execute(arguments: Sequence[str] | None) -> int:
         SystemExit: the arguments were wrong, or only asked for help.
         OSError: standard output cannot be written.
     """
-    parsed = build_parser().parse_args(arguments)
     try:
+        # In here, too, since the type of an argument may be refused by its own code.
+        parsed = build_parser().parse_args(arguments)
         code: int = parsed.run(parsed)
     except InternalError:
         raise
