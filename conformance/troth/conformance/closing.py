@@ -24,7 +24,7 @@ class Closing:
 
     def notice(self, items: Items) -> None:
         _, _, role, rows, _ = items
-        session = self._session()
+        session = self.world.judged
         if session.skip:
             return
         tables = session.protocol.tables
@@ -118,7 +118,7 @@ class Closing:
 
     def cancel(self, items: Items) -> None:
         _, _, role, reason, _, _ = items
-        session = self._session()
+        session = self.world.judged
         if session.skip:
             session.cancelled = reason
             return
@@ -135,7 +135,7 @@ class Closing:
 
     def ask_end(self, items: Items) -> None:  # noqa: ARG002 - level 1 has read its time
         """The host asks for the session's end: its linger clock starts, once."""
-        session = self._session()
+        session = self.world.judged
         if session.skip:
             return
         if session.ending or session.latched:
@@ -157,7 +157,7 @@ class Closing:
 
     def status(self, items: Items) -> None:
         _, _, number, epoch, detail = items
-        session = self._session()
+        session = self.world.judged
         status = Status(number)
         if session.skip:
             return
@@ -324,10 +324,6 @@ class Closing:
                     expected="closed",
                     actual=session.status.name.lower(),
                 )
-
-    def _session(self) -> Session:
-        assert self.world.session is not None
-        return self.world.session
 
 
 def silent_roles(session: Session) -> list[str]:

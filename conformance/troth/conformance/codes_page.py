@@ -71,22 +71,13 @@ def render() -> str:
             sections.append(f"### Level {level}: {name}\n")
             sections += [_entry(entry) for entry in entries]
     sections.append(_VIEWS)
-    sections += [_merged(entry) for entry in MERGE_CODES]
+    sections += [_entry(entry) for entry in MERGE_CODES]
     sections.append(_PROOFS)
     sections += [_proof(entry) for entry in PROOF_CODES]
     return "\n".join(sections).rstrip("\n") + "\n"
 
 
-def _entry(entry: Code) -> str:
-    return (
-        f'<a id="{entry.anchor}"></a>\n'
-        f"**`{entry.code}`** ({entry.category.value}, exit {entry.exit_code})\n"
-        f"{entry.cause}\n"
-        f"{entry.advice}.\n"
-    )
-
-
-def _merged(entry: MergeCode) -> str:
+def _entry(entry: Code | MergeCode) -> str:
     return (
         f'<a id="{entry.anchor}"></a>\n'
         f"**`{entry.code}`** ({entry.category.value}, exit {entry.exit_code})\n"

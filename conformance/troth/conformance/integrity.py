@@ -129,7 +129,7 @@ class Integrity:
 
     def open(self, items: Items) -> None:
         self.machine_leaf(items)
-        session = self._session()
+        session = self.world.judged
         _, identity, _, _, _, seal, linger_ns, nonce, _ = items
         descriptor = Descriptor(
             protocol_id=session.protocol.id,
@@ -197,7 +197,7 @@ class Integrity:
 
     def delegate(self, items: Items) -> None:
         _, _, role, principal, signature = items
-        session = self._session()
+        session = self.world.judged
         old, new = session.signers[role], self.world.principals[principal]
         name = session.protocol.roles[role]
         statement = statements.delegation_statement(session.id, name, old.key, new.key)
@@ -210,7 +210,7 @@ class Integrity:
 
     def notice(self, items: Items) -> None:
         _, _, role, rows, signature = items
-        session = self._session()
+        session = self.world.judged
         roles = session.protocol.roles
         finals = tuple((roles[receiver], *counts) for receiver, *counts in rows)
         statement = statements.notice_statement(session.id, roles[role], finals)
@@ -218,7 +218,7 @@ class Integrity:
 
     def receipt(self, items: Items) -> None:
         _, _, role, sender, generation, consumed, discarded, root, signature = items
-        session = self._session()
+        session = self.world.judged
         roles = session.protocol.roles
         statement = statements.receipt_statement(
             session.id, roles[role], roles[sender], generation, consumed, discarded, root
@@ -227,7 +227,7 @@ class Integrity:
 
     def rotate(self, items: Items) -> None:
         _, _, sender, receiver, generation, count, signature = items
-        session = self._session()
+        session = self.world.judged
         roles = session.protocol.roles
         statement = statements.rotate_statement(
             session.id, roles[sender], roles[receiver], generation, count
@@ -245,23 +245,23 @@ class Integrity:
                     expected="no signature: no role has spoken",
                     expected_side="format",
                     actual=f"{len(signature)} bytes",
-                    session=self._session(),
+                    session=self.world.judged,
                 )
             return
-        session = self._session()
+        session = self.world.judged
         statement = statements.cancel_statement(session.id, session.protocol.roles[role], reason)
         self._signed("integrity.cancel", session, role, statement, signature)
 
     def join(self, items: Items) -> None:
         _, _, role, signature = items
-        session = self._session()
+        session = self.world.judged
         name = session.protocol.roles[role]
         statement = statements.join_statement(session.id, name, session.nonces[role])
         self._signed("integrity.join", session, role, statement, signature)
 
     def fail(self, items: Items) -> None:
         _, _, role, code, reason, signature = items
-        session = self._session()
+        session = self.world.judged
         name = session.protocol.roles[role]
         statement = statements.fail_statement(session.id, name, code, reason)
         self._signed("integrity.fail", session, role, statement, signature)
@@ -312,10 +312,6 @@ class Integrity:
             edge=self.world.edge if code in _OF_EDGES else None,
             role=name,
         )
-
-    def _session(self) -> Session:
-        assert self.world.session is not None
-        return self.world.session
 
     # --- seals ---
 

@@ -257,12 +257,12 @@ def _conclude(
     trust: TrustFile | None,
 ) -> tuple[int, str]:
     if pipeline.unsupported:
-        return EXIT_UNSUPPORTED, _sentence(findings[0].message)
+        return EXIT_UNSUPPORTED, sentence(findings[0].message)
     wrong = [finding for finding in findings if not finding.code.startswith("incomplete.")]
     if wrong:
-        return EXIT_INVALID, _sentence(wrong[0].message)
+        return EXIT_INVALID, sentence(wrong[0].message)
     if findings:
-        return EXIT_INCOMPLETE, _sentence(f"{findings[0].message}; what comes before holds")
+        return EXIT_INCOMPLETE, sentence(f"{findings[0].message}; what comes before holds")
     unjudged = _unjudged(pipeline.world)
     if unjudged:
         return EXIT_SELF_CONSISTENT, f"Level 4 could not run: {_no_protocol(unjudged)}."
@@ -292,7 +292,8 @@ def _held(pipeline: Pipeline) -> tuple[str, str]:
     return "Levels 1 to 4 hold", f"; level 5 did not run: {why}"
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """A message as a sentence."""
     return text[:1].upper() + text[1:] + "."
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from troth.conformance.closing import Closing, after_its_end, broken, silent_roles
-from troth.conformance.world import Session, World
+from troth.conformance.world import World
 from troth.vm.events import ENDED_BY_HOST
 from troth.vm.instructions import ReplayMode
 from troth.vm.record_codec import Items
@@ -38,7 +38,7 @@ class PeerClosing:
     def fail(self, items: Items) -> None:
         """This machine has told the others that it ended the session: it did, right before."""
         _, _, role, code, reason, _ = items
-        session, world = self._session(), self.world
+        session, world = self.world.judged, self.world
         if session.skip:
             return
         if code == ENDED_BY_HOST:
@@ -65,7 +65,7 @@ class PeerClosing:
 
     def notice(self, items: Items) -> None:
         _, _, role, rows, _, _ = items
-        session = self._session()
+        session = self.world.judged
         if session.skip:
             return
         if session.ending:
@@ -100,12 +100,8 @@ class PeerClosing:
             self._ended(role, failed=code)
 
     def _ended(self, role: int, *, cancelled: str | None = None, failed: str | None = None) -> None:
-        session = self._session()
+        session = self.world.judged
         if not session.skip and (session.ending or session.latched):
             raise after_its_end(session, role)
         session.cancelled, session.failed = cancelled, failed
         session.ending = True
-
-    def _session(self) -> Session:
-        assert self.world.session is not None
-        return self.world.session

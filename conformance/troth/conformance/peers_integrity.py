@@ -121,12 +121,12 @@ class PeerIntegrity:
     # --- statements --------------------------------------------------------------------------
 
     def join(self, items: Items) -> None:
-        session = self._session()
+        session = self.world.judged
         nonce = session.nonces[items[2]]
         self._said("integrity.join", items, lambda role: (role, nonce), statements.join_statement)
 
     def delegate(self, items: Items) -> None:
-        session, role = self._session(), items[2]
+        session, role = self.world.judged, items[2]
         old, new = session.signers[role], self.world.principals[items[3]]
         self._said(
             "integrity.delegation",
@@ -137,14 +137,14 @@ class PeerIntegrity:
         session.signers[role] = new
 
     def notice(self, items: Items) -> None:
-        roles = self._session().protocol.roles
+        roles = self.world.judged.protocol.roles
         finals = tuple((roles[receiver], *counts) for receiver, *counts in items[3])
         self._said(
             "integrity.notice", items, lambda role: (role, finals), statements.notice_statement
         )
 
     def receipt(self, items: Items) -> None:
-        sender = self._session().protocol.roles[items[3]]
+        sender = self.world.judged.protocol.roles[items[3]]
         self._said(
             "integrity.receipt",
             items,
@@ -153,7 +153,7 @@ class PeerIntegrity:
         )
 
     def rotate(self, items: Items) -> None:
-        receiver = self._session().protocol.roles[items[3]]
+        receiver = self.world.judged.protocol.roles[items[3]]
         self._said(
             "integrity.rotation",
             items,
@@ -179,7 +179,7 @@ class PeerIntegrity:
         make_statement: Callable[..., bytes],
     ) -> None:
         """A statement of the role that the record names, by whoever stands behind it."""
-        session, role = self._session(), items[2]
+        session, role = self.world.judged, items[2]
         self._machine_leaf(items)
         signer = session.signers[role]
         self._plays(signer, session, role)
@@ -200,10 +200,6 @@ class PeerIntegrity:
             edge=self.world.edge if code == "integrity.message" else None,
             role=name,
         )
-
-    def _session(self) -> Session:
-        assert self.world.session is not None
-        return self.world.session
 
 
 def _seal(principal: Principal, what: str) -> Divergence:

@@ -9,7 +9,7 @@ from troth.conformance.codes import EXIT_INCOMPLETE, EXIT_VALID
 from troth.conformance.verdict import Finding, LevelResult, PrincipalReport, Verdict
 from troth.vm.escape import escape
 
-_LABEL_WIDTH: Final = 11
+LABEL_WIDTH: Final = 11
 _HEX_SHOWN: Final = 16
 _LONG_HEX: Final = re.compile(r"\b[0-9a-f]{32,}\b")
 
@@ -19,7 +19,7 @@ def to_prose(verdict: Verdict) -> str:
     lines = [
         f"{escape(verdict.file) or 'artifact'}: {verdict.status.value} (exit {verdict.exit_code})"
     ]
-    lines.append(f"  {shorten(_text(verdict.reason))}")
+    lines.append(f"  {shorten(text_of(verdict.reason))}")
     if verdict.findings:
         lines += ["", *finding_lines(verdict.findings[0], "first finding")]
         for number, finding in enumerate(verdict.findings[1:], start=2):
@@ -43,24 +43,24 @@ _LIMITS_OF_A_VERDICT: Final = (
 def finding_lines(finding: Finding, title: str) -> list[str]:
     """One finding as several lines, all of it escaped."""
     lines = [f"{title}: {finding.code} ({finding.category.value}, level {finding.level})"]
-    lines.append(f"  {shorten(_text(finding.message))}")
-    lines += _row("where", shorten(_where(finding)))
+    lines.append(f"  {shorten(text_of(finding.message))}")
+    lines += row("where", shorten(_where(finding)))
     if finding.said:
-        lines += _row("record", shorten(_text(finding.said)))
+        lines += row("record", shorten(text_of(finding.said)))
     if finding.expected is not None:
-        expected = shorten(_text(finding.expected))
-        lines += _row("expected", f"{expected}  [{_text(finding.expected_side)}]")
+        expected = shorten(text_of(finding.expected))
+        lines += row("expected", f"{expected}  [{text_of(finding.expected_side)}]")
     if finding.actual is not None:
-        actual = shorten(_text(finding.actual))
-        lines += _row("found", f"{actual}  [{_text(finding.actual_side)}]")
+        actual = shorten(text_of(finding.actual))
+        lines += row("found", f"{actual}  [{text_of(finding.actual_side)}]")
     if finding.position is not None:
         first, *rest = finding.position.split("\n")
-        lines += _row("position", _text(first))
-        lines += [f"  {'':{_LABEL_WIDTH}}{_text(line)}" for line in rest]
+        lines += row("position", text_of(first))
+        lines += [f"  {'':{LABEL_WIDTH}}{text_of(line)}" for line in rest]
     for number, line in enumerate(finding.context):
-        lines += _row("before" if number == 0 else "", shorten(_text(line)))
-    lines += _row("advice", finding.advice)
-    lines += _row("more", finding.docs)
+        lines += row("before" if number == 0 else "", shorten(text_of(line)))
+    lines += row("advice", finding.advice)
+    lines += row("more", finding.docs)
     return lines
 
 
@@ -71,9 +71,9 @@ def _where(finding: Finding) -> str:
     for name in ("session", "edge", "role"):
         value: str | None = getattr(finding, name)
         if value is not None:
-            parts.append(f"{name} {_text(value)}")
+            parts.append(f"{name} {text_of(value)}")
     if finding.program is not None:
-        parts.append(f"program {_text(finding.program)}")
+        parts.append(f"program {text_of(finding.program)}")
     if finding.line is not None:
         parts.append(f"line {finding.line}")
     return ", ".join(parts)
@@ -84,18 +84,20 @@ def shorten(text: str) -> str:
     return _LONG_HEX.sub(lambda match: f"{match[0][:_HEX_SHOWN]}…", text)
 
 
-def _row(label: str, text: str) -> list[str]:
-    return [f"  {label:{_LABEL_WIDTH}}{text}"]
+def row(label: str, text: str) -> list[str]:
+    """A line of a verdict in prose, as a list, so that it can be left out."""
+    return [f"  {label:{LABEL_WIDTH}}{text}"]
 
 
-def _text(text: str) -> str:
+def text_of(text: str) -> str:
+    """What came from outside, made safe for a terminal and clipped."""
     return escape(text, characters_max=600)
 
 
 def _level(level: LevelResult) -> str:
     mark = "ok" if level.ok else ("failed" if level.ran else "not run")
-    why = f": {_text(level.why)}" if level.why else ""
-    return f"  {level.level} {_text(level.name):12} {mark}{why}"
+    why = f": {text_of(level.why)}" if level.why else ""
+    return f"  {level.level} {text_of(level.name):12} {mark}{why}"
 
 
 def _principals(verdict: Verdict) -> list[str]:
@@ -106,17 +108,17 @@ def _principals(verdict: Verdict) -> list[str]:
         roles = ", ".join(principal.roles) or "no role"
         where = "" if principal.here else ", held by another machine"
         standing = f"{_trusted(principal, verdict)}{where}"
-        lines.append(f"  {_text(principal.name) or '(no name)'}: {standing}")
-        lines.append(f"    signed for {_text(roles)}")
-        lines.append(f"    key {_text(principal.key)}")
-    return [*lines, f"  {_text(verdict.hosting)}"]
+        lines.append(f"  {text_of(principal.name) or '(no name)'}: {standing}")
+        lines.append(f"    signed for {text_of(roles)}")
+        lines.append(f"    key {text_of(principal.key)}")
+    return [*lines, f"  {text_of(verdict.hosting)}"]
 
 
 def _trusted(principal: PrincipalReport, verdict: Verdict) -> str:
     if principal.contradicted:
         return "CONTRADICTED, the trust file has another key for this name"
     if principal.trusted_as is not None:
-        return f"trusted as {_text(principal.trusted_as)}"
+        return f"trusted as {text_of(principal.trusted_as)}"
     return "not in the trust file" if verdict.trust_given else "not trusted, no trust file given"
 
 
@@ -126,12 +128,12 @@ def _facts(verdict: Verdict) -> list[str]:
     for pin in verdict.pins:
         by = "by the protocol you pinned," if pin.pinned else "by the file's own protocol"
         lines.append(
-            f"sessions judged {by} {_text(pin.protocol)} id {_text(pin.id)}: {pin.sessions}"
+            f"sessions judged {by} {text_of(pin.protocol)} id {text_of(pin.id)}: {pin.sessions}"
         )
     if verdict.image is not None:
         where = "in the file" if verdict.image_in_file else "not in the file"
         where += ", pinned by you" if verdict.image_pinned else ""
-        lines.append(f"image {_text(verdict.image)} ({where})")
+        lines.append(f"image {text_of(verdict.image)} ({where})")
     lines.append(
         f"{_count(counts.sessions, 'session')} ({counts.closed} closed, "
         f"{counts.cancelled} cancelled, {counts.faulted} faulted, {counts.open} open), "
@@ -150,16 +152,16 @@ def _facts(verdict: Verdict) -> list[str]:
     if counts.incarnations:
         lines.append(f"the run was resumed {_count(counts.incarnations, 'time')} after a stop")
     if verdict.outcome_recorded is not None:
-        lines.append(f"the run's outcome, as recorded: {_text(verdict.outcome_recorded)}")
+        lines.append(f"the run's outcome, as recorded: {text_of(verdict.outcome_recorded)}")
     if verdict.fragment is not None:
-        lines.append(f"fragment {_text(verdict.fragment)}")
+        lines.append(f"fragment {text_of(verdict.fragment)}")
     return lines
 
 
 def _protection(verdict: Verdict) -> list[str]:
     protection = verdict.protection
     lines = [
-        f"the run replaced the scripts' {what} by {_text(by)}"
+        f"the run replaced the scripts' {what} by {text_of(by)}"
         for what, by in (
             ("replay mode", protection.replay_override),
             ("seal", protection.seal_override),
@@ -168,7 +170,7 @@ def _protection(verdict: Verdict) -> list[str]:
     ]
     if protection.sessions_off:
         number = _count(protection.sessions_off, "session")
-        edges = _text(", ".join(protection.edges_off))
+        edges = text_of(", ".join(protection.edges_off))
         lines.append(f"{number} with edges where a repeated message was not refused: {edges}")
     return lines
 

@@ -25,6 +25,7 @@ from troth.conformance.shell_terminal import write
 from troth.vm.errors import Unusable
 from troth.vm.escape import PATH_CHARACTERS_MAX, plain
 from troth.vm.keys import TrustFile
+from troth.vm.shell_cores import cores
 
 SUFFIX: Final = ".replay"
 
@@ -84,13 +85,6 @@ def _is_regular(path: str) -> bool:
         return stat.S_ISREG(os.stat(path).st_mode)
     except OSError:
         return True
-
-
-def cores() -> int:
-    """How many this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def verify_many(

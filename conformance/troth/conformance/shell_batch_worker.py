@@ -26,7 +26,7 @@ from troth.conformance.batch import (
     judged,
     not_judged,
 )
-from troth.conformance.judge import verify_stream
+from troth.conformance.judge import sentence, verify_stream
 from troth.conformance.verdict import Verdict
 from troth.vm.errors import TrothError
 from troth.vm.shell_artifact import open_artifact
@@ -90,13 +90,9 @@ def _answer(file: str, options: BatchOptions, *, ask: bool) -> str | None:
                 return not_judged(file, "batch.changed", reason).text
             return _bounded(verdict).text
     except TrothError as error:
-        return not_judged(file, error.code, _sentence(error.message)).text
+        return not_judged(file, error.code, sentence(error.message)).text
     except OSError as error:
-        return not_judged(file, "artifact.io", _sentence(error.strerror or "input error")).text
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
+        return not_judged(file, "artifact.io", sentence(error.strerror or "input error")).text
 
 
 def verify_one(stream: BinaryIO, file: str, options: BatchOptions) -> Verdict:

@@ -23,6 +23,7 @@ from troth.conformance.shell_files import load_image_pin, load_pins, verify
 from troth.conformance.shell_terminal import progress, write, write_verdict
 from troth.vm.errors import Unusable
 from troth.vm.escape import escape
+from troth.vm.shell_cores import cores
 from troth.vm.shell_keys import load_trust
 
 Subparsers = Any  # argparse does not export the type of add_subparsers()
@@ -137,7 +138,7 @@ def run(arguments: argparse.Namespace) -> int:
             from troth.conformance import shell_batch  # noqa: PLC0415
 
             plan = shell_batch.BatchPlan(
-                jobs=arguments.jobs or shell_batch.cores(),
+                jobs=arguments.jobs or cores(),
                 bounds=Bounds(arguments.timeout, arguments.memory),
                 state=arguments.state,
                 json=arguments.json,

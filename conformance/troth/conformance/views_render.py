@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from troth.conformance.render import finding_lines, shorten
+from troth.conformance.render import LABEL_WIDTH, finding_lines, row, shorten, text_of
 from troth.conformance.verdict import Verdict
 from troth.conformance.views_verdict import (
     EdgeReport,
@@ -14,9 +14,7 @@ from troth.conformance.views_verdict import (
     PartyReport,
     SideReport,
 )
-from troth.vm.escape import escape
 
-_LABEL_WIDTH: Final = 11
 _SESSIONS_SHOWN_MAX: Final = 10
 
 
@@ -24,7 +22,7 @@ def to_prose(verdict: MergedVerdict) -> str:
     """Several lines for people; the first is the verdict, then what does not fit together."""
     count = len(verdict.files)
     lines = [f"{count} records: {verdict.status.value} (exit {verdict.exit_code})"]
-    lines.append(f"  {shorten(_text(verdict.reason))}")
+    lines.append(f"  {shorten(text_of(verdict.reason))}")
     for number, finding in enumerate(verdict.findings, start=1):
         title = "first finding" if number == 1 else f"finding {number}"
         lines += ["", *_finding(finding, title)]
@@ -38,40 +36,40 @@ def to_prose(verdict: MergedVerdict) -> str:
     lines += ["", "records"]
     for view in verdict.views:
         lines += _view(view)
-    lines += [f"  {_text(note)}" for note in verdict.notes]
+    lines += [f"  {text_of(note)}" for note in verdict.notes]
     return "\n".join(lines)
 
 
 def _finding(finding: MergeFinding, title: str) -> list[str]:
     lines = [f"{title}: {finding.code} ({finding.category.value})"]
-    lines.append(f"  {shorten(_text(finding.message))}")
+    lines.append(f"  {shorten(text_of(finding.message))}")
     if finding.session is not None:
-        lines += _row("session", f"{_text(finding.protocol or '')} {finding.session[:16]}…")
+        lines += row("session", f"{text_of(finding.protocol or '')} {finding.session[:16]}…")
     if finding.blamed is not None:
-        lines += _row("signed by", shorten(_text(finding.blamed)))
+        lines += row("signed by", shorten(text_of(finding.blamed)))
     for side in finding.sides:
         lines += _side(side)
     if finding.proof is not None:
-        lines += _row("proof", "write it with --proof-out FILE, for `troth check-proof`")
-    lines += _row("advice", finding.advice)
-    lines += _row("more", finding.docs)
+        lines += row("proof", "write it with --proof-out FILE, for `troth check-proof`")
+    lines += row("advice", finding.advice)
+    lines += row("more", finding.docs)
     return lines
 
 
 def _side(side: SideReport) -> list[str]:
     where = "" if side.record is None else f", record {side.record}"
-    lines = _row("in", f"{_text(side.file)}{where}: {shorten(_text(side.said))}")
+    lines = row("in", f"{text_of(side.file)}{where}: {shorten(text_of(side.said))}")
     for label, value in (("identity", side.identity), ("signature", side.signature)):
         if value is not None:
-            lines.append(f"  {'':{_LABEL_WIDTH}}{label} {shorten(value)}")
+            lines.append(f"  {'':{LABEL_WIDTH}}{label} {shorten(value)}")
     return lines
 
 
 def _session(session: MergedSession) -> list[str]:
-    lines = [f"session of {_text(session.protocol)}, id {session.id[:16]}…"]
+    lines = [f"session of {text_of(session.protocol)}, id {session.id[:16]}…"]
     lines += [_party(party) for party in session.parties]
     if session.missing:
-        names = _text(", ".join(session.missing))
+        names = text_of(", ".join(session.missing))
         lines.append(f"  no record of {names}: nobody's word stands against the others' there")
     lines += [_edge(edge) for edge in session.edges]
     if session.ends_differ:
@@ -80,10 +78,10 @@ def _session(session: MergedSession) -> list[str]:
 
 
 def _party(party: PartyReport) -> str:
-    detail = f": {_text(party.detail)}" if party.detail else ""
+    detail = f": {text_of(party.detail)}" if party.detail else ""
     whole = "" if party.whole else ", not a whole record"
     return (
-        f"  {_text(', '.join(party.roles)) or 'no role'} by {_text(party.file)}, session "
+        f"  {text_of(', '.join(party.roles)) or 'no role'} by {text_of(party.file)}, session "
         f"{party.number}: {party.status}{detail}{whole}"
     )
 
@@ -101,23 +99,15 @@ def _edge(edge: EdgeReport) -> str:
     ):
         if number:
             parts.append(f"{number} {word}")
-    return f"  {_text(edge.sender)} -> {_text(edge.receiver)}: {', '.join(parts)}"
+    return f"  {text_of(edge.sender)} -> {text_of(edge.receiver)}: {', '.join(parts)}"
 
 
 def _view(verdict: Verdict) -> list[str]:
-    name = _text(verdict.file) or "artifact"
+    name = text_of(verdict.file) or "artifact"
     lines = [f"  {name}: {verdict.status.value} (exit {verdict.exit_code})"]
-    lines.append(f"    {shorten(_text(verdict.reason))}")
-    lines.append(f"    {_text(verdict.hosting)}")
+    lines.append(f"    {shorten(text_of(verdict.reason))}")
+    lines.append(f"    {text_of(verdict.hosting)}")
     if verdict.findings:
         found = finding_lines(verdict.findings[0], "first finding")
         lines += [f"    {line}" for line in found]
     return lines
-
-
-def _row(label: str, text: str) -> list[str]:
-    return [f"  {label:{_LABEL_WIDTH}}{text}"]
-
-
-def _text(text: str) -> str:
-    return escape(text, characters_max=600)

@@ -413,5 +413,11 @@ class World:
         self.message: Message | None = None
         self.effect: int | None = None
 
+    @property
+    def judged(self) -> Session:
+        """The session of a record that is of one."""
+        assert self.session is not None
+        return self.session
+
 
 NO_RECORD: Final = RawRecord(0, 0, b"", ())

@@ -19,7 +19,8 @@ from e2e.command_line import EXAMPLES, troth
 from troth import conformance, vm
 from troth.dsl.compile import compile_source
 from troth.vm.records import Kind
-from troth.vm.shell_workers import WORKERS_MAX, SerialRoster, ThreadWorkers, cores
+from troth.vm.shell_cores import cores
+from troth.vm.shell_workers import WORKERS_MAX, SerialRoster, ThreadWorkers
 
 
 def _record(path: Path, keys: Path, **options: Any) -> tuple[list[str], vm.RunResult]:

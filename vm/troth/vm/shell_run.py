@@ -38,12 +38,13 @@ from troth.vm.report import Report
 from troth.vm.run_lanes import Workers
 from troth.vm.shell_artifact import ArtifactWriter
 from troth.vm.shell_blobs import DirectoryBlobStore, MemoryBlobStore
+from troth.vm.shell_cores import cores
 from troth.vm.shell_effect_door import EffectDoor
 from troth.vm.shell_effects import BoundEffect, bind_effects
 from troth.vm.shell_keys import directory_signer, ephemeral_signer
 from troth.vm.shell_options import Runner, RunOptions
 from troth.vm.shell_performer import EffectPerformer
-from troth.vm.shell_workers import SerialRoster, ThreadWorkers, cores
+from troth.vm.shell_workers import SerialRoster, ThreadWorkers
 
 FLUSH_BYTES: Final = 1 << 16
 COMPARED: Final = "any"

@@ -6,7 +6,6 @@ it has finished one. Lanes share nothing that changes, so there is nothing to lo
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections import deque
@@ -79,13 +78,6 @@ def _require_safe_libraries() -> None:
         actual="msgpack in pure Python" if locked else "a free-threaded interpreter",
         advice="Use --workers 1, or --runner cooperative: the result is the same",
     )
-
-
-def cores() -> int:
-    """How many workers there are when nobody says."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class SerialRoster:
