@@ -239,3 +239,56 @@ class Exchange:
         """The command whose reply is later than its limit allows."""
         deadline = self._replies.deadline_ns()
         return self._replies.oldest() if deadline is not None and deadline <= now_ns else None
+
+
+class ExchangeOwner:
+    """What every core hands through to its exchange."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def command(
+        self,
+        label: str,
+        data: bytes,
+        now_ns: int,
+        *,
+        expected: Expected = Expected.REPLY,
+        limit_s: float | None = None,
+    ) -> int:
+        """As `Exchange.command`."""
+        return self._exchange.command(label, data, now_ns, expected=expected, limit_s=limit_s)
+
+    def execute(
+        self,
+        application: str,
+        argument: str,
+        now_ns: int,
+        *,
+        uuid: str | None = None,
+        event_lock: bool = True,
+        loops: int = 1,
+        headers: Mapping[str, str] | None = None,
+    ) -> int:
+        """As `Exchange.execute`."""
+        return self._exchange.execute(
+            application,
+            argument,
+            now_ns,
+            uuid=uuid,
+            event_lock=event_lock,
+            loops=loops,
+            headers=headers,
+        )
+
+    def forget(self, serial: int, now_ns: int) -> None:
+        """As `Exchange.forget`."""
+        self._exchange.forget(serial, now_ns)
+
+    def poll(self) -> Output | None:
+        """The next thing to be carried out; None when there is nothing."""
+        outputs = self._exchange.outputs
+        return outputs.popleft() if outputs else None
+
+    def _put(self, output: Output) -> None:
+        self._exchange.outputs.append(output)

@@ -15,7 +15,7 @@ from troth.streaming.eventsocket import commands
 from troth.streaming.eventsocket.endings import Ending, Outcome
 from troth.streaming.eventsocket.errors import AccessDenied, AuthenticationFailed, NoAnswer
 from troth.streaming.eventsocket.event import Event
-from troth.streaming.eventsocket.exchange import Exchange, UuidSource
+from troth.streaming.eventsocket.exchange import Exchange, ExchangeOwner, UuidSource
 from troth.streaming.eventsocket.headers import NO_HEADERS, Headers, LineMemory
 from troth.streaming.eventsocket.limits import Limits, nanoseconds
 from troth.streaming.eventsocket.messages import (
@@ -27,8 +27,7 @@ from troth.streaming.eventsocket.messages import (
     Message,
     Rejection,
 )
-from troth.streaming.eventsocket.outputs import Close, Deliver, Output, Ready, Remark, Write
-from troth.streaming.eventsocket.replies import Expected
+from troth.streaming.eventsocket.outputs import Close, Deliver, Ready, Remark, Write
 from troth.vm.errors import TrothError
 
 
@@ -73,7 +72,7 @@ CLIENT_TRANSITIONS: Final[
 """What is not listed changes nothing."""
 
 
-class InboundCore:
+class InboundCore(ExchangeOwner):
     """One connection of a client. Feed it with `receive`, `lost`, `tick`; carry out `poll`."""
 
     def __init__(
@@ -91,7 +90,7 @@ class InboundCore:
         self.outcome: Outcome | None = None
         self.error: TrothError | None = None
         self.permissions: Headers = NO_HEADERS
-        self._exchange = Exchange(self.limits, next_uuid, memory)
+        super().__init__(Exchange(self.limits, next_uuid, memory))
         # Made at once, so that a password that cannot be sent is an error before a connection.
         self._auth = commands.auth(password) if user is None else commands.userauth(user, password)
         self._auth_serial = 0
@@ -138,45 +137,6 @@ class InboundCore:
         if self.outcome is None:
             self.outcome = Outcome(Ending.LEFT)
         self._signal(ClientSignal.LEAVE, now_ns)
-
-    def command(
-        self,
-        label: str,
-        data: bytes,
-        now_ns: int,
-        *,
-        expected: Expected = Expected.REPLY,
-        limit_s: float | None = None,
-    ) -> int:
-        return self._exchange.command(label, data, now_ns, expected=expected, limit_s=limit_s)
-
-    def execute(
-        self,
-        application: str,
-        argument: str,
-        now_ns: int,
-        *,
-        uuid: str | None = None,
-        event_lock: bool = True,
-        loops: int = 1,
-        headers: Mapping[str, str] | None = None,
-    ) -> int:
-        return self._exchange.execute(
-            application,
-            argument,
-            now_ns,
-            uuid=uuid,
-            event_lock=event_lock,
-            loops=loops,
-            headers=headers,
-        )
-
-    def forget(self, serial: int, now_ns: int) -> None:
-        self._exchange.forget(serial, now_ns)
-
-    def poll(self) -> Output | None:
-        outputs = self._exchange.outputs
-        return outputs.popleft() if outputs else None
 
     def deadline_ns(self) -> int | None:
         """When `tick` is next to be called."""
@@ -242,6 +202,3 @@ class InboundCore:
             self.outcome = Outcome(ending, (), detail if error is None else str(error))
             self.error = error
         self._signal(ClientSignal.END, now_ns)
-
-    def _put(self, output: Output) -> None:
-        self._exchange.outputs.append(output)

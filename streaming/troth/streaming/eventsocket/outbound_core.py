@@ -7,7 +7,6 @@ queues, so that nobody waits for ever, and says how the session ended and what d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
@@ -15,7 +14,7 @@ from troth.streaming.eventsocket import commands, latch
 from troth.streaming.eventsocket.endings import Ending, Outcome
 from troth.streaming.eventsocket.errors import NoAnswer
 from troth.streaming.eventsocket.event import Event, EventFormat
-from troth.streaming.eventsocket.exchange import Exchange, UuidSource
+from troth.streaming.eventsocket.exchange import Exchange, ExchangeOwner, UuidSource
 from troth.streaming.eventsocket.headers import NO_HEADERS, Headers, LineMemory
 from troth.streaming.eventsocket.latch import Action, Phase, Signal
 from troth.streaming.eventsocket.limits import Limits, nanoseconds
@@ -31,13 +30,11 @@ from troth.streaming.eventsocket.outputs import (
     Abandon,
     Close,
     Deliver,
-    Output,
     Ready,
     Remark,
     Settle,
     Write,
 )
-from troth.streaming.eventsocket.replies import Expected
 from troth.vm.errors import TrothError
 
 SYNCHRONOUS_LINGER_S: Final = 1
@@ -68,7 +65,7 @@ _NEXT_STEP: Final = {
 }
 
 
-class OutboundCore:
+class OutboundCore(ExchangeOwner):
     """One call. Feed it with `receive`, `lost`, `tick`; carry out what `poll` gives."""
 
     def __init__(
@@ -89,7 +86,7 @@ class OutboundCore:
         self.step = Step.CONNECT
         self.lingers = False
         self.outcome: Outcome | None = None
-        self._exchange = Exchange(self.limits, next_uuid, memory)
+        super().__init__(Exchange(self.limits, next_uuid, memory))
         self._event_format = event_format
         self._linger = linger
         self._linger_s = linger_s
@@ -150,49 +147,6 @@ class OutboundCore:
     def settled(self, now_ns: int) -> None:
         """Handler and hooks have ended."""
         self._signal(Signal.SETTLED, now_ns)
-
-    # --- what its owner asks for ------------------------------------------------------------
-
-    def command(
-        self,
-        label: str,
-        data: bytes,
-        now_ns: int,
-        *,
-        expected: Expected = Expected.REPLY,
-        limit_s: float | None = None,
-    ) -> int:
-        return self._exchange.command(label, data, now_ns, expected=expected, limit_s=limit_s)
-
-    def execute(
-        self,
-        application: str,
-        argument: str,
-        now_ns: int,
-        *,
-        uuid: str | None = None,
-        event_lock: bool = True,
-        loops: int = 1,
-        headers: Mapping[str, str] | None = None,
-    ) -> int:
-        return self._exchange.execute(
-            application,
-            argument,
-            now_ns,
-            uuid=uuid,
-            event_lock=event_lock,
-            loops=loops,
-            headers=headers,
-        )
-
-    def forget(self, serial: int, now_ns: int) -> None:
-        self._exchange.forget(serial, now_ns)
-
-    # --- what comes out ---------------------------------------------------------------------
-
-    def poll(self) -> Output | None:
-        outputs = self._exchange.outputs
-        return outputs.popleft() if outputs else None
 
     def deadline_ns(self) -> int | None:
         """When `tick` is next to be called."""
@@ -363,6 +317,3 @@ class OutboundCore:
 
     def _shutdown_detail(self) -> str:
         return "the switch is shutting down" if self._shutdown else ""
-
-    def _put(self, output: Output) -> None:
-        self._exchange.outputs.append(output)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 from troth.streaming.eventsocket.limits import NANOSECONDS_PER_SECOND, nanoseconds
 from troth.streaming.eventsocket.testing import switch_bytes as say
 from troth.streaming.eventsocket.testing.commands_in import Command, CommandReader
+from troth.streaming.eventsocket.testing.fake_line import FakeLine, Wire
 from troth.streaming.eventsocket.testing.script import (
     DEFAULT_APPLICATIONS,
     App,
@@ -31,14 +31,6 @@ _PROMPTS: Final = {"play_and_get_digits": 7, "read": 3}
 _EPOCH_US: Final = 1_795_232_000_000_000
 
 
-class Wire(Enum):
-    """What becomes of the connection."""
-
-    CLOSE = "close"
-    HALF_CLOSE = "half close"
-    RESET = "reset"
-
-
 @dataclass(slots=True)
 class _Running:
     name: str
@@ -47,18 +39,17 @@ class _Running:
     rounds_left: int
 
 
-class FakeCall:
+class FakeCall(FakeLine):
     """Feed it with `receive` and `tick`; `take` gives what to write and what to do."""
 
     def __init__(self, script: Script, now_ns: int) -> None:
+        super().__init__()
         self.script = script
         self.commands: list[Command] = []
         self.hung_up = False
-        self.closed = False
         self._reader = CommandReader()
         self._now_ns = now_ns
         self._began_ns = now_ns
-        self._out: deque[bytes | Wire] = deque()
         self._later: list[tuple[int, int, str]] = []
         self._order = 0
         self._sequence = 0
@@ -104,13 +95,6 @@ class FakeCall:
         """A fault, now."""
         self.tick(now_ns)
         self._strike(fault)
-
-    def put(self, data: bytes) -> None:
-        """Anything at all, now."""
-        self._out.append(data)
-
-    def take(self) -> bytes | Wire | None:
-        return self._out.popleft() if self._out else None
 
     def deadline_ns(self) -> int | None:
         return self._later[0][0] if self._later and not self.closed else None
@@ -334,14 +318,6 @@ class FakeCall:
         else:
             self._end(Wire.CLOSE)
 
-    def _close_with(self, data: bytes) -> None:
-        self._out.append(data)
-        self._end(Wire.CLOSE)
-
-    def _end(self, wire: Wire) -> None:
-        self._out.append(wire)
-        self.closed = True
-
     # --- events -----------------------------------------------------------------------------
 
     def _channel(self) -> Headers:
@@ -367,9 +343,6 @@ class FakeCall:
     def _event(self, name: str, headers: Headers) -> None:
         if self._wants_events:
             self._out.append(say.event({"Event-Name": name} | self._channel() | headers))
-
-    def _reply(self, text: str) -> None:
-        self._out.append(say.reply(text))
 
     def _at(self, seconds: float, what: str) -> None:
         self._order += 1

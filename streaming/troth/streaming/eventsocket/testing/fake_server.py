@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from troth.streaming.eventsocket.testing import switch_bytes as say
 from troth.streaming.eventsocket.testing.commands_in import Command, CommandReader
-from troth.streaming.eventsocket.testing.fake_call import Wire
+from troth.streaming.eventsocket.testing.fake_line import FakeLine, Wire
 from troth.streaming.eventsocket.testing.script import Fault
 
 _EVENT_WORDS: Final = ("event", "nixevent", "noevents", "filter", "log", "nolog", "linger")
@@ -33,17 +32,16 @@ class SwitchScript:
     jobs_finish: bool = True
 
 
-class FakeInbound:
+class FakeInbound(FakeLine):
     """Feed it with `receive`; `take` gives what to write and what to do."""
 
     def __init__(self, script: SwitchScript, faults: dict[str, Fault]) -> None:
+        super().__init__()
         self.script = script
         self.commands: list[Command] = []
         self.subscribed: list[str] = []
-        self.closed = False
         self._faults = faults
         self._reader = CommandReader()
-        self._out: deque[bytes | Wire] = deque()
         self._admitted = False
         self._silent = script.silent
         if script.rejects:
@@ -65,10 +63,6 @@ class FakeInbound:
         """An event, whether the client asked for it or not."""
         self._out.append(say.event(headers, body))
 
-    def put(self, data: bytes) -> None:
-        """Anything at all."""
-        self._out.append(data)
-
     def strike(self, fault: Fault) -> None:
         """Something goes wrong, now."""
         if fault is Fault.SILENCE:
@@ -82,9 +76,6 @@ class FakeInbound:
             self._silent = True
         else:
             self._end(Wire.RESET if fault is Fault.RESET else Wire.CLOSE)
-
-    def take(self) -> bytes | Wire | None:
-        return self._out.popleft() if self._out else None
 
     def _obey(self, command: Command) -> None:
         word = command.word
@@ -148,14 +139,3 @@ class FakeInbound:
         }
         self.send_event({"Event-Name": "CHANNEL_EXECUTE"} | headers)
         self.send_event({"Event-Name": "CHANNEL_EXECUTE_COMPLETE"} | headers)
-
-    def _reply(self, text: str) -> None:
-        self._out.append(say.reply(text))
-
-    def _close_with(self, data: bytes) -> None:
-        self._out.append(data)
-        self._end(Wire.CLOSE)
-
-    def _end(self, wire: Wire) -> None:
-        self._out.append(wire)
-        self.closed = True

@@ -17,7 +17,8 @@ from typing import Final
 
 from troth.streaming.eventsocket.limits import NANOSECONDS_PER_SECOND
 from troth.streaming.eventsocket.testing.commands_in import Command
-from troth.streaming.eventsocket.testing.fake_call import FakeCall, Wire
+from troth.streaming.eventsocket.testing.fake_call import FakeCall
+from troth.streaming.eventsocket.testing.fake_line import Wire
 from troth.streaming.eventsocket.testing.fake_server import FakeInbound, SwitchScript
 from troth.streaming.eventsocket.testing.script import Fault, Script
 
