@@ -73,7 +73,7 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
             return BLOCKED
         if speculation is None:
             envelope = messages[place]
-            statement, transition, values = _read(turn, edge, place, state)
+            statement, transition, values = _read(turn, edge, envelope, place, state)
         else:
             act, values = _read_ahead(turn, speculation, edge, place, state)
             _, _, transition, envelope, statement = act
@@ -94,14 +94,13 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
 
 
 def _read(
-    turn: Turn, edge: Edge, place: int, state: StateTable
+    turn: Turn, edge: Edge, envelope: Envelope, place: int, state: StateTable
 ) -> tuple[bytes, TransitionTable, tuple[Cell, ...]]:
     """Checks the message behind `place` others, and leaves it there.
 
     Raises:
         MessageRefused: with a code of any of the checks.
     """
-    envelope = edge.buffer.messages[place]
     try:
         statement = _verify(turn.context.substitutes, edge, envelope)
         return statement, *_open_envelope(turn, edge, envelope, state)
