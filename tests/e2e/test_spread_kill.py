@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Final
 import pytest
 
 from e2e.command_line import TIMEOUT_SECONDS, troth
+from ping_pong import ping_pong
 from troth.vm import events as ev
 from troth.vm.reader import ArtifactReader
 from troth.vm.record_events import EventDecoder
@@ -22,36 +24,6 @@ from troth.vm.record_events import EventDecoder
 LONG: Final = os.environ.get("TROTH_LONG") == "1"
 KILLS: Final = 200 if LONG else 6
 KILLS_A_RUN: Final = 8 if LONG else 3
-SCRIPT: Final = """
-protocol Play(Left, Right):
-    loop at Left:
-        Left -> Right: ping(n: int)
-        Right -> Left: pong(n: int)
-
-program left(s: Play.Left, turns: int):
-    let sum = 0
-    for n in range(turns):
-        send s.Right ping(n)
-        recv s.Right pong(m)
-        sum = sum + m
-    send s.Right done()
-    print sum
-    close s
-
-program right(s: Play.Right):
-    loop:
-        recv s.Left:
-            ping(n):
-                send s.Left pong(n + n)
-            done():
-                break
-    close s
-
-main:
-    open Play as a, b
-    spawn left(a, TURNS)
-    spawn right(b)
-"""
 TURNS: Final = 1200
 RECORD_BYTES: Final = 300_000
 """About how long a party's record becomes."""
@@ -66,7 +38,7 @@ class Two:
         self.folder = folder
         self.port = port
         self.script = folder / "play.troth"
-        self.script.write_text(SCRIPT.replace("TURNS", str(TURNS)))
+        self.script.write_text(ping_pong(TURNS))
         for role in ROLES:
             assert troth("keygen", role, "--out", folder / role).code == 0
         for role, other in (ROLES, ROLES[::-1]):
@@ -133,6 +105,13 @@ class Two:
             self.kill(role)
 
 
+def _free_port() -> int:
+    """Asked of the system, so that two runs of these tests at once do not meet."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
 def _positions(record: Path) -> dict[object, bytes]:
     """What stands at each position that this party sent."""
     found: dict[object, bytes] = {}
@@ -166,7 +145,7 @@ def test_killed_and_resumed_parties_end_their_session(seal: str, tmp_path: Path)
         runs += 1
         folder = tmp_path / f"run{runs}"
         folder.mkdir()
-        two = Two(folder, seal, 20000 + rng.randrange(20000))
+        two = Two(folder, seal, _free_port())
         try:
             grown = 0
             for _ in range(KILLS_A_RUN):

@@ -14,6 +14,7 @@ from nacl.bindings import crypto_sign
 
 from artifact_surgery import key_pair
 from chaos_proxy import ChaosProxy
+from ping_pong import ping_pong
 from troth import dsl
 from troth.conformance import verify
 from troth.vm.envelope import CancelEnvelope, encode_envelope
@@ -42,36 +43,7 @@ from troth.vm.shell_run import RunResult
 from troth.vm.shell_spread import LinkOptions, run_spread
 from troth.vm.switchboard import EARLY_BYTES_MAX, OFFERS_BYTES_MAX, STRANGERS_MAX, Switchboard
 
-PING_PONG: Final = """
-protocol Play(Left, Right):
-    loop at Left:
-        Left -> Right: ping(n: int)
-        Right -> Left: pong(n: int)
-
-program left(s: Play.Left, turns: int):
-    let sum = 0
-    for n in range(turns):
-        send s.Right ping(n)
-        recv s.Right pong(m)
-        sum = sum + m
-    send s.Right done()
-    print sum
-    close s
-
-program right(s: Play.Right):
-    loop:
-        recv s.Left:
-            ping(n):
-                send s.Left pong(n + n)
-            done():
-                break
-    close s
-
-main:
-    open Play as a, b with linger = 1s
-    spawn left(a, 40)
-    spawn right(b)
-"""
+PING_PONG: Final = ping_pong(40, "with linger = 1s")
 
 
 def _keys(folder: Path) -> TrustFile:
