@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, NamedTuple, TypedDict
@@ -38,12 +39,21 @@ class Portion(NamedTuple):
     changes: int
 
 
+DIGEST_BYTES: Final = 8
+"""Enough to tell so many changed artifacts apart."""
+
+
 class Result(TypedDict):
-    """What became of a portion; `odd` has a line for all that is not as it should be."""
+    """What became of a portion.
+
+    `odd` has a line for all that is not as it should be, `digests` the beginning of the SHA-256 of
+    every changed artifact, one behind the other, to count how many are different.
+    """
 
     portion: list[str | int]
     counts: dict[str, int]
     odd: list[str]
+    digests: str
 
 
 @cache
@@ -56,6 +66,7 @@ def judge_portion(portion: Portion) -> Result:
     """Makes and judges the changes of one portion."""
     counts: Counter[str] = Counter()
     odd: list[str] = []
+    digests: list[str] = []
     aim = _target(portion.artifact)
     for number in range(portion.first, portion.first + portion.changes):
         made = change(aim, number)
@@ -64,10 +75,16 @@ def judge_portion(portion: Portion) -> Result:
             continue
         counts["tried"] += 1
         counts[f"family {made.family}"] += 1
+        digests.append(sha256(made.data).digest()[:DIGEST_BYTES].hex())
         for problem in _judge(aim, made, counts):
             counts[problem] += 1
             odd.append(f"{portion.artifact} {number}: {problem}: {made.family}, {made.said}")
-    return {"portion": list(portion), "counts": dict(counts), "odd": odd}
+    return {
+        "portion": list(portion),
+        "counts": dict(counts),
+        "odd": odd,
+        "digests": "".join(digests),
+    }
 
 
 def _judge(aim: Target, made: Change, counts: Counter[str]) -> Iterator[str]:
@@ -125,6 +142,7 @@ def campaign(changes: int, processes: int, state: Path | None, size: int = PORTI
     """Judges what is not yet in the state; returns the counts of all."""
     total: Counter[str] = Counter()
     odd: list[str] = []
+    different: set[int] = set()
     done = set()
     lines = _lines(state)
     if state is not None:
@@ -134,6 +152,7 @@ def campaign(changes: int, processes: int, state: Path | None, size: int = PORTI
         done.add(tuple(kept["portion"]))
         total.update(kept["counts"])
         odd += kept["odd"]
+        different.update(_digests(kept["digests"]))
     left = [one for one in portions(changes, size) if tuple(one) not in done]
     for name in {one.artifact for one in left}:
         _target(name)  # Before the processes begin, so that they share what was recorded.
@@ -141,6 +160,7 @@ def campaign(changes: int, processes: int, state: Path | None, size: int = PORTI
         for number, result in enumerate(pool.map(judge_portion, left)):
             total.update(result["counts"])
             odd += result["odd"]
+            different.update(_digests(result["digests"]))
             if state is not None:
                 with state.open("a") as file:
                     file.write(json.dumps(result) + "\n")
@@ -148,7 +168,14 @@ def campaign(changes: int, processes: int, state: Path | None, size: int = PORTI
                 print(f"{total['tried']} tried", file=sys.stderr)
     for line in odd[:SHOWN_MAX]:
         print(line)
+    total["different"] = len(different)
     return total
+
+
+def _digests(joined: str) -> Iterator[int]:
+    data = bytes.fromhex(joined)
+    for at in range(0, len(data), DIGEST_BYTES):
+        yield int.from_bytes(data[at : at + DIGEST_BYTES])
 
 
 def _lines(state: Path | None) -> list[str]:
@@ -162,7 +189,7 @@ def summary(total: Counter[str]) -> str:
     crashed = sum(count for name, count in total.items() if "crashed" in name)
     lines = [
         f"artifacts: {len(CORPUS)}",
-        f"tried: {total['tried']}",
+        f"tried: {total['tried']}, of which different: {total['different']}",
         f"caught: {total['caught']}",
         f"false accepts: {total['accepted']}",
         f"crashes: {crashed}",

@@ -16,13 +16,16 @@ from blake3 import blake3
 
 from artifact_surgery import Record, Sample, parse, reseal, sign_all, with_field
 from mutation_corpus import artifact
+from mutation_location import rows
 from replay_forgery import reroot
+from troth.conformance.redaction import redacted_record
 from troth.vm.errors import TrothError
 from troth.vm.keys import KeyPair
 from troth.vm.records import MAGIC, Kind
 
 OWN_WORD: Final = frozenset({Kind.INCARNATION, Kind.SEAL, Kind.END, Kind.PRINCIPAL})
 """What a principal may say as it likes in its own log: when it resumed, where its seals stand."""
+PAYLOADS: Final = frozenset({Kind.SEND, Kind.ARRIVE})
 HEADER_OWN_WORD: Final = (7, 11)
 """Fields of HEADER that are the recorder's own word: the runner and the time."""
 
@@ -68,7 +71,27 @@ def change(target: Target, number: int) -> Change | None:
     if made is None:
         return None
     place, said, data = made
-    return None if data == target.sample.data else Change(family, place, said, data)
+    if data == target.sample.data or _is_redaction(target, data):
+        return None
+    return Change(family, place, said, data)
+
+
+def _is_redaction(target: Target, data: bytes) -> bool:
+    """Whether payloads were taken out or put back and nothing else was done: what `redact` does."""
+    if not any(record[0] in PAYLOADS for record in target.records):
+        return False
+    after = rows(data)
+    if len(after) != len(target.records) or data != _joined(after):
+        return False
+    return [_bare(record) for record in after] == [_bare(record) for record in target.records]
+
+
+def _bare(record: Record) -> bytes:
+    whole = len(record) > 9 and isinstance(record[8], bytes) and isinstance(record[9], bytes)
+    if record[0] in PAYLOADS and whole:
+        return redacted_record(record)
+    packed: bytes = msgpack.packb(record)
+    return packed
 
 
 Made = tuple[int, str, bytes] | None

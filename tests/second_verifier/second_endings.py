@@ -101,7 +101,8 @@ class Endings(Part):
         self.leaf(record)
 
     def _receipt(self, session: Session, edge: Edge, facts: Facts) -> bytes:
-        require(edge.rotate > 0 or facts["generation"] == 0, "no such generation")
+        generation = edge.last_generation(facts["consumed"])
+        require(facts["generation"] == generation, "not the generation of the last message")
         names = ("generation", "consumed", "discarded", "root")
         said = (facts[name] for name in names)
         return statement("receipt", session.id, edge.receiver, edge.sender, *said)

@@ -73,7 +73,8 @@ class Protocol:
 class Image:
     protocols: dict[bytes, Protocol]
     effects: list[tuple[list[Item], Item]]
-    programs: int
+    programs: list[tuple[str, int]]
+    """The name of each, and how many instructions it has."""
     guards: int
 
 
@@ -89,7 +90,7 @@ def parsed_image(data: bytes) -> Image:
     return Image(
         protocols={protocol.id: protocol for protocol in found},
         effects=[_effect(item) for item in array(effects)],
-        programs=len(array(programs)),
+        programs=[_program(item) for item in array(programs)],
         guards=len(array(guards)),
     )
 
@@ -129,6 +130,11 @@ def _state(item: Item) -> State:
     if kind not in (SEND, RECEIVE, END) or type(kind) is not int:
         raise Refused("a state of no known kind")
     return State(kind, text(peer), steps)
+
+
+def _program(item: Item) -> tuple[str, int]:
+    name, _, _, instructions, _ = array(item, 5)
+    return text(name), len(array(instructions))
 
 
 def _effect(item: Item) -> tuple[list[Item], Item]:

@@ -19,11 +19,12 @@ class Lives(Part):
             parent = self.coroutine(facts["parent"])
             parent_id, index = parent.id, parent.spawned
             parent.spawned += 1
-        if self.file.image is not None:
-            require(facts["program"] < self.file.image.programs, "the image has no such program")
+        if self.file.image is not None and facts["program"] is not None:
+            known = len(self.file.image.programs)
+            require(facts["program"] < known, "the image has no such program")
         made = short_id("coroutine id", self.file.facts["seed"], parent_id, index)
         require(facts["coroutine_id"] == made, "not the coroutine's id")
-        self.file.coroutines.append(Coroutine(made))
+        self.file.coroutines.append(Coroutine(made, facts["program"]))
         alive = sum(one.alive for one in self.file.coroutines)
         require(alive <= self.limit[1], "too many coroutines")
         self.leaf(record)
@@ -53,6 +54,10 @@ class Lives(Part):
             session = self.session(facts, ended=True)
             require(facts["role"] is not None, "an endpoint has a role")
             self.role(session, facts["role"])
+        if self.file.image is not None and ends.program is not None:
+            name, instructions = self.file.image.programs[ends.program]
+            require(facts["program"] == name, "not the coroutine's program")
+            require(facts["pc"] <= instructions, "the program is not so long")
         ends.alive = False
         for guard in ends.guards:
             del self.file.guards[guard]

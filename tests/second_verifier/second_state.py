@@ -29,6 +29,7 @@ class Principal:
 @dataclass
 class Coroutine:
     id: bytes
+    program: int | None = None
     alive: bool = True
     spawned: int = 0
     opened: int = 0

@@ -13,7 +13,10 @@ import msgpack
 
 MAGIC: Final = b"\x89TROTH\r\n"
 RECORD_BYTES_MAX: Final = 8 * 1024 * 1024
-DEPTH_MAX: Final = 32
+DEPTH_MAX: Final = 4
+"""Arrays in a record, itself counted."""
+ARRAY_ITEMS_MAX: Final = 1 << 17
+ITEMS_MAX: Final = 1 << 20
 
 Item: TypeAlias = Any
 """An item of a record; `second_shapes` says for each kind what it may be."""
@@ -95,17 +98,21 @@ _ARRAYS: Final = {0xDC: 2, 0xDD: 4}
 
 def end_of(data: bytes, start: int) -> int:
     """The offset behind the record at `start`."""
+    if not (0x90 <= data[start] <= 0x9F or data[start] in _ARRAYS):
+        raise Refused("a record is an array")
     return _Walk(data, start).value(start, 0)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Walk:
     data: bytes
     start: int
+    count: int = 0
 
     def value(self, at: int, depth: int) -> int:
-        if depth > DEPTH_MAX:
-            raise Refused("nested too deeply")
+        self.count += 1
+        if self.count > ITEMS_MAX:
+            raise Refused("too many items")
         first = self.number(at, 1)
         at += 1
         if first <= 0x7F or first >= 0xE0:
@@ -139,8 +146,10 @@ class _Walk:
         return end
 
     def items(self, at: int, count: int, depth: int) -> int:
-        if count > RECORD_BYTES_MAX:
-            raise Refused("a record of more than 8 MiB")
+        if depth >= DEPTH_MAX:
+            raise Refused("nested too deeply")
+        if count > ARRAY_ITEMS_MAX:
+            raise Refused("an array of too many items")
         for _ in range(count):
             at = self.value(at, depth + 1)
         return at
