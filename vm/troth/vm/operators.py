@@ -16,7 +16,7 @@ from troth.vm.errors import Fault
 from troth.vm.instructions import Operator
 from troth.vm.limits import Limits
 from troth.vm.operator_types import result_type
-from troth.vm.value_ops import container_size, kind_name, show, size_of, text_size
+from troth.vm.value_ops import bytes_size, container_size, kind_name, show, size_of, text_size
 from troth.vm.values import INT_MAX, INT_MIN, Blob, Record, Value
 
 __all__ = ["Operation", "evaluate", "operation", "result_type"]
@@ -127,12 +127,12 @@ def _add(arguments: tuple[Value, ...], names: tuple[str, ...], limits: Limits) -
                 _refuse_size(limits)
         return left + right
     if isinstance(left, bytes) and isinstance(right, bytes):
-        if len(left) + len(right) + 5 > limits.value_bytes_max:
+        if bytes_size(len(left) + len(right)) > limits.value_bytes_max:
             _refuse_size(limits)
         return left + right
     if isinstance(left, tuple) and isinstance(right, tuple):
         if not _surely_fits(left, right, limits):
-            _check_items((left, right), 0, limits)
+            _check_items((*left, *right), container_size(len(left) + len(right)), limits)
         return left + right
     return _ADD_NUMBERS(arguments, names, limits)
 
