@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from troth.conformance.divergence import Divergence
-from troth.conformance.leaf_log import LeafLog
 from troth.conformance.peers_integrity import PeerIntegrity
 from troth.conformance.protocols import ProtocolSource
 from troth.conformance.world import Principal, Session, World
 from troth.vm import statements
 from troth.vm.descriptor import Descriptor
+from troth.vm.merkle import Frontier
 from troth.vm.record_codec import Items
 from troth.vm.records import SIGNER_OWNED, Kind
 from troth.vm.signatures import acceptable_key, verify
@@ -39,7 +39,7 @@ class Integrity:
         self.world = world
         self.source = source
         # Log 0 exists before its principal does: it takes what comes before.
-        self._machine_log = LeafLog()
+        self._machine_log = Frontier()
         self._machine_from: int | None = None
 
     def handlers(self) -> Mapping[int, Handler]:
@@ -68,7 +68,7 @@ class Integrity:
     def _leaf(self, owner: Principal, covered: bytes | None = None) -> None:
         """Adds the record at hand to its owner's log: what is signed, or else its bytes."""
         record = self.world.record
-        owner.log.append(record.index, record.data if covered is None else covered)
+        owner.log.append_record(record.index, record.data if covered is None else covered)
         if owner.unsealed_from is None:
             owner.unsealed_from = record.index
 
@@ -78,7 +78,7 @@ class Integrity:
             self._leaf(self.world.keepers[0])
             return
         record = self.world.record
-        self._machine_log.append(record.index, record.data)
+        self._machine_log.append_record(record.index, record.data)
         if self._machine_from is None:
             self._machine_from = record.index
 
@@ -178,7 +178,7 @@ class Integrity:
             _plays(signer, session, sender)
         # As `_leaf` does; messages are most of a file.
         number = world.record[0]
-        signer.log.append(number, statement)
+        signer.log.append_record(number, statement)
         if signer.unsealed_from is None:
             signer.unsealed_from = number
         # As `_authentic` does.
@@ -191,7 +191,7 @@ class Integrity:
         owner = session.signers[items[2]]
         if session.acted[items[2]] is not owner:
             _plays(owner, session, items[2])
-        owner.log.append(record[0], record[2])
+        owner.log.append_record(record[0], record[2])
         if owner.unsealed_from is None:
             owner.unsealed_from = record[0]
 

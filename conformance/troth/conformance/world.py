@@ -12,14 +12,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
-from troth.conformance.leaf_log import LeafLog
 from troth.conformance.tables import INITIAL_STATE, TraceTables
 from troth.vm.consumption import start
 from troth.vm.events import EdgeConfig, Status
 from troth.vm.instructions import ReplayMode
 from troth.vm.limits import Limits
 from troth.vm.loaded import LoadedImage
-from troth.vm.merkle import EMPTY_ROOT
+from troth.vm.merkle import EMPTY_ROOT, Frontier
 from troth.vm.peer_heads import PeerHeads
 from troth.vm.reader import RawRecord
 from troth.vm.sent_history import SentHistory
@@ -84,7 +83,7 @@ class Principal:
         self.offset = record.offset
         self.record = record.index
         self.log_id = b""
-        self.log = LeafLog()
+        self.log = Frontier()
         self.sealed_size = 0
         self.sealed_root = EMPTY_ROOT
         self.unsealed_from: int | None = None

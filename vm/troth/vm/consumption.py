@@ -154,15 +154,22 @@ class _Nullifier:
     A generation has `rotate` messages, or all that there are if that is 0.
     """
 
-    __slots__ = ("_rotate", "_set", "generation")
+    __slots__ = ("_rotate", "_set", "_tag", "_tagged", "generation")
 
     def __init__(self, rotate: int) -> None:
         self._rotate = rotate
         self._set = MerkleSet()
         self.generation = 0
+        # The statement that was asked about last: it is consumed next, as a rule.
+        self._tagged = self._tag = b""
+
+    def _tag_of(self, statement: bytes) -> bytes:
+        if statement != self._tagged:
+            self._tagged, self._tag = statement, statements.nullifier(statement)
+        return self._tag
 
     def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:
-        return self.decide_after((), generation, sequence, statement)
+        return self._decide(len(self._set), generation, sequence, statement)
 
     def decide_after(
         self, read: Read, generation: int, sequence: int, statement: bytes
@@ -170,9 +177,12 @@ class _Nullifier:
         if any(statement in level for level in read):
             return DUPLICATE
         taken = len(self._set) + sum(map(len, read))
+        return self._decide(taken, generation, sequence, statement)
+
+    def _decide(self, taken: int, generation: int, sequence: int, statement: bytes) -> str | None:
         # A whole generation is a barrier: then, and only then, the next one is taken.
         newest = self.generation + (taken // self._rotate if self._rotate else 0)
-        if generation == self.generation and statements.nullifier(statement) in self._set:
+        if generation == self.generation and self._tag_of(statement) in self._set:
             return DUPLICATE
         if generation != newest:
             return GENERATION
@@ -186,11 +196,11 @@ class _Nullifier:
 
     def consume(self, generation: int, sequence: int, statement: bytes) -> None:  # noqa: ARG002
         assert generation == self.generation, "the generation before is retired first"
-        added = self._set.insert(statements.nullifier(statement))
+        added = self._set.insert(self._tag_of(statement))
         assert added, "consume without decide"
 
     def discard(self, statement: bytes) -> None:
-        self._set.insert(statements.nullifier(statement))
+        self._set.insert(self._tag_of(statement))
 
     @property
     def root(self) -> bytes | None:

@@ -32,14 +32,14 @@ class HostSigner:
     Each key is held once, under its public key; the same key may serve several roles.
     """
 
-    __slots__ = ("_names", "_roles", "_salt_keys", "_signing_keys", "_source")
+    __slots__ = ("_names", "_roles", "_salters", "_signing_keys", "_source")
 
     def __init__(self, keys: Mapping[str, KeyPair], source: KeySource | None = None) -> None:
         """`keys` maps role names to keys; `source` is asked, once, for a role not among them."""
         self._roles: dict[str, bytes] = {}
         self._names: dict[bytes, str] = {}
         self._signing_keys: dict[bytes, bytes] = {}
-        self._salt_keys: dict[bytes, bytes] = {}
+        self._salters: dict[bytes, blake3] = {}
         self._source = source
         for role, pair in keys.items():
             self._add(role, pair)
@@ -50,7 +50,7 @@ class HostSigner:
         self._names.setdefault(public_key, pair.name)
         self._signing_keys[public_key] = pair.signing_key
         salt_key = blake3(pair.seed, derive_key_context=_SALT_CONTEXT).digest()
-        self._salt_keys[public_key] = salt_key
+        self._salters[public_key] = blake3(key=salt_key)  # only ever copied
 
     def sign(self, principal: bytes, statement: bytes) -> bytes:
         try:
@@ -61,10 +61,11 @@ class HostSigner:
 
     def salt(self, principal: bytes, position: bytes) -> bytes:
         try:
-            salt_key = self._salt_keys[principal]
+            hasher = self._salters[principal].copy()
         except KeyError:
             raise _missing_principal(principal) from None
-        return blake3(position, key=salt_key).digest(length=SALT_BYTES)
+        hasher.update(position)
+        return hasher.digest()[:SALT_BYTES]
 
     def principal(self, protocol: str, role: str) -> bytes:
         """The key of the role; asks the source for it when the role is new."""

@@ -2,7 +2,8 @@
 
 A leaf is hashed after a 0x00 byte, an inner node after a 0x01 byte, and a tree of n leaves is
 split at the largest power of two below n (RFC 6962, section 2.1). `Frontier` keeps only what
-is needed to go on appending; `Tree` keeps every leaf hash and can prove things.
+is needed to go on appending, and is quickest with many leaves between two roots; `Tree` keeps
+every leaf hash and can prove things.
 The two `verify_…` functions are the algorithms of RFC 9162, sections 2.1.3.2 and 2.1.4.2.
 """
 
@@ -10,10 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from struct import Struct
 from typing import Final
 
 EMPTY_ROOT: Final = sha256(b"").digest()
 """The root of a tree without leaves."""
+
+LOOSE_MAX: Final = 256
+"""So many hashes wait at most in a `Frontier` to be joined."""
+
+_RECORD_HEAD: Final = Struct(">BQ").pack
+"""The leaf prefix 0x00 and the record's number, 8 bytes big endian."""
 
 
 def leaf_hash(leaf: bytes) -> bytes:
@@ -27,35 +35,57 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 class Frontier:
     """The right edge of a growing tree: one hash per full subtree, about log2(size) of them."""
 
-    __slots__ = ("_subtrees", "size")
+    __slots__ = ("_loose", "_subtrees", "size")
 
     def __init__(self) -> None:
         self.size = 0
         self._subtrees: list[bytes] = []
+        # Hashes of the newest leaves, joined to the others level by level: many at once cost less.
+        self._loose: list[bytes] = []
 
     def append(self, leaf: bytes) -> None:
         """Adds one leaf; its bytes are not kept."""
-        node = sha256(b"\x00" + leaf).digest()
-        subtrees = self._subtrees
-        size = self.size
-        self.size = size + 1
-        # A one bit at the bottom of the size is a full subtree that the new one completes.
-        while size & 1:
-            node = sha256(b"\x01" + subtrees.pop() + node).digest()
-            size >>= 1
-        subtrees.append(node)
+        self.append_hash(leaf_hash(leaf))
+
+    def append_record(self, number: int, covered: bytes) -> None:
+        """Adds the leaf of record `number`, which covers a statement or the record's bytes."""
+        self.append_hash(sha256(_RECORD_HEAD(0, number) + covered).digest())
+
+    def append_hash(self, leaf: bytes) -> None:
+        """Adds a leaf of which this is the hash."""
+        loose = self._loose
+        loose.append(leaf)
+        self.size += 1
+        if len(loose) == LOOSE_MAX:
+            self._join()
+
+    def _join(self) -> None:
+        nodes, subtrees = self._loose, self._subtrees
+        self._loose = []
+        joined, grown = self.size - len(nodes), []
+        while nodes:
+            # A one bit at the bottom is a full subtree of this level, left of all that is new.
+            if joined & 1:
+                nodes.insert(0, subtrees.pop())
+            joined >>= 1
+            if len(nodes) & 1:
+                grown.append(nodes.pop())
+            pairs = zip(nodes[::2], nodes[1::2], strict=True)
+            nodes = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+        subtrees += reversed(grown)
 
     @property
     def subtrees(self) -> tuple[bytes, ...]:
         """The roots of the full subtrees, the largest first."""
+        self._join()
         return tuple(self._subtrees)
 
     @property
     def root(self) -> bytes:
         """The tree hash of all leaves so far."""
-        if not self._subtrees:
+        if not self.size:
             return EMPTY_ROOT
-        *rest, node = self._subtrees
+        *rest, node = self.subtrees
         for left in reversed(rest):
             node = node_hash(left, node)
         return node

@@ -7,7 +7,7 @@ time, and no more of the past.
 
 from __future__ import annotations
 
-from troth.vm.merkle import Frontier, leaf_hash, node_hash, split
+from troth.vm.merkle import Frontier, node_hash, split
 
 
 class RecentTree(Frontier):
@@ -28,13 +28,13 @@ class RecentTree(Frontier):
         self._recent: list[bytes] = []
         self._full: dict[tuple[int, int], bytes] = {}
         start = 0
-        for place, node in zip(_places(self.size), self._subtrees, strict=True):
+        for place, node in zip(_places(self.size), self.subtrees, strict=True):
             self._full[start, start + place] = node
             start += place
 
-    def append(self, leaf: bytes) -> None:
-        super().append(leaf)
-        self._recent.append(leaf_hash(leaf))
+    def append_hash(self, leaf: bytes) -> None:
+        super().append_hash(leaf)
+        self._recent.append(leaf)
 
     def inclusion_path(self, index: int) -> tuple[bytes, ...]:
         """The hashes that lead from leaf `index`, one since the mark, to the root now."""

@@ -21,8 +21,12 @@ from blake3 import blake3
 KEY_BYTES: Final = 32
 EMPTY_ROOT: Final = bytes(32)
 
-_LEAF_CONTEXT: Final = "troth/v1 set leaf"
-_NODE_CONTEXT: Final = "troth/v1 set node"
+_LEAF: Final = blake3(derive_key_context="troth/v1 set leaf")
+_NODE: Final = blake3(derive_key_context="troth/v1 set node")
+"""Hashers of the two contexts: only ever copied, never updated."""
+
+_BYTE_OF_BIT: Final = tuple(bytes((bit,)) for bit in range(KEY_BYTES * 8))
+_MASK_OF_BIT: Final = tuple(0x80 >> (bit & 7) for bit in range(KEY_BYTES * 8))
 
 
 class _Leaf:
@@ -30,7 +34,9 @@ class _Leaf:
 
     def __init__(self, key: bytes) -> None:
         self.key = key
-        self.hash = blake3(key, derive_key_context=_LEAF_CONTEXT).digest()
+        hasher = _LEAF.copy()
+        hasher.update(key)
+        self.hash = hasher.digest()
 
 
 class _Node:
@@ -40,30 +46,25 @@ class _Node:
         self.bit = bit
         self.left = left
         self.right = right
-        self.hash: bytes = self._digest()
-
-    def rehash(self) -> None:
-        self.hash = self._digest()
-
-    def _digest(self) -> bytes:
-        data = bytes((self.bit,)) + self.left.hash + self.right.hash
-        return blake3(data, derive_key_context=_NODE_CONTEXT).digest()
+        self.hash = b""
 
 
 class MerkleSet:
     """`key in set`, `len(set)`, `insert` and `root`."""
 
-    __slots__ = ("_size", "_top")
+    __slots__ = ("_found", "_size", "_top")
 
     def __init__(self) -> None:
         self._top: _Leaf | _Node | None = None
         self._size = 0
+        # The way to the key that was asked for last: it is inserted next, as a rule.
+        self._found: tuple[bytes, list[_Node], _Leaf] | None = None
 
     def __len__(self) -> int:
         return self._size
 
     def __contains__(self, key: bytes) -> bool:
-        return self._top is not None and _nearest(self._top, key).key == key
+        return self._top is not None and self._find(self._top, key)[2].key == key
 
     @property
     def root(self) -> bytes:
@@ -76,16 +77,20 @@ class MerkleSet:
         if self._top is None:
             self._top = _Leaf(key)
         else:
-            nearest = _nearest(self._top, key).key
-            if nearest == key:
+            _, path, nearest = self._find(self._top, key)
+            if nearest.key == key:
                 return False
-            self._top = _with_leaf(self._top, key, _first_difference(nearest, key))
+            self._top = _with_leaf(key, path, nearest)
+            self._found = None
         self._size += 1
         return True
 
-
-def _bit(key: bytes, bit: int) -> int:
-    return key[bit >> 3] >> (7 - (bit & 7)) & 1
+    def _find(self, top: _Leaf | _Node, key: bytes) -> tuple[bytes, list[_Node], _Leaf]:
+        found = self._found
+        if found is None or found[0] != key:
+            path: list[_Node] = []
+            found = self._found = key, path, _nearest(top, key, path)
+        return found
 
 
 def _first_difference(one: bytes, other: bytes) -> int:
@@ -93,29 +98,42 @@ def _first_difference(one: bytes, other: bytes) -> int:
     return KEY_BYTES * 8 - difference.bit_length()
 
 
-def _nearest(top: _Leaf | _Node, key: bytes) -> _Leaf:
-    """The leaf where the key's own bits lead: it is the key's if the key is in the set."""
+def _nearest(top: _Leaf | _Node, key: bytes, path: list[_Node]) -> _Leaf:
+    """The leaf where the key's own bits lead: it is the key's if the key is in the set.
+
+    Appends the nodes on the way to `path`.
+    """
     node = top
-    while isinstance(node, _Node):
-        node = node.right if _bit(key, node.bit) else node.left
+    while type(node) is _Node:
+        path.append(node)
+        bit = node.bit
+        node = node.right if key[bit >> 3] & _MASK_OF_BIT[bit & 7] else node.left
+    assert type(node) is _Leaf, "a way down ends at a leaf"
     return node
 
 
-def _with_leaf(top: _Leaf | _Node, key: bytes, bit: int) -> _Leaf | _Node:
-    """The tree with a new leaf, split off at `bit`; hashes above it are made anew."""
-    path: list[_Node] = []
-    node = top
-    while isinstance(node, _Node) and node.bit < bit:
-        path.append(node)
-        node = node.right if _bit(key, node.bit) else node.left
+def _with_leaf(key: bytes, path: list[_Node], nearest: _Leaf) -> _Node:
+    """The top of the tree with a new leaf; `path` led to the leaf that is `nearest` to it.
+
+    The leaf is split off at the first bit that differs, below all nodes of lower bits; the hashes
+    above it are made anew.
+    """
+    split = _first_difference(nearest.key, key)
+    below: _Leaf | _Node = nearest
+    while path and path[-1].bit > split:
+        below = path.pop()
     leaf = _Leaf(key)
-    grown = _Node(bit, node, leaf) if _bit(key, bit) else _Node(bit, leaf, node)
-    if not path:
-        return grown
-    if _bit(key, path[-1].bit):
-        path[-1].right = grown
-    else:
-        path[-1].left = grown
-    for parent in reversed(path):
-        parent.rehash()
-    return top
+    goes_right = key[split >> 3] & _MASK_OF_BIT[split & 7]
+    grown = _Node(split, below, leaf) if goes_right else _Node(split, leaf, below)
+    if path:
+        parent = path[-1]
+        if parent.left is below:
+            parent.left = grown
+        else:
+            parent.right = grown
+    path.append(grown)
+    for node in reversed(path):
+        hasher = _NODE.copy()
+        hasher.update(_BYTE_OF_BIT[node.bit] + node.left.hash + node.right.hash)
+        node.hash = hasher.digest()
+    return path[0]

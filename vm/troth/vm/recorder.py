@@ -165,7 +165,7 @@ class Recorder(EventRecords):
         record = self._pack(items)
         number = self._records
         self._put(record)
-        log.frontier.append(number.to_bytes(8, "big") + record)
+        log.frontier.append_record(number, record)
         return record
 
     def _machine_owned(self, items: Items) -> None:
@@ -190,7 +190,7 @@ class Recorder(EventRecords):
         if session.peers and session.round_sealed:
             log.provable()
         self._put(self._pack(items))
-        log.frontier.append(number.to_bytes(8, "big") + statement)
+        log.frontier.append_record(number, statement)
         if type(event) is Sent and event.receiver in session.peers and session.round_sealed:
             log.prove_later(
                 (event.session, event.sender, event.receiver, event.generation, event.sequence),
@@ -200,7 +200,7 @@ class Recorder(EventRecords):
     def _covered(self, principal: bytes, items: Items, cover: bytes) -> None:
         number = self._records
         self._put(self._pack(items))
-        self._log_of(principal).frontier.append(number.to_bytes(8, "big") + cover)
+        self._log_of(principal).frontier.append_record(number, cover)
 
     def _introduce(self, principal: bytes, items: Items) -> None:
         log = _Log(self._seal_every) if self._logs else self._machine_log

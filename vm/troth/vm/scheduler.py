@@ -415,6 +415,9 @@ class Scheduler:
             turn.events.clear()
         if turn.unusual:
             self._commit_unusual(turn)
+        if turn.awaiting_seal:
+            self.awaiting_seal += turn.awaiting_seal
+            turn.awaiting_seal.clear()
         if turn.woken:
             for coroutine in turn.woken:
                 coroutine.status = _STATUS_READY
@@ -460,8 +463,6 @@ class Scheduler:
                 deadline_ns = self.now_ns + session.descriptor.linger_ns
                 session.linger_deadline_ns = deadline_ns
                 self._set_timer(deadline_ns, session)
-        self.awaiting_seal += turn.awaiting_seal
-        turn.awaiting_seal.clear()
         turn.opened.clear()
         turn.ended.clear()
         turn.lingering.clear()

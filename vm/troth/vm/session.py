@@ -100,8 +100,8 @@ class Edge:
     Attributes:
         sent: messages signed so far, so the next one's number: spent at signing, never before.
         consumption: the replay protection and history of the receiving side.
-        sealed: of a round-sealed session, the statements of the messages in the buffer that are
-            sealed: what a log's signed head covers, so what the receiver checks against.
+        sealed: of a round-sealed session, the messages in the buffer that are sealed, each with
+            its statement: what a log's signed head covers, so what the receiver checks against.
         unsealed: the same for the newest messages of the buffer, whose seal is to come.
         consumed: messages taken by the receiver.
         discarded: messages that were refused or that nobody will take any more.
@@ -152,8 +152,8 @@ class Edge:
         self.buffer = buffer_of(config)
         self.sent = 0
         self.consumption: Consumption = consumption.start(ReplayMode(config.replay), config.rotate)
-        self.sealed: list[bytes] = []
-        self.unsealed: list[bytes] = []
+        self.sealed: list[tuple[Envelope, bytes]] = []
+        self.unsealed: list[tuple[Envelope, bytes]] = []
         self.consumed = 0
         self.discarded = 0
         self.rejects: dict[str, int] = {}
@@ -213,7 +213,7 @@ class Edge:
         """A message leaves the buffer, the oldest if no other, and its sealed statement with it."""
         if self.sealed:
             self.sealed.pop(0)
-        return self.buffer.take(place)
+        return self.buffer.messages.pop(place)
 
     def take_overwritten(self, place: int) -> Envelope:
         """A message makes room for another; its statement goes with it, sealed or not."""

@@ -15,6 +15,8 @@ so nothing is ever identified by its signature, only by its statement.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from nacl.bindings import crypto_core_ed25519_is_valid_point, crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
@@ -38,4 +40,11 @@ def verify(public_key: bytes, statement: bytes, signature: bytes) -> bool:
 
 def acceptable_key(public_key: bytes) -> bool:
     """Whether the key is 32 bytes, canonical, and of the prime order."""
-    return len(public_key) == PUBLIC_KEY_BYTES and crypto_core_ed25519_is_valid_point(public_key)
+    return len(public_key) == PUBLIC_KEY_BYTES and _is_valid_point(public_key)
+
+
+@lru_cache(maxsize=1024)
+def _is_valid_point(public_key: bytes) -> bool:
+    """Remembered, because it costs as much as a signature and every session asks for its keys."""
+    valid: bool = crypto_core_ed25519_is_valid_point(public_key)
+    return valid

@@ -45,7 +45,8 @@ _PACKER: Final = msgpack.Packer()
 
 _COMMITMENT: Final = blake3(derive_key_context="troth/v1 payload commitment")
 _HISTORY: Final = blake3(derive_key_context="troth/v1 history")
-"""Hashers of the two contexts that every message needs: only ever copied, never updated."""
+_NULLIFIER: Final = blake3(derive_key_context="troth/v1 nullifier")
+"""Hashers of the contexts that every message needs: only ever copied, never updated."""
 
 
 def derived_hash(context: str, data: bytes) -> bytes:
@@ -99,7 +100,9 @@ def identity_digest(statement: bytes) -> bytes:
 
 def nullifier(statement: bytes) -> bytes:
     """The public tag that marks a message as consumed. It hides nothing."""
-    return derived_hash("troth/v1 nullifier", statement)
+    hasher = _NULLIFIER.copy()
+    hasher.update(statement)
+    return hasher.digest()
 
 
 def notice_statement(session: bytes, role: str, finals: Sequence[tuple[str, int, int]]) -> bytes:

@@ -237,8 +237,10 @@ def _seal(
     `ahead` is how many messages of the edge get their numbers before this one.
     """
     session, sender, receiver = endpoint.session.id, endpoint.role, edge.receiver.role
-    (generation, sequence), principal = edge.position(edge.sent + ahead), endpoint.signer
+    generation, sequence, principal = 0, edge.sent + ahead, endpoint.signer
     rotated = None
+    if edge.config.rotate:
+        generation, sequence = edge.position(sequence)
     if generation and not sequence:
         rotated = _prepare_rotation(turn, edge, generation - 1)
     signer = turn.context.signer
@@ -318,7 +320,10 @@ def _hand_on(turn: Turn, edge: Edge, envelope: Envelope, statement: bytes) -> No
             edge.history.add(statement)
         turn.tell(_outgoing(edge, envelope))
     elif edge.sender.session.round_sealed:
-        _await_seal(turn, edge, statement)
+        # It is received once its sender's log is sealed, at the end of the round.
+        if not edge.unsealed:
+            turn.awaiting_seal.append(edge)
+        edge.unsealed.append((envelope, statement))
 
 
 def _outgoing(edge: Edge, envelope: Envelope) -> Outgoing:
@@ -337,13 +342,6 @@ def _outgoing(edge: Edge, envelope: Envelope) -> Outgoing:
         None,
     )
     return Outgoing(session, (receiver,), message)
-
-
-def _await_seal(turn: Turn, edge: Edge, statement: bytes) -> None:
-    """The message is received once its sender's log is sealed, at the end of the round."""
-    if not edge.unsealed:
-        turn.await_seal(edge)
-    edge.unsealed.append(statement)
 
 
 def _commit(

@@ -102,8 +102,14 @@ def _read(
         MessageRefused: with a code of any of the checks.
     """
     try:
-        statement = _verify(turn.context.substitutes, edge, envelope)
-        return statement, *_open_envelope(turn, edge, envelope, state)
+        statement = _own_statement(edge, envelope, place)
+        own = statement is not None
+        if statement is None:
+            statement = _authenticate(turn.context.substitutes, edge, envelope, place)
+        code = edge.consumption.decide(envelope.generation, envelope.sequence, statement)
+        if code is not None:
+            raise _out_of_place(edge, envelope, code)
+        return statement, *_open_envelope(turn, edge, envelope, state, own=own)
     except MessageRefused as refused:
         refused.behind = place
         raise
@@ -121,8 +127,14 @@ def _read_ahead(
     """
     envelope = edge.buffer.messages[place]
     try:
-        statement = _verify(turn.context.substitutes, edge, envelope, speculation)
-        transition, values = _open_envelope(turn, edge, envelope, state)
+        own = _own_statement(edge, envelope, place)
+        statement = own or _authenticate(turn.context.substitutes, edge, envelope, place)
+        code = edge.consumption.decide_after(
+            speculation.statements_read(edge), envelope.generation, envelope.sequence, statement
+        )
+        if code is not None:
+            raise _out_of_place(edge, envelope, code)
+        transition, values = _open_envelope(turn, edge, envelope, state, own=own is not None)
     except MessageRefused as refused:
         if place == 0:
             raise
@@ -190,19 +202,28 @@ def _place_of(edge: Edge, state: StateTable, speculation: Speculation | None) ->
     return 0 if edge.complete else len(messages)
 
 
-def _verify(
-    substitutes: Substitutes,
-    edge: Edge,
-    envelope: Envelope,
-    speculation: Speculation | None = None,
-) -> bytes:
-    """The statement that the message's sender really signed, accepted by the replay mode.
+def _own_statement(edge: Edge, envelope: Envelope, place: int) -> bytes | None:
+    """What a round's seal of this machine covers, if the message is still the one that was sealed.
+
+    An envelope cannot be changed. So the very object that this machine has made, committed to and
+    put into a log whose head it has signed needs none of that a second time.
+    """
+    sealed = edge.sealed
+    if len(sealed) > place:
+        made, statement = sealed[place]
+        if made is envelope:
+            return statement
+    return None
+
+
+def _authenticate(substitutes: Substitutes, edge: Edge, envelope: Envelope, place: int) -> bytes:
+    """The statement that the message's sender really signed.
 
     Everything is computed from the receiver's own view of the edge: what the envelope says
     about itself counts for nothing unless the signature covers it.
 
     Raises:
-        MessageRefused: `vm.fault.verification` or `vm.fault.replay.…`.
+        MessageRefused: `vm.fault.verification`.
     """
     sender = edge.sender
     statement = statements.message_statement(
@@ -220,8 +241,7 @@ def _verify(
         genuine = True  # `deliver` has checked it, before it came into the buffer.
     elif sender.session.round_sealed:
         # The log whose head was signed is this machine's own: its leaf is the proof.
-        place = 0 if speculation is None else speculation.read_count(edge)
-        genuine = len(edge.sealed) > place and edge.sealed[place] == statement
+        genuine = len(edge.sealed) > place and edge.sealed[place][1] == statement
     else:
         genuine = substitutes.verify(sender.signer, statement, envelope.signature)
     if not genuine:
@@ -232,20 +252,17 @@ def _verify(
             f"a signature by {sender.signer.hex()}",
             "one that does not verify",
         )
-    position = (envelope.generation, envelope.sequence, statement)
-    if speculation is None:
-        code = edge.consumption.decide(*position)
-    else:
-        code = edge.consumption.decide_after(speculation.statements_read(edge), *position)
-    if code is not None:
-        raise _refused(
-            edge,
-            code,
-            "the message was signed for another position of its edge",
-            f"generation {edge.consumption.generation}, number {edge.consumption.expected}",
-            f"generation {envelope.generation}, number {envelope.sequence}",
-        )
     return statement
+
+
+def _out_of_place(edge: Edge, envelope: Envelope, code: str) -> MessageRefused:
+    return _refused(
+        edge,
+        code,
+        "the message was signed for another position of its edge",
+        f"generation {edge.consumption.generation}, number {edge.consumption.expected}",
+        f"generation {envelope.generation}, number {envelope.sequence}",
+    )
 
 
 def _refused(edge: Edge, code: str, message: str, expected: str, actual: str) -> MessageRefused:
@@ -260,9 +277,9 @@ def _refused(edge: Edge, code: str, message: str, expected: str, actual: str) ->
 
 
 def _open_envelope(
-    turn: Turn, edge: Edge, envelope: Envelope, state: StateTable
+    turn: Turn, edge: Edge, envelope: Envelope, state: StateTable, *, own: bool
 ) -> tuple[TransitionTable, tuple[Cell, ...]]:
-    """Checks label and payload of a verified message.
+    """Checks label and payload of a verified message; `own` as `_are_encoded_by`.
 
     Raises:
         MessageRefused: `vm.fault.label`, `.type` or `.limit`.
@@ -277,7 +294,7 @@ def _open_envelope(
             envelope.label,
         )
     hint = envelope.values
-    if hint is not None and _are_encoded_by(hint, transition, envelope.payload):
+    if hint is not None and _are_encoded_by(hint, transition, envelope.payload, own=own):
         return transition, hint
     limit = turn.context.limits.message_bytes_max
     try:
@@ -291,9 +308,13 @@ def _open_envelope(
     return transition, values
 
 
-def _are_encoded_by(values: tuple[Cell, ...], transition: TransitionTable, payload: bytes) -> bool:
+def _are_encoded_by(
+    values: tuple[Cell, ...], transition: TransitionTable, payload: bytes, *, own: bool
+) -> bool:
     """Whether decoding `payload` must give `values`: they have the plain types of the fields,
     and no others have this canonical encoding. Where that is not easily seen the answer is no.
+
+    `own` says that this machine has made the payload of these values, which cannot change.
     """
     checks = transition.checks
     if len(values) != len(checks):
@@ -301,6 +322,8 @@ def _are_encoded_by(values: tuple[Cell, ...], transition: TransitionTable, paylo
     for value, wanted in zip(values, checks, strict=True):
         if type(value) is not wanted:
             return False
+    if own:
+        return True
     try:
         return encode_payload(values) == payload  # type: ignore[arg-type]  # plain by their types
     except TrothError:

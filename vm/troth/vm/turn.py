@@ -97,7 +97,7 @@ class Turn:
     Attributes:
         left_out: coroutines of other machines, which end here before they begin.
         woken: coroutines that become ready at commit, new ones included, in order.
-        unusual: whether there is anything to commit besides events and wake-ups.
+        unusual: whether there is anything to commit besides events, wake-ups and seals to come.
         lingering: sessions whose linger clock starts.
         awaiting_seal: edges with messages that are received once the round is sealed.
         outgoing: what the session's other machines are told.
@@ -175,10 +175,6 @@ class Turn:
     def linger(self, session: Session) -> None:
         self.unusual = True
         self.lingering.append(session)
-
-    def await_seal(self, edge: Edge) -> None:
-        self.unusual = True
-        self.awaiting_seal.append(edge)
 
     def request(self, request: EffectRequest) -> None:
         self.unusual = True

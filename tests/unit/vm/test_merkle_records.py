@@ -1,26 +1,25 @@
-"""The verifier's log has the roots of RFC 6962."""
+"""The log of an artifact has the roots of RFC 6962, with its records as leaves."""
 
 from __future__ import annotations
 
 import pytest
 
-from troth.conformance.leaf_log import FOLD_LEAVES, LeafLog
-from troth.vm.merkle import Tree
+from troth.vm.merkle import LOOSE_MAX, Frontier, Tree
 
 SIZES = [*range(20), 63, 64, 65, 1000]
 
 
-def _pair(count: int) -> tuple[LeafLog, Tree]:
-    log, tree = LeafLog(), Tree()
+def _pair(count: int) -> tuple[Frontier, Tree]:
+    log, tree = Frontier(), Tree()
     for number in range(count):
         covered = str(number).encode() * (number % 5)
-        log.append(number, covered)
+        log.append_record(number, covered)
         tree.append(number.to_bytes(8, "big") + covered)
     return log, tree
 
 
 @pytest.mark.parametrize(
-    "count", [*SIZES, *(n * FOLD_LEAVES + k for n in (1, 2, 3, 5) for k in (-1, 0, 1, 77))]
+    "count", [*SIZES, *(n * LOOSE_MAX + k for n in (1, 2, 3, 5) for k in (-1, 0, 1, 77))]
 )
 def test_it_is_the_tree_of_numbered_leaves(count: int) -> None:
     log, tree = _pair(count)
@@ -30,9 +29,9 @@ def test_it_is_the_tree_of_numbered_leaves(count: int) -> None:
 
 
 def test_roots_on_the_way() -> None:
-    log, tree = LeafLog(), Tree()
-    for number in range(2 * FOLD_LEAVES + 3):
-        log.append(number, b"x")
+    log, tree = Frontier(), Tree()
+    for number in range(2 * LOOSE_MAX + 3):
+        log.append_record(number, b"x")
         tree.append(number.to_bytes(8, "big") + b"x")
         if number % 37 == 0:
             assert log.root == tree.root()
