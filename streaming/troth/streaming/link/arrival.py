@@ -1,0 +1,224 @@
+"""What arrives, by packet number: holes, losses, and the report of arrivals for the peer.
+
+A number that is passed over is a hole. When it comes after all it was only late. When it does
+not come it is asked for, once three later packets and a little time have passed, and is a loss
+when a whole settling time has. What is sent again has a number of its own, so a repair neither
+hides a loss nor looks like one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from struct import Struct, pack
+from typing import Final
+
+from troth.streaming.link import chunks
+from troth.streaming.transport_limits import (
+    FEEDBACK_PACKETS_MAX,
+    HOLES_MAX,
+    MILLISECOND_NS,
+    NACK_PACKETS_MAX,
+    NACK_REORDER_PACKETS,
+    NACK_WAIT_NS,
+)
+from troth.streaming.wire import malformed
+
+SETTLED_NS: Final = 100 * MILLISECOND_NS
+ASKED_AGAIN_MIN_NS: Final = 20 * MILLISECOND_NS
+ASKED_MAX: Final = 3
+FEEDBACK: Final = Struct(">QHQI")
+"""First number, count, time of the first arrival, time since the last; then a bit for each
+number, and for each that came its time after the first arrival, signed, in 16 microseconds."""
+
+TICK_NS: Final = 16_000
+_TICKS_MAX: Final = (1 << 15) - 1
+
+
+@dataclass(slots=True)
+class _Hole:
+    since_ns: int
+    first_frame: int
+    last_frame: int
+    asked_ns: int = 0
+    asked: int = 0
+
+
+class Arrivals:
+    """All packets of one direction, seen from where they arrive."""
+
+    def __init__(self) -> None:
+        self.highest = -1
+        self.received = 0
+        self.received_bytes = 0
+        self.expected = 0
+        self.lost = 0
+        self.late = 0
+        self.bursts = 0
+        self.burst_max = 0
+        self._holes: dict[int, _Hole] = {}
+        self._gone: dict[int, None] = {}
+        """Numbers that count as lost; they may still come."""
+        self._run = (-2, 0)
+        self._since: list[tuple[int, int]] = []
+        """Number and time of what has arrived since the last feedback."""
+        self._reported = -1
+        self.media_arrived = False
+        """Whether there is something to report: reports alone are not reported on."""
+        self.reorder_ns = 0
+        self._frame = 0
+
+    def add(
+        self, number: int, size: int, frame: int | None, now_ns: int, *, media: bool = True
+    ) -> None:
+        """A packet that is authentic and fresh; `frame` is the video frame it belongs to."""
+        self.received += 1
+        self.received_bytes += size
+        ahead = number - self.highest
+        if ahead > 0:
+            if ahead > 1:
+                self._open_holes(number, frame, now_ns)
+            self.expected += ahead
+            self.highest = number
+        else:
+            self._fill(number, now_ns)
+        if frame is not None and frame > self._frame:
+            self._frame = frame
+        if number > self._reported:
+            self.media_arrived = self.media_arrived or media
+            self._since.append((number, now_ns))
+            if len(self._since) > 2 * FEEDBACK_PACKETS_MAX:
+                self._reported = max(self._reported, self._since.pop(0)[0])
+
+    def _open_holes(self, number: int, frame: int | None, now_ns: int) -> None:
+        last = max(self._frame, frame or 0)
+        first_number = max(self.highest + 1, number - HOLES_MAX)
+        self.lost += first_number - (self.highest + 1)
+        for missing in range(first_number, number):
+            self._holes[missing] = _Hole(now_ns, self._frame, last)
+        while len(self._holes) > HOLES_MAX:
+            self._lose(next(iter(self._holes)))
+
+    def _fill(self, number: int, now_ns: int) -> None:
+        hole = self._holes.pop(number, None)
+        if hole is not None:
+            self.late += 1
+            took_ns = now_ns - hole.since_ns
+            self.reorder_ns += (took_ns - self.reorder_ns) // 4
+        elif number in self._gone:
+            del self._gone[number]
+            self.late += 1
+            self.lost -= 1
+
+    def _lose(self, number: int) -> None:
+        del self._holes[number]
+        self._gone[number] = None
+        if len(self._gone) > HOLES_MAX:
+            del self._gone[next(iter(self._gone))]
+        self.lost += 1
+        last, run = self._run
+        run = run + 1 if number == last + 1 else 1
+        self._run = (number, run)
+        self.bursts += run == 2
+        self.burst_max = max(self.burst_max, run)
+
+    def settle(self, now_ns: int) -> None:
+        """Holes that have been open for the settling time are losses."""
+        settled_ns = now_ns - max(SETTLED_NS, 2 * self.reorder_ns)
+        old = []
+        for number, hole in self._holes.items():
+            if hole.since_ns > settled_ns:
+                break
+            old.append(number)
+        for number in old:
+            self._lose(number)
+
+    @property
+    def has_holes(self) -> bool:
+        return bool(self._holes)
+
+    def wait_ns(self) -> int:
+        """How old a hole has to be before it is asked for."""
+        return max(NACK_WAIT_NS, self.reorder_ns // 4)
+
+    def missing(
+        self, now_ns: int, rtt_ns: int, wanted: Callable[[int, int], bool]
+    ) -> list[tuple[int, int]]:
+        """Ranges of numbers to ask for now; `wanted` says whether frames from one to another
+        still miss anything."""
+        again_ns = max(rtt_ns * 3 // 2, ASKED_AGAIN_MIN_NS)
+        wait_ns = self.wait_ns()
+        ranges: list[tuple[int, int]] = []
+        asked = 0
+        for number, hole in self._holes.items():
+            if number > self.highest - NACK_REORDER_PACKETS and now_ns - hole.since_ns < again_ns:
+                continue
+            if now_ns - hole.since_ns < wait_ns or hole.asked >= ASKED_MAX:
+                continue
+            if hole.asked and now_ns - hole.asked_ns < again_ns:
+                continue
+            if not wanted(hole.first_frame, hole.last_frame):
+                hole.asked = ASKED_MAX
+                continue
+            hole.asked, hole.asked_ns = hole.asked + 1, now_ns
+            asked += 1
+            if ranges and ranges[-1][0] + ranges[-1][1] == number:
+                ranges[-1] = (ranges[-1][0], ranges[-1][1] + 1)
+            else:
+                ranges.append((number, 1))
+            if asked >= NACK_PACKETS_MAX:
+                break
+        return ranges
+
+    @property
+    def feedback_is_full(self) -> bool:
+        return self.media_arrived and len(self._since) >= FEEDBACK_PACKETS_MAX
+
+    def feedback(self, now_ns: int) -> bytes | None:
+        """The body of a FEEDBACK chunk with what came since the last one, or None."""
+        if not self._since:
+            return None
+        arrived = dict(self._since[:FEEDBACK_PACKETS_MAX])
+        first = self._reported + 1
+        last = max(arrived)
+        if last - first >= 4 * FEEDBACK_PACKETS_MAX:
+            first = min(arrived)
+            last = min(last, first + 4 * FEEDBACK_PACKETS_MAX - 1)
+        numbers = sorted(number for number in arrived if first <= number <= last)
+        count = last - first + 1
+        start_ns = min(arrived[number] for number in numbers)
+        bits = 0
+        for number in numbers:
+            bits |= 1 << (number - first)
+        ticks = [min((arrived[n] - start_ns) // TICK_NS, _TICKS_MAX) for n in numbers]
+        self._reported = last
+        self.media_arrived = False
+        self._since = [one for one in self._since[FEEDBACK_PACKETS_MAX:] if one[0] > last]
+        held_ns = min(max(0, now_ns - arrived[last]) if last in arrived else 0, (1 << 32) - 1)
+        head = FEEDBACK.pack(first, count, start_ns, held_ns)
+        bitmap = bits.to_bytes((count + 7) // 8, "little")
+        return head + bitmap + pack(f">{len(ticks)}h", *ticks)
+
+
+def decode_feedback(body: bytes) -> tuple[int, int, int, int, list[tuple[int, int]]]:
+    """First number, count, time held, and number and time of each arrival.
+
+    Raises:
+        Malformed: code `transport.chunk`.
+    """
+    first, count, start_ns, held_ns = chunks.unpack(FEEDBACK, body)
+    size = (count + 7) // 8
+    bitmap = body[FEEDBACK.size : FEEDBACK.size + size]
+    ticks = body[FEEDBACK.size + size :]
+    bits = int.from_bytes(bitmap, "little")
+    right = len(bitmap) == size and bits >> count == 0 and 2 * bits.bit_count() == len(ticks)
+    if not right:
+        raise malformed("chunk", "a bit and a time for each packet", len(ticks), 0)
+    arrived = []
+    at = 0
+    for offset in range(count):
+        if bits >> offset & 1:
+            tick = int.from_bytes(ticks[at : at + 2], "big", signed=True)
+            arrived.append((first + offset, start_ns + tick * TICK_NS))
+            at += 2
+    return first, count, start_ns, held_ns, arrived

@@ -1,0 +1,241 @@
+"""Fragments to frames: put together, repaired by parity, shown in order or given up in time.
+
+Of every lane the frames leave in the order of their numbers. One that is not whole holds back
+those behind it until its playout time is over; then it is given up, and what needs it is dropped
+until a key frame comes, which the sender is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from troth.streaming.link.fragments import Fragment, Shape
+from troth.streaming.link.outputs import Event, Frame, Freeze
+from troth.streaming.link.parity import recover
+from troth.streaming.transport_limits import (
+    FRAMES_OPEN_BYTES_MAX,
+    FRAMES_OPEN_MAX,
+    KEY_FRAME_REQUEST_NS,
+)
+from troth.streaming.wire import malformed
+
+VIDEO: Final = 0
+
+
+@dataclass(slots=True)
+class _Open:
+    """A frame that is being put together."""
+
+    shape: Shape
+    first_ns: int
+    data: dict[int, bytes] = field(default_factory=dict)
+    parity: dict[int, bytes] = field(default_factory=dict)
+    size: int = 0
+    by_parity: int = 0
+    by_repetition: int = 0
+
+    def add(self, fragment: Fragment) -> bool:
+        """Takes a fragment; says whether it was new."""
+        known = self.parity if fragment.is_parity else self.data
+        if fragment.position in known:
+            return False
+        known[fragment.position] = fragment.shard
+        self.size += len(fragment.shard)
+        self.by_repetition += fragment.repeated
+        self._repair(fragment.position % self.shape.groups)
+        return True
+
+    def _repair(self, group: int) -> None:
+        shape = self.shape
+        if not self.parity or len(self.data) == shape.shards:
+            return
+        groups, size = shape.groups, shape.group_size(group)
+        data = {
+            column: self.data[index]
+            for column in range(size)
+            if (index := group + column * groups) in self.data
+        }
+        if len(data) == size:
+            return
+        parity = {p // groups: shard for p, shard in self.parity.items() if p % groups == group}
+        found = recover(data, parity, size, shape.shard_bytes)
+        if found is None:
+            return
+        for column, shard in found.items():
+            index = group + column * groups
+            self.data[index] = shard[: shape.shard_size(index)]
+            self.size += len(self.data[index])
+            self.by_parity += 1
+
+    @property
+    def whole(self) -> bool:
+        return len(self.data) == self.shape.shards
+
+
+@dataclass(slots=True)
+class _Lane:
+    expected: int = 0
+    open: dict[int, _Open] = field(default_factory=dict)
+    done: dict[int, Frame] = field(default_factory=dict)
+    broken: bool = False
+    last_good: int = 0
+    asked_ns: int = 0
+
+    def head_since_ns(self) -> int | None:
+        """When the first frame from the expected one on was first heard of."""
+        times = [one.first_ns for one in self.open.values()]
+        times += [frame.first_ns for frame in self.done.values()]
+        return min(times, default=None)
+
+    def bytes_held(self) -> int:
+        held = sum(one.size for one in self.open.values())
+        return held + sum(len(frame.data) for frame in self.done.values())
+
+
+@dataclass(slots=True)
+class FrameCounts:
+    """What came of frames, over the whole link."""
+
+    shown: int = 0
+    lost: int = 0
+    undecodable: int = 0
+    by_parity: int = 0
+    by_repetition: int = 0
+    duplicates: int = 0
+    too_late: int = 0
+    jitter_ns: int = 0
+
+
+class FrameReceiver:
+    """All lanes of one direction."""
+
+    def __init__(self, playout_ns: int) -> None:
+        self._playout_ns = playout_ns
+        self._lanes: dict[int, _Lane] = {}
+        self.counts = FrameCounts()
+        self._transit_ns: int | None = None
+
+    def receive(self, fragment: Fragment, now_ns: int) -> list[Event]:
+        """A fragment; gives the frames that can be shown by it.
+
+        Raises:
+            Malformed: code `transport.chunk`: it contradicts another fragment of its frame.
+        """
+        lane = self._lanes.setdefault(fragment.lane, _Lane())
+        number = fragment.frame
+        if number < lane.expected:
+            self.counts.too_late += 1
+            return []
+        if number in lane.done:
+            self.counts.duplicates += 1
+            return []
+        frame = lane.open.get(number)
+        if frame is None:
+            frame = lane.open[number] = _Open(fragment.shape, now_ns)
+            self._measure(fragment.shape.captured_ns, now_ns)
+        elif frame.shape != fragment.shape:
+            raise malformed("chunk", "fragments of a frame that agree", "another shape", 0)
+        if not frame.add(fragment):
+            self.counts.duplicates += 1
+            return []
+        if frame.whole:
+            self._finish(lane, fragment.lane, number, frame, now_ns)
+            return self._show(lane)
+        return self._make_room(lane, fragment.lane)
+
+    def _measure(self, captured_ns: int, now_ns: int) -> None:
+        transit_ns = now_ns - captured_ns
+        if self._transit_ns is not None:
+            change_ns = abs(transit_ns - self._transit_ns)
+            self.counts.jitter_ns += (change_ns - self.counts.jitter_ns) // 16
+        self._transit_ns = transit_ns
+
+    def _finish(self, lane: _Lane, name: int, number: int, frame: _Open, now_ns: int) -> None:
+        del lane.open[number]
+        data = frame.data
+        lane.done[number] = Frame(
+            lane=name,
+            number=number,
+            key=frame.shape.key,
+            data=b"".join([data[index] for index in range(frame.shape.shards)]),
+            captured_ns=frame.shape.captured_ns,
+            first_ns=frame.first_ns,
+            completed_ns=now_ns,
+            repaired=frame.by_parity + frame.by_repetition,
+        )
+        self.counts.by_parity += frame.by_parity
+        self.counts.by_repetition += frame.by_repetition
+
+    def _show(self, lane: _Lane) -> list[Event]:
+        shown: list[Event] = []
+        while (frame := lane.done.pop(lane.expected, None)) is not None:
+            lane.expected += 1
+            if frame.key:
+                lane.broken = False
+            if lane.broken:
+                self.counts.undecodable += 1
+                continue
+            lane.last_good = frame.number
+            self.counts.shown += 1
+            shown.append(frame)
+        return shown
+
+    def _make_room(self, lane: _Lane, name: int) -> list[Event]:
+        events: list[Event] = []
+        while len(lane.open) + len(lane.done) > FRAMES_OPEN_MAX or (
+            lane.bytes_held() > FRAMES_OPEN_BYTES_MAX
+        ):
+            events += self._give_up(lane, name)
+        return events
+
+    def _give_up(self, lane: _Lane, name: int) -> list[Event]:
+        """The head is lost, and with it all before the next frame that anything is known of."""
+        head = lane.expected
+        lane.open.pop(head, None)
+        following = min([*lane.open, *lane.done], default=head + 1)
+        lane.expected = max(following, head + 1)
+        self.counts.lost += lane.expected - head
+        freeze: list[Event] = [] if lane.broken else [Freeze(name, head)]
+        lane.broken = True
+        return freeze + self._show(lane)
+
+    def tick(self, now_ns: int) -> list[Event]:
+        """Gives up what is over its time."""
+        events: list[Event] = []
+        for name, lane in self._lanes.items():
+            while (since_ns := lane.head_since_ns()) is not None:
+                if now_ns < since_ns + self._playout_ns:
+                    break
+                events += self._give_up(lane, name)
+        return events
+
+    def requests(self, now_ns: int) -> list[tuple[int, int]]:
+        """Lanes to ask a key frame for now, each with its last good frame."""
+        found = []
+        for name, lane in self._lanes.items():
+            if lane.broken and now_ns >= lane.asked_ns + KEY_FRAME_REQUEST_NS:
+                lane.asked_ns = now_ns
+                found.append((name, lane.last_good))
+        return found
+
+    def wants(self, first: int, last: int) -> bool:
+        """Whether a packet lost between these video frames may still be of use."""
+        for name, lane in self._lanes.items():
+            if name != VIDEO and lane.done:
+                return True  # something is missing in front of a frame that is there
+        lane = self._lanes.setdefault(VIDEO, _Lane())
+        start = max(first, lane.expected)
+        end = min(last, start + FRAMES_OPEN_MAX)
+        return any(number not in lane.done for number in range(start, end + 1))
+
+    @property
+    def deadline_ns(self) -> int | None:
+        times = []
+        for lane in self._lanes.values():
+            since_ns = lane.head_since_ns()
+            if since_ns is not None:
+                times.append(since_ns + self._playout_ns)
+            if lane.broken:
+                times.append(lane.asked_ns + KEY_FRAME_REQUEST_NS)
+        return min(times, default=None)

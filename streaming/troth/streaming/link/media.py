@@ -1,0 +1,224 @@
+"""The media plane of a link: frames both ways, their repair, and the reports about them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from troth.streaming.link import chunks
+from troth.streaming.link.arrival import Arrivals
+from troth.streaming.link.chunks import CHUNK_HEADER_BYTES, ChunkKind
+from troth.streaming.link.counts import LinkCounts
+from troth.streaming.link.fragments import LANES, as_repeated, read
+from troth.streaming.link.frames_in import FrameReceiver
+from troth.streaming.link.options import LinkOptions
+from troth.streaming.link.outputs import Adapted, EpochReport, Event, KeyFrameWanted
+from troth.streaming.link.pacer import Pacer
+from troth.streaming.link.parity_policy import ParityPolicy
+from troth.streaming.link.report import Report, decode_report
+from troth.streaming.link.rtt import RoundTrip
+from troth.streaming.link.sent import SentPackets
+from troth.streaming.transport_limits import (
+    EPOCH_NS,
+    FEEDBACK_NS,
+    MILLISECOND_NS,
+    NACK_PACKETS_MAX,
+    NACK_WAIT_NS,
+)
+from troth.streaming.wire import malformed
+
+AUDIO: Final = 1
+AUDIO_PARITY: Final = 1
+"""An audio group is short: a second copy of it costs little."""
+
+_GAUGES: Final = frozenset({"epoch", "burst_packets_max", "jitter_ns", "rtt_ns"})
+"""What a report gives as it is, and not as a difference."""
+
+
+class Media:
+    """What a link has besides its streams and its paths."""
+
+    def __init__(
+        self, options: LinkOptions, rtt: RoundTrip, counts: LinkCounts, now_ns: int
+    ) -> None:
+        self._options = options
+        self._rtt = rtt
+        self._counts = counts
+        self.arrivals = Arrivals()
+        self.sent = SentPackets(rtt)
+        self.pacer = Pacer()
+        self.frames = FrameReceiver(options.playout_ns)
+        self.controller = options.controller()
+        self.policy = ParityPolicy()
+        self.pacer.rate_bits = max(1, self.controller.decision.pacing_bits)
+        self._events: list[Event] = []
+        self._feedback_ns = now_ns + FEEDBACK_NS
+        self._epoch_ns = now_ns + EPOCH_NS
+        self._epoch = 0
+        self._base = Report(0)
+        self._peer: Report | None = None
+
+    def parity(self, lane: int, shards: int) -> int:
+        """Parity per group for a frame of that lane."""
+        if not self._options.parity:
+            return 0
+        if lane == AUDIO:
+            return AUDIO_PARITY if self.policy.loss > 0 else 0
+        return self.policy.parity(shards)
+
+    def on_path_change(self, now_ns: int) -> None:
+        """What was learnt about the old path does not hold on the new one."""
+        self.controller.reset(now_ns)
+        self.pacer.rate_bits = max(1, self.controller.decision.pacing_bits)
+
+    # --- in ---------------------------------------------------------------------------------
+
+    def arrived(self, found: list[tuple[int, bytes]], number: int, size: int, now_ns: int) -> None:
+        """An authentic packet with these chunks."""
+        frame, media = None, False
+        if found and found[0][0] == ChunkKind.FRAGMENT:
+            media = True
+            if found[0][1][:1] == b"\0":
+                frame = int.from_bytes(found[0][1][2:6], "big")
+        self.arrivals.add(number, size, frame, now_ns, media=media)
+
+    def on_chunk(self, kind: int, body: bytes, now_ns: int) -> bool:
+        """A chunk of the media plane; says whether there is something to send at once.
+
+        Raises:
+            Malformed: code `transport.chunk`.
+        """
+        if kind == ChunkKind.FRAGMENT:
+            self._events += self.frames.receive(read(body), now_ns)
+            return self.arrivals.feedback_is_full
+        if kind == ChunkKind.FEEDBACK:
+            self._on_feedback(body, now_ns)
+        elif kind == ChunkKind.MISSING:
+            return self._on_missing(body, now_ns)
+        elif kind == ChunkKind.REPORT:
+            self._peer = decode_report(body)
+            self.policy.on_report(self._peer.burst_packets_max)
+        elif kind == ChunkKind.KEY_FRAME_REQUEST:
+            lane, last_good = chunks.unpack_exactly(chunks.KEY_FRAME_REQUEST, body)
+            if lane >= LANES:
+                raise malformed("chunk", f"a lane below {LANES}", lane, 0)
+            self._events.append(KeyFrameWanted(lane, last_good))
+        else:
+            raise malformed("chunk", "a kind that there is", kind, 0)
+        return False
+
+    def _on_feedback(self, body: bytes, now_ns: int) -> None:
+        feedback = self.sent.feedback(body, now_ns)
+        if feedback is None:
+            return
+        self.policy.on_feedback(feedback.lost_packets, feedback.received_packets)
+        decision = self.controller.on_feedback(feedback)
+        self.pacer.rate_bits = max(1, decision.pacing_bits)
+        self._events.append(Adapted(feedback, decision))
+
+    def _on_missing(self, body: bytes, now_ns: int) -> bool:
+        size = chunks.MISSING_RANGE.size
+        if not body or len(body) % size:
+            raise malformed("chunk", f"ranges of {size} bytes", len(body), 0)
+        asked = 0
+        for at in range(0, len(body), size):
+            first, count = chunks.MISSING_RANGE.unpack_from(body, at)
+            asked += count
+            if asked > NACK_PACKETS_MAX:
+                raise malformed("chunk", f"at most {NACK_PACKETS_MAX} packets", asked, at)
+            for number in range(first, first + count):
+                found = self.sent.repeat(number, now_ns)
+                if found is not None:
+                    fragment, expires_ns = found
+                    self._counts.repeated_fragments += 1
+                    self.pacer.add_again(as_repeated(fragment), expires_ns)
+        return True
+
+    def take_events(self) -> list[Event]:
+        found, self._events = self._events, []
+        return found
+
+    # --- time -------------------------------------------------------------------------------
+
+    def tick(self, now_ns: int) -> list[Event]:
+        self._events += self.frames.tick(now_ns)
+        self.arrivals.settle(now_ns)
+        self.sent.prune(now_ns)
+        return self.take_events()
+
+    def collect(self, now_ns: int) -> list[bytes]:
+        """Chunks that are due, encoded."""
+        encoded = []
+        due = now_ns >= self._feedback_ns or self.arrivals.feedback_is_full
+        if due and self.arrivals.media_arrived:
+            self._feedback_ns = now_ns + FEEDBACK_NS
+            body = self.arrivals.feedback(now_ns)
+            if body is not None:
+                encoded.append(chunks.encode(ChunkKind.FEEDBACK, body))
+        encoded += self._missing(now_ns)
+        for lane, last_good in self.frames.requests(now_ns):
+            self._counts.key_frame_requests += 1
+            body = chunks.KEY_FRAME_REQUEST.pack(lane, last_good)
+            encoded.append(chunks.encode(ChunkKind.KEY_FRAME_REQUEST, body))
+        if now_ns >= self._epoch_ns:
+            self._epoch_ns = now_ns + EPOCH_NS
+            report = self._close_epoch()
+            encoded.append(chunks.encode(ChunkKind.REPORT, report.encode()))
+            self._events.append(EpochReport(report, self._peer))
+        return encoded
+
+    def _missing(self, now_ns: int) -> list[bytes]:
+        if not self.arrivals.has_holes:
+            return []
+        ranges = self.arrivals.missing(now_ns, self._rtt.smoothed_ns, self.frames.wants)
+        size = chunks.MISSING_RANGE.size
+        room = (self._options.datagram_bytes // 2 - CHUNK_HEADER_BYTES) // size
+        parts = [ranges[at : at + room] for at in range(0, len(ranges), room)]
+        return [
+            chunks.encode(
+                ChunkKind.MISSING, b"".join(chunks.MISSING_RANGE.pack(*one) for one in part)
+            )
+            for part in parts
+        ]
+
+    def _totals(self) -> Report:
+        arrivals, frames, counts = self.arrivals, self.frames.counts, self._counts
+        return Report(
+            self._epoch,
+            counts.packets_sent,
+            counts.bytes_sent,
+            arrivals.received,
+            arrivals.received_bytes,
+            arrivals.expected,
+            arrivals.lost,
+            arrivals.late,
+            arrivals.bursts,
+            arrivals.burst_max,
+            frames.shown,
+            frames.lost,
+            frames.undecodable,
+            frames.by_parity,
+            frames.by_repetition,
+            frames.jitter_ns,
+            self._rtt.smoothed_ns,
+        )
+
+    def _close_epoch(self) -> Report:
+        totals, base = self._totals(), self._base
+        self._base = totals
+        changes = {
+            name: value if name in _GAUGES else max(0, value - getattr(base, name))
+            for name in Report.__dataclass_fields__
+            if (value := getattr(totals, name)) is not None
+        }
+        self.arrivals.burst_max = 0
+        self._epoch += 1
+        return Report(**changes)
+
+    def deadline_ns(self, now_ns: int) -> int:
+        times = [self._epoch_ns]
+        if self.arrivals.media_arrived:
+            times.append(self._feedback_ns)
+        if self.arrivals.has_holes:
+            times.append(now_ns + NACK_WAIT_NS)
+        times += [t for t in (self.frames.deadline_ns, self.pacer.deadline_ns) if t is not None]
+        return max(min(times), now_ns + MILLISECOND_NS // 10)

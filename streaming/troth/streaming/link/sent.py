@@ -1,0 +1,91 @@
+"""What has been sent and not been reported on: for feedback, and for sending it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from troth.streaming.link.arrival import decode_feedback
+from troth.streaming.link.congestion import Feedback
+from troth.streaming.link.rtt import RoundTrip
+from troth.streaming.transport_limits import SECOND_NS, SENT_HISTORY_PACKETS
+
+KEPT_NS = 2 * SECOND_NS
+
+
+@dataclass(slots=True)
+class Sent:
+    """One packet: `fragment` is the body of the chunk that may be sent again."""
+
+    sent_ns: int
+    size: int
+    fragment: bytes | None
+    expires_ns: int
+    repeated: bool = False
+
+
+class SentPackets:
+    """The packets of one direction, seen from where they leave."""
+
+    def __init__(self, rtt: RoundTrip) -> None:
+        self._rtt = rtt
+        self._packets: dict[int, Sent] = {}
+        self._last_arrival_ns = 0
+        self.limited = True
+
+    def add(self, number: int, sent: Sent) -> None:
+        self._packets[number] = sent
+        if len(self._packets) > SENT_HISTORY_PACKETS:
+            del self._packets[next(iter(self._packets))]
+
+    def prune(self, now_ns: int) -> None:
+        old = []
+        for number, sent in self._packets.items():
+            if now_ns - sent.sent_ns < KEPT_NS:
+                break
+            old.append(number)
+        for number in old:
+            del self._packets[number]
+
+    def repeat(self, number: int, now_ns: int) -> tuple[bytes, int] | None:
+        """The fragment of a packet that the peer misses and until when it is of use, once."""
+        sent = self._packets.get(number)
+        if sent is None or sent.fragment is None or sent.repeated:
+            return None
+        sent.repeated = True
+        if now_ns + self._rtt.smoothed_ns // 2 > sent.expires_ns:
+            return None
+        return sent.fragment, sent.expires_ns
+
+    def feedback(self, body: bytes, now_ns: int) -> Feedback | None:
+        """The peer's report, joined with what we know; None when it says nothing new.
+
+        Raises:
+            Malformed: code `transport.chunk`.
+        """
+        _, count, _, held_ns, arrived = decode_feedback(body)
+        delays, total, last_ns, newest = [], 0, 0, None
+        for number, arrived_ns in arrived:
+            sent = self._packets.get(number)
+            if sent is not None:
+                delays.append(arrived_ns - sent.sent_ns)
+                total += sent.size
+                last_ns = max(last_ns, arrived_ns)
+                newest = sent
+        if newest is None:
+            return None
+        rtt_ns = now_ns - newest.sent_ns - held_ns
+        self._rtt.add(rtt_ns)
+        interval_ns = last_ns - self._last_arrival_ns if self._last_arrival_ns else 0
+        self._last_arrival_ns = max(last_ns, self._last_arrival_ns)
+        delays.sort()
+        return Feedback(
+            now_ns=now_ns,
+            rtt_ns=max(rtt_ns, 0),
+            delay_ns=delays[len(delays) // 2],
+            delay_min_ns=delays[0],
+            received_packets=len(delays),
+            received_bytes=total,
+            lost_packets=min(count, SENT_HISTORY_PACKETS) - len(delays),
+            interval_ns=max(interval_ns, 0),
+            limited=self.limited,
+        )
