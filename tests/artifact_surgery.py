@@ -248,6 +248,7 @@ def reopen(records: Sequence[Record], number: int, field: int, value: object) ->
         event.seal,
         event.linger_ns,
         event.nonce,
+        event.observed,
     )
     changed[index] = with_field(changed[index], 1, descriptor.session)
     return [*changed, *records[index + 1 :]]

@@ -202,7 +202,7 @@ def hello_derivation(_: str) -> str:
 
 
 def _descriptor(opened: RawRecord, protocol: RawRecord) -> Descriptor:
-    _, _, _, principals, edges, seal, linger_ns, nonce, _ = opened.items
+    _, _, _, principals, edges, seal, linger_ns, nonce, _, _ = opened.items
     _, protocol_id, name, roles, _ = protocol.items
     keys = [record.items[2] for record in _of_kind(Kind.PRINCIPAL)]
     return Descriptor(

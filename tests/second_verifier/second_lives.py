@@ -19,6 +19,8 @@ class Lives(Part):
             parent = self.coroutine(facts["parent"])
             parent_id, index = parent.id, parent.spawned
             parent.spawned += 1
+            require(self.file.facts["entry"] is not None, "what the host plays spawns nothing")
+            require(facts["program"] is not None, "only the host itself has no program")
         if self.file.image is not None and facts["program"] is not None:
             known = len(self.file.image.programs)
             require(facts["program"] < known, "the image has no such program")

@@ -38,6 +38,7 @@ class Opening(Part):
         descriptor = encoded(
             [protocol.id, protocol.name, protocol.roles, keys, rows]
             + [facts[name] for name in ("seal", "linger", "nonce")]
+            + [self._observed(protocol, facts["observed"])]
         )
         made = derived("session id", descriptor)
         require(facts["session_id"] == made, "not the hash of its descriptor")
@@ -71,6 +72,15 @@ class Opening(Part):
             roles[name].nonce = met[name][1]
         require(len(away) < len(roles), "no role is here")
         return roles
+
+    def _observed(self, protocol: Protocol, roles: list[int]) -> list[Item]:
+        said = self.file.facts["observed"] or []
+        names: list[Item] = [
+            name for name in protocol.roles if name in said or f"{protocol.name}.{name}" in said
+        ]
+        found = [protocol.roles[role] for role in roles if role < len(protocol.roles)]
+        require(found == names, "not the roles that the run observes")
+        return names
 
     def _is_home(self, protocol: Protocol, name: str) -> bool:
         home = self.file.facts["home"]

@@ -180,6 +180,8 @@ def _header(inspection: Inspection) -> list[str]:
     home = []
     if header.home is not None:
         home = [f"roles of this machine: {escape(', '.join(header.home[:LISTED_MAX])) or 'none'}"]
+    if header.observed is not None:
+        home += [f"observed roles: {escape(', '.join(header.observed[:LISTED_MAX]))}"]
     return [
         f"format {header.version}, runner {escape(header.runner)}, policy "
         f"{escape(header.policy)}, quantum {header.quantum}",

@@ -130,7 +130,7 @@ class Integrity:
     def open(self, items: Items) -> None:
         self.machine_leaf(items)
         session = self.world.judged
-        _, identity, _, _, _, seal, linger_ns, nonce, _ = items
+        _, identity, _, _, _, seal, linger_ns, nonce, _, observed = items
         descriptor = Descriptor(
             protocol_id=session.protocol.id,
             protocol=session.protocol.name,
@@ -140,6 +140,7 @@ class Integrity:
             seal=seal,
             linger_ns=linger_ns,
             nonce=nonce,
+            observed=tuple(session.protocol.roles[role] for role in observed),
         )
         if descriptor.session != identity:
             raise Divergence(
@@ -403,7 +404,8 @@ def _authentic(session: Session, signer: Principal, statement: bytes, signature:
 def _plays(signer: Principal, session: Session, role: int) -> None:
     """Being named in a descriptor or a certificate is nothing: only who acts has played a role."""
     session.acted[role] = signer
-    signer.roles.add(f"{session.protocol.name}.{session.protocol.roles[role]}")
+    played = signer.observed if role in session.observed else signer.roles
+    played.add(f"{session.protocol.name}.{session.protocol.roles[role]}")
 
 
 def _named(principal: Principal) -> str:

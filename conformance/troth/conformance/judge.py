@@ -163,6 +163,7 @@ def _principal(principal: Principal, trust: TrustFile | None) -> PrincipalReport
         contradicted=contradicted,
         roles=tuple(sorted(principal.roles)),
         here=principal.here,
+        observed=tuple(sorted(principal.observed)),
     )
 
 

@@ -176,6 +176,7 @@ def _check_event(proof: EventProof, found: _Found) -> None:
         protocol_id=_hex(protocol.id),
         role=covered.role,
         in_descriptor=protocol.names_signer,
+        observed=protocol.observed,
         payload_open=proof.payload is not None,
     )
     head = proof.head
@@ -202,6 +203,7 @@ class _Protocol:
     name: str | None = None
     id: bytes | None = None
     names_signer: bool | None = None
+    observed: bool = False
 
 
 def _check_descriptor(proof: EventProof, covered: Covered) -> _Protocol:
@@ -217,7 +219,7 @@ def _check_descriptor(proof: EventProof, covered: Covered) -> _Protocol:
     read = read_descriptor(proof.descriptor)
     if read is None:
         raise refused("proof.statement", "the session's descriptor cannot be read")
-    protocol_id, name, keys = read
+    protocol_id, name, keys, observed = read
     if covered.role is None or covered.role not in keys:
         raise refused(
             "proof.statement",
@@ -225,7 +227,8 @@ def _check_descriptor(proof: EventProof, covered: Covered) -> _Protocol:
             expected=", ".join(keys),
             actual=covered.role,
         )
-    return _Protocol(name, protocol_id, keys[covered.role] == proof.public_key)
+    signs = keys[covered.role] == proof.public_key
+    return _Protocol(name, protocol_id, signs, covered.role in observed)
 
 
 # --- equivocation ----------------------------------------------------------------------------

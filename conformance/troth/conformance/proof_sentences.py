@@ -40,6 +40,8 @@ def proves(verdict: ProofVerdict) -> tuple[str, ...]:
 def _authority(verdict: ProofVerdict) -> str:
     event = verdict.event
     assert event is not None
+    if event.in_descriptor and event.observed:
+        return f"The session was opened with the signer's key as that of who observes {event.role}."
     if event.in_descriptor:
         return f"The session was opened with the signer's key for {event.role}."
     return (

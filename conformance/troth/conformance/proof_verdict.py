@@ -20,6 +20,7 @@ class EventReport:
         role: who states it.
         in_descriptor: whether the descriptor has the signer for that role; None when unknown.
         payload_open: whether the content of the message is in the proof.
+        observed: by the descriptor nobody plays the role for the record: the signer watched it.
     """
 
     record: int
@@ -31,6 +32,7 @@ class EventReport:
     role: str | None
     in_descriptor: bool | None
     payload_open: bool
+    observed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

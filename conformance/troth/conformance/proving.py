@@ -102,6 +102,7 @@ def descriptor_of_session(event: ev.Opened) -> bytes:
         event.seal,
         event.linger_ns,
         event.nonce,
+        event.observed,
     ).encode()
 
 

@@ -106,10 +106,14 @@ def _principals(verdict: Verdict) -> list[str]:
     lines = ["principals"]
     for principal in verdict.principals:
         roles = ", ".join(principal.roles) or "no role"
+        observed = ", ".join(principal.observed)
         where = "" if principal.here else ", held by another machine"
         standing = f"{_trusted(principal, verdict)}{where}"
         lines.append(f"  {text_of(principal.name) or '(no name)'}: {standing}")
-        lines.append(f"    signed for {text_of(roles)}")
+        if principal.roles or not observed:
+            lines.append(f"    signed for {text_of(roles)}")
+        if observed:
+            lines.append(f"    observed {text_of(observed)}, which signed nothing itself")
         lines.append(f"    key {text_of(principal.key)}")
     return [*lines, f"  {text_of(verdict.hosting)}"]
 

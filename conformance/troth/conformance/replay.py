@@ -178,6 +178,8 @@ class Replay:
 
 def played(home: tuple[str, ...] | None) -> str:
     """Why a run cannot be repeated in which no program ran."""
+    if home is None:
+        return "Python code played all roles, and its decisions are not in the file"
     roles = home or ("(unnamed)",)
     listed = ", ".join(roles[:ROLES_NAMED_MAX])
     if len(roles) > ROLES_NAMED_MAX:

@@ -91,6 +91,7 @@ class Run:
             ),
             evidence=_Recorded(),
             home=header.home,
+            observed=header.observed or (),
             substitutes=Substitutes(
                 verify=_holds,
                 acceptable_key=_acceptable,

@@ -238,10 +238,15 @@ def _principal(principal: PrincipalReport, verdict: Verdict) -> Html:
         "li",
         tag("strong", _shown(principal.name) or "(no name)"),
         tag("span", word, class_="standing"),
-        tag("span", _shown(", ".join(principal.roles)) or "no role", class_="roles"),
+        tag("span", _shown(_roles(principal)), class_="roles"),
         tag("code", _shown(principal.key)),
         class_=standing,
     )
+
+
+def _roles(principal: PrincipalReport) -> str:
+    observed = [f"observed {role}" for role in principal.observed]
+    return ", ".join([*principal.roles, *observed]) or "no role"
 
 
 def _facts(view: View) -> Html:

@@ -9,15 +9,19 @@ import msgpack
 
 from troth.vm.statements import PUBLIC_KEY_BYTES
 
-_DESCRIPTOR_ITEMS: Final = 8
+_DESCRIPTOR_ITEMS: Final = 9
 
 
 class SessionKeys(NamedTuple):
-    """`keys` are those that the session was opened with, by role."""
+    """`keys` are those that the session was opened with, by role.
+
+    The key of an `observed` role is that of who watched it.
+    """
 
     protocol_id: bytes
     protocol: str
     keys: Mapping[str, bytes]
+    observed: frozenset[str]
 
 
 def read_descriptor(data: bytes) -> SessionKeys | None:
@@ -28,7 +32,7 @@ def read_descriptor(data: bytes) -> SessionKeys | None:
         return None
     if not isinstance(items, tuple) or len(items) != _DESCRIPTOR_ITEMS:
         return None
-    protocol_id, name, roles, keys, *_ = items
+    protocol_id, name, roles, keys, *_, observed = items
     if not isinstance(protocol_id, bytes) or not isinstance(name, str):
         return None
     if not isinstance(roles, tuple) or not isinstance(keys, tuple) or len(roles) != len(keys):
@@ -37,5 +41,9 @@ def read_descriptor(data: bytes) -> SessionKeys | None:
         return None
     if not all(isinstance(key, bytes) and len(key) == PUBLIC_KEY_BYTES for key in keys):
         return None
+    if not isinstance(observed, tuple) or not all(role in roles for role in observed):
+        return None
     by_role = dict(zip(roles, keys, strict=True))
-    return SessionKeys(protocol_id, name, by_role) if len(by_role) == len(roles) else None
+    if len(by_role) != len(roles):
+        return None
+    return SessionKeys(protocol_id, name, by_role, frozenset(observed))

@@ -139,7 +139,7 @@ class Introductions:
     def _session(self, items: Items, opener: Coroutine) -> Session:
         world = self.world
         assert world.header is not None
-        _, identity, number, principals, rows, seal, linger_ns, nonce, _ = items
+        _, identity, number, principals, rows, seal, linger_ns, nonce, _, observed = items
         if number >= len(world.protocols):
             raise no_reference("there is no such protocol", "a protocol of the file", number)
         protocol = world.protocols[number]
@@ -165,6 +165,7 @@ class Introductions:
         session = Session(world.sessions_opened, identity, protocol, signers, linger_ns, peers)
         session.nonces = nonces
         session.round_sealed = seal == Seal.ROUND
+        session.observed = self._observed(protocol, observed)
         self._add_edges(session, rows)
         self._note_protection(session)
         protocol.sessions += 1
@@ -197,6 +198,16 @@ class Introductions:
         if met or len(peers) == len(signers):
             raise wrong_setting("the roles of other machines", "some of the roles", ", ".join(met))
         return frozenset(peers), tuple(nonces) if peers else ()
+
+    def _observed(self, protocol: ProtocolEntry, roles: tuple[int, ...]) -> frozenset[int]:
+        """The roles that were watched and not played: those that the header says."""
+        header = self.world.header
+        assert header is not None
+        names = enumerate(protocol.roles)
+        said = tuple(role for role, name in names if header.is_observed(protocol.name, name))
+        if roles != said:
+            raise wrong_setting("the observed roles", f"{said}, as the run's", roles)
+        return frozenset(roles)
 
     def _note_protection(self, session: Session) -> None:
         off = [edge for edge in session.edges.values() if edge.config.replay == ReplayMode.OFF]

@@ -89,6 +89,7 @@ class PrincipalReport:
         trusted_as: the trust file's name for the key; None when it is not in there.
         contradicted: the trust file has another key for this name.
         roles: `Protocol.Role` for each role it signed for, sorted.
+        observed: likewise for each role that it did not play but watched, and signed for.
         here: its log is in this file; otherwise another machine keeps it.
     """
 
@@ -98,6 +99,7 @@ class PrincipalReport:
     contradicted: bool
     roles: tuple[str, ...]
     here: bool = True
+    observed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

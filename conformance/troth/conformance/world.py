@@ -42,6 +42,11 @@ class Header(NamedTuple):
     entry: int | None
     anchor_unix_ns: int
     home: tuple[str, ...] | None
+    observed: tuple[str, ...] | None
+
+    def is_observed(self, protocol: str, role: str) -> bool:
+        observed = self.observed or ()
+        return role in observed or f"{protocol}.{role}" in observed
 
 
 def program_name(number: int | None) -> str:
@@ -65,6 +70,7 @@ class Principal:
         "log_broken",
         "log_id",
         "name",
+        "observed",
         "offset",
         "record",
         "roles",
@@ -90,6 +96,7 @@ class Principal:
         self.log_broken = False
         self.final_sealed = False
         self.roles: set[str] = set()
+        self.observed: set[str] = set()
 
 
 @dataclass(slots=True)
@@ -241,6 +248,7 @@ class Session:
     so; `latched` when every role gave notice and nothing was in flight. `peers` are the roles
     that other machines hold, `nonces` what each role has added to the nonce then, `joined` the
     roles that have signed that they take part, `failed` why another machine has ended it.
+    `observed` are the roles whose principals watched them.
     """
 
     __slots__ = (
@@ -262,6 +270,7 @@ class Session:
         "linger_ns",
         "nonces",
         "noticed",
+        "observed",
         "peers",
         "protocol",
         "receives",
@@ -293,6 +302,7 @@ class Session:
         self.linger_ns = linger_ns
         self.linger_from_ns: int | None = None
         self.round_sealed = False
+        self.observed: frozenset[int] = frozenset()
         self.status = Status.ACTIVE
         self.edges: dict[int, Edge] = {}
         self.edges_from: dict[int, list[Edge]] = {}

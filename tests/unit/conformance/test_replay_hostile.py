@@ -51,7 +51,7 @@ def made_up(
     numbers = tuple(getattr(limits, one.name) for one in fields(Limits))
     first = statements.coroutine_id(seed, b"", 0)
     records: list[Record] = [
-        (*header, numbers, "cooperative", None, None, entry, 0, None),
+        (*header, numbers, "cooperative", None, None, entry, 0, None, None),
         (Kind.IMAGE, encode_image(image)),
         (Kind.SPAWN, None, entry, first),
         *more,

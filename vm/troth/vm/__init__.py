@@ -45,6 +45,8 @@ from troth.vm.shell_run import run as run
 from troth.vm.shell_run import run_async as run_async
 from troth.vm.shell_spread import LinkOptions as LinkOptions
 from troth.vm.shell_spread import run_spread as run_spread
+from troth.vm.shell_stage import Stage as Stage
+from troth.vm.shell_stage import Staged as Staged
 from troth.vm.values import Blob as Blob
 
 __all__ = [
@@ -75,6 +77,8 @@ __all__ = [
     "RunResult",
     "Runner",
     "Seal",
+    "Stage",
+    "Staged",
     "TrothError",
     "TrustFile",
     "Unusable",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from troth.vm.errors import TrothError
 from troth.vm.faults import fault
 from troth.vm.instructions import Open, Seal
 from troth.vm.loaded import ProtocolTables
 from troth.vm.settings import Settled, settle
 from troth.vm.turn import Context, Turn
+
+OBSERVER: Final = "observer"
+"""Whose key it is that signs for the roles that are observed."""
 
 
 def settle_session(context: Context, instruction: Open) -> Settled:

@@ -11,7 +11,10 @@ from troth.vm.statements import pack_array
 
 
 class Descriptor(NamedTuple):
-    """Two sessions with equal descriptors are the same session; `nonce` keeps others apart."""
+    """Two sessions with equal descriptors are the same session; `nonce` keeps others apart.
+
+    The principal of an `observed` role is not the role: it signs for what it saw the role do.
+    """
 
     protocol_id: bytes
     protocol: str
@@ -21,6 +24,7 @@ class Descriptor(NamedTuple):
     seal: str
     linger_ns: int
     nonce: bytes
+    observed: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """The canonical bytes; edges are sorted by (sender, receiver)."""
@@ -34,6 +38,7 @@ class Descriptor(NamedTuple):
                 self.seal,
                 self.linger_ns,
                 self.nonce,
+                self.observed,
             )
         )
 

@@ -56,6 +56,7 @@ class Opened(NamedTuple):
     linger_ns: int
     nonce: bytes
     coroutine: bytes
+    observed: tuple[str, ...] = ()
 
 
 class Sent(NamedTuple):

@@ -95,6 +95,7 @@ class Machine:
         evidence: Evidence | None = None,
         substitutes: Substitutes = NO_SUBSTITUTES,
         home: Collection[str] | None = None,
+        observed: Collection[str] = (),
         workers: Workers | None = None,
     ) -> None:
         """`loaded` comes from the loader, which has checked it; `seed` has 32 bytes.
@@ -102,7 +103,8 @@ class Machine:
         `evidence` is given the events of each round before anything they release is polled.
         Without it no session can be sealed by round. `substitutes` are for re-executions.
         `home` names the roles that this machine holds, as `Role` or `Protocol.Role`; the others
-        are held by other machines. Without it all are.
+        are held by other machines. Without it all are. `observed` names the roles that are played
+        outside of every machine: this one signs for what it saw them do, with the observer's key.
         `policy` is a scheduling policy or its text. `workers` execute lanes side by side; the
         signer, the roster and the substitutes must bear that. Without them turns are executed
         one after the other, with the same result.
@@ -130,6 +132,7 @@ class Machine:
             substitutes=substitutes,
             guards=make_guards(loaded.image.guards),
             home=None if home is None else frozenset(home),
+            observed=frozenset(observed),
         )
         lanes = None if workers is None else LaneRunner(self._context, workers)
         self._scheduler = Scheduler(self._context, coroutines, quantum, evidence, scheduling, lanes)

@@ -158,6 +158,7 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _count("entry program"),
         _count("unix time anchor ns"),
         _list("home", _name(""), low=1),
+        _list("observed", _name(""), low=1),
     ),
     Kind.IMAGE: (_bytes("image", 1, RECORD_BYTES_MAX),),
     Kind.PRINCIPAL: (_name("name", 0), _bytes("public key", PUBLIC_KEY_BYTES)),
@@ -176,6 +177,7 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _count("linger ns"),
         _bytes("nonce", ID_BYTES),
         _COROUTINE,
+        _list("observed", _index("", Names.ROLE)),
     ),
     Kind.SEND: (
         _SESSION,
@@ -376,9 +378,9 @@ _PROOF_FIELDS: Final = frozenset({"head size", "number", "leaf", "path"})
 NIL_TOGETHER: Final[dict[Kind, tuple[frozenset[str], ...]]] = {
     Kind.HEADER: tuple(
         frozenset(names)
-        for count in range(5)
+        for count in range(6)
         for names in combinations(
-            ("replay override", "seal override", "entry program", "home"), count
+            ("replay override", "seal override", "entry program", "home", "observed"), count
         )
     ),
     Kind.SEND: (frozenset({"commitment"}), frozenset({"salt", "payload"})),

@@ -170,7 +170,7 @@ class EventDecoder:
         self._protocols.append(_Protocol(*items))
 
     def _open(self, items: Items) -> Event:
-        session, number, principals, rows, seal, linger_ns, nonce, coroutine = items
+        session, number, principals, rows, seal, linger_ns, nonce, coroutine, observed = items
         if number >= len(self._protocols):
             raise self._missing("protocol", number)
         protocol = self._protocols[number]
@@ -199,6 +199,7 @@ class EventDecoder:
             linger_ns,
             nonce,
             self._coroutine_at(coroutine),
+            tuple(self._text_at("role", roles, role) for role in observed),
         )
 
     def _nonces(self, coroutine: int, protocol: _Protocol) -> tuple[bytes, ...]:

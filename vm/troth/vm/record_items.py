@@ -204,6 +204,7 @@ class EventRecords(ABC):
                 event.linger_ns,
                 event.nonce,
                 self._coroutine(event.coroutine),
+                tuple(roles[role] for role in event.observed),
             )
         )
         hidden = frozenset(

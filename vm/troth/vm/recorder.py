@@ -33,7 +33,8 @@ class HeaderFacts(NamedTuple):
     """What a run is a function of, besides the keys.
 
     `limits` are in the order of `Limits`; `home` are the roles that the machine holds, None for
-    all. `entry` is None when no program ran, and the host itself played these roles.
+    all. `entry` is None when no program ran, and the host itself played these roles. `observed`
+    are the roles that were watched and not played; None for none.
     """
 
     image_id: bytes
@@ -47,6 +48,7 @@ class HeaderFacts(NamedTuple):
     entry: int | None
     anchor_unix_ns: int
     home: tuple[str, ...] | None = None
+    observed: tuple[str, ...] | None = None
 
 
 class _Log:

@@ -33,11 +33,13 @@ class Kind(IntEnum):
     | kind | fields after the kind |
     |---|---|
     | HEADER | version, image id, seed, quantum, policy, limits, runner, then as below |
-    | | replay override?, seal override?, entry program, unix time anchor ns, home roles? |
+    | | replay override?, seal override?, entry program, unix time anchor ns, home roles?, |
+    | | observed roles? |
     | IMAGE | image bytes |
     | PRINCIPAL | name, public key |
     | PROTOCOL | protocol id, name, roles, labels |
-    | OPEN | session id, protocol, principals, edge rows, seal, linger ns, nonce, coroutine |
+    | OPEN | session id, protocol, principals, edge rows, seal, linger ns, nonce, coroutine, |
+    | | observed roles |
     | SEND | session, sender, receiver, step kind, label, generation, sequence, then |
     | | salt?, payload?, commitment?, signature |
     | RECEIVE | session, receiver, sender, generation, sequence, root? |

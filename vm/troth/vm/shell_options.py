@@ -54,6 +54,8 @@ class RunOptions:
         replay: replaces every replay mode that the script asks for; its word will do.
         seal: replaces every seal that the script asks for; its word will do.
         roles: the roles that this machine holds, as `Role` or `Protocol.Role`; None for all.
+        observed: the roles that are played outside of every machine, as `Role` or
+            `Protocol.Role`: what they were seen to do is signed with the key `observer`.
         quantum: instructions of one turn.
         policy: the order of turns, a `scheduling.Priority` or the text of any policy.
         runner: one turn after the other, or lanes side by side on threads; its word will do.
@@ -70,6 +72,7 @@ class RunOptions:
     replay: ReplayMode | None = None
     seal: Seal | None = None
     roles: tuple[str, ...] | None = None
+    observed: tuple[str, ...] = ()
     limits: Limits = DEFAULT_LIMITS
     quantum: int = QUANTUM_DEFAULT
     policy: str | Scheduling = COOPERATIVE
@@ -93,6 +96,12 @@ class RunOptions:
             or not all(type(role) is str and role for role in self.roles)
         ):
             raise _unusable("roles", "a tuple of names of roles", self.roles)
+        if type(self.observed) is not tuple or not all(
+            type(role) is str and role for role in self.observed
+        ):
+            raise _unusable("observed", "a tuple of names of roles", self.observed)
+        if self.observed and self.roles is not None:
+            raise _unusable("observed", "none on a machine that meets others", self.observed)
         if type(self.durable) is not bool:
             raise _unusable("durable", "True or False", self.durable)
         if self.seed is not None and (type(self.seed) is not bytes or len(self.seed) != SEED_BYTES):

@@ -137,6 +137,7 @@ def _recorded_options(header: HeaderFacts, path: Path) -> RunOptions:
         limits=_limits(header, path),
         quantum=header.quantum,
         roles=header.home,
+        observed=header.observed or (),
         policy=header.policy,
         runner=header.runner,
     )

@@ -31,6 +31,7 @@ from troth.vm.image import Image
 from troth.vm.image_codec import encode_image
 from troth.vm.instructions import Open, Seal
 from troth.vm.limits import Limits
+from troth.vm.loaded import LoadedImage
 from troth.vm.loader import load
 from troth.vm.machine import SEED_BYTES, EffectRequest, Machine, MachineState, Overrides
 from troth.vm.recorder import HeaderFacts, Recorder
@@ -177,7 +178,7 @@ class Run:
         self.write_line = write_line
         self.on_events = on_events
         self.seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)
-        loaded = load(image)
+        loaded = _load(image, options.observed)
         self.image = image
         bound: dict[str, BoundEffect] = {}
         if plays is None:
@@ -208,6 +209,7 @@ class Run:
             overrides=Overrides(replay=options.replay, seal=options.seal),
             evidence=self.recorder,
             home=options.roles,
+            observed=options.observed,
         )
         self.player = None if plays is None else self.machine.play(plays.name, plays.registers)
         self.blobs = _blob_store(options)
@@ -236,6 +238,7 @@ class Run:
             entry=entry,
             anchor_unix_ns=time.time_ns() if anchor_unix_ns is None else anchor_unix_ns,
             home=options.roles,
+            observed=options.observed or None,
         )
         return Recorder(header, encode_image(self.image), self.signer, self.signer)
 
@@ -327,11 +330,11 @@ class Run:
         if not self.door.deliver():
             return self._await_effects()
         if self.machine.run_round(self.now_ns):
-            self._commit()
+            self.commit()
             return _Next.STEP
         state = self.machine.state
         if state in (MachineState.FINISHED, MachineState.STUCK):
-            self._commit()
+            self.commit()
             return _Next.END
         if self.performer.outstanding:
             return self._await_effects()
@@ -346,7 +349,8 @@ class Run:
             self.flush(force=True)
         return _Next.WAIT
 
-    def _commit(self) -> None:
+    def commit(self) -> None:
+        """Takes what a round did into the record, and lets it out."""
         events = self.machine.poll_events()
         requests = self.machine.poll_effects()
         if self.recorder is not None:
@@ -389,6 +393,26 @@ def _blob_store(options: RunOptions) -> BlobStore:
     if isinstance(blobs, str | os.PathLike):
         return DirectoryBlobStore(blobs, durable=options.durable)
     return blobs
+
+
+def _load(image: Image, observed: tuple[str, ...]) -> LoadedImage:
+    """A name that is no role would leave the word of an observer for that of the role."""
+    names = {
+        name
+        for protocol in image.protocols
+        for role in protocol.roles
+        for name in (role, f"{protocol.name}.{role}")
+    }
+    unknown = [name for name in observed if name not in names]
+    if unknown:
+        raise Unusable(
+            "run.observed",
+            "what is to be observed is no role of the image",
+            expected=", ".join(sorted(names)[:20]),
+            actual=ascii(unknown[0])[:80],
+            advice="Name roles, as `Role` or `Protocol.Role`",
+        )
+    return load(image)
 
 
 def _seals_by_round(image: Image, options: RunOptions) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from troth.vm import statements
-from troth.vm.admission import principal_of, settle_session
+from troth.vm.admission import OBSERVER, principal_of, settle_session
 from troth.vm.coroutine import Blocked, Coroutine
 from troth.vm.descriptor import Descriptor
 from troth.vm.errors import Fault
@@ -88,22 +88,27 @@ def admit(
     context = turn.context
     tables = context.loaded.protocols[instruction.protocol]
     settled = settle_session(context, instruction)
+    name, roles = tables.protocol.name, tables.protocol.roles
+    observed = tuple(role for role in roles if context.is_observed(name, role))
     if peers:
         principals, nonces = join_parties(turn, coroutine, tables)
         nonce = statements.joint_nonce(nonces)
     else:
-        principals = tuple(principal_of(turn, tables, role) for role in tables.protocol.roles)
+        principals = tuple(
+            principal_of(turn, tables, OBSERVER if role in observed else role) for role in roles
+        )
         nonces = ()
         nonce = statements.session_nonce(context.seed, coroutine.id, coroutine.opened)
     descriptor = Descriptor(
         protocol_id=tables.id,
-        protocol=tables.protocol.name,
-        roles=tables.protocol.roles,
+        protocol=name,
+        roles=roles,
         principals=principals,
         edges=settled.edges,
         seal=settled.seal.value,
         linger_ns=settled.linger_ns,
         nonce=nonce,
+        observed=observed,
     )
     initial = context.initial_states[instruction.protocol]
     session = build(descriptor, tables, initial, coroutine, peers)
@@ -125,4 +130,5 @@ def _opened(session: Session, coroutine: Coroutine) -> Opened:
         linger_ns=descriptor.linger_ns,
         nonce=descriptor.nonce,
         coroutine=coroutine.id,
+        observed=descriptor.observed,
     )

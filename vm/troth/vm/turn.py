@@ -69,7 +69,8 @@ class Context(NamedTuple):
     What it refers to may change: a guard is the state of the lane of those that name it.
     `coroutines` are those alive at the start of the round; `keeps_logs` says whether the machine
     has principals' logs to seal, without which no session can be sealed by round. `home` are the
-    roles that this machine holds, as `Role` or `Protocol.Role`; None for all.
+    roles that this machine holds, as `Role` or `Protocol.Role`; None for all. `observed` are those
+    that it does not play but watches, in the same way.
     """
 
     loaded: LoadedImage
@@ -85,10 +86,14 @@ class Context(NamedTuple):
     substitutes: Substitutes
     guards: tuple[Guard, ...]
     home: frozenset[str] | None = None
+    observed: frozenset[str] = frozenset()
 
     def is_home(self, protocol: str, role: str) -> bool:
         home = self.home
         return home is None or role in home or f"{protocol}.{role}" in home
+
+    def is_observed(self, protocol: str, role: str) -> bool:
+        return role in self.observed or f"{protocol}.{role}" in self.observed
 
 
 class Turn:
