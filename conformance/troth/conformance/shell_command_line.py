@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, NoReturn, Protocol
 
 from troth.conformance.shell_canon import add_parser as add_canon
+from troth.conformance.shell_corpus import add_parser as add_conformance
 from troth.conformance.shell_diff import add_parsers as add_diff
 from troth.conformance.shell_inspect import add_parser as add_inspect
 from troth.conformance.shell_parity import add_parser as add_parity
@@ -104,6 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_inspect(subparsers)
     add_diff(subparsers)
     add_parity(subparsers)
+    add_conformance(subparsers)
     add_proofs(subparsers)
     add_redact(subparsers)
     add_report(subparsers)

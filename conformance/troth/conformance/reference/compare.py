@@ -24,6 +24,7 @@ from troth.vm.turn import EffectRequest
 from troth.vm.values import RegisterValue
 
 ROUNDS_MAX: Final = 100_000
+FAILURE_CHARACTERS_MAX: Final = 2_000
 
 
 class CancelSession(NamedTuple):
@@ -69,7 +70,7 @@ class Both(NamedTuple):
     stopped: str = ""
 
 
-class _Seals:
+class TrustingEvidence:
     """Evidence that believes everybody: what is compared is what happens, not who says so."""
 
     def extend(self, events: Sequence[Event], round_number: int) -> None:
@@ -133,7 +134,7 @@ class _Pair:
             quantum=setup.quantum,
             policy=setup.policy,
             overrides=setup.overrides,
-            evidence=_Seals() if setup.seals_rounds else None,
+            evidence=TrustingEvidence() if setup.seals_rounds else None,
             substitutes=substitutes,
         )
         self.machine.start()
@@ -172,10 +173,10 @@ class _Pair:
             value = effects(request)
             if isinstance(value, Failed):
                 self.machine.complete_failed(request.effect_id, value.reason)
-                answer, recorded = Answer(True, None), value.reason.encode()
+                answer, recorded = Answer(True, None), _recordable(value.reason)
             else:
                 self.machine.complete(request.effect_id, value)
-                answer, recorded = Answer(False, value), encode_payload((value,))
+                answer, recorded = _answer(value, self.world.setup.limits.value_bytes_max)
             self.world = complete(self.world, request.effect_id, answer, recorded)
         return bool(requests)
 
@@ -196,3 +197,17 @@ class _Pair:
 def _without_prose(events: Sequence[Event]) -> Iterator[Event]:
     for event in events:
         yield event._replace(message="") if isinstance(event, Faulted) else event
+
+
+def _answer(value: RegisterValue, bytes_max: int) -> tuple[Answer, bytes]:
+    """An answer that is too large to be recorded is a failure."""
+    recorded = encode_payload((value,))
+    if len(recorded) <= bytes_max:
+        return Answer(False, value), recorded
+    reason = f"the host returned more than value_bytes_max = {bytes_max} bytes"
+    return Answer(True, None), reason.encode()
+
+
+def _recordable(reason: str) -> bytes:
+    """As much of what a host says about a failure as is recorded."""
+    return reason[:FAILURE_CHARACTERS_MAX].encode(errors="replace")

@@ -1,0 +1,87 @@
+troth-assembly 1
+; image e1c6f2f7c28a125f0087c00301d199a3e75733697a34ed9de04ea4ed12272905
+source "stream.troth"
+entry main
+
+; protocol 46f11c9c8386ad87cdae206034c8a1310bec72916fa643af547a8765714406b4
+protocol Stream(Host, Viewer)
+  edge Host -> Viewer: replay = nullifier, capacity = 2
+  type Host
+    0: Viewer ! done() -> 1
+     | frame(n: int) lossy -> 0
+     | key(n: int) -> 0
+    1: end
+  type Viewer
+    0: Host ? done() -> 1
+     | frame(n: int) lossy -> 0
+     | key(n: int) -> 0
+    1: end
+
+program host(s: Stream.Host) registers 9
+  @15  set r2 = 0
+       set r3 = 20
+       set r5 = 1
+L3:
+       op r4 = ge(r2, r3)
+       jump_if r4 L16
+       move r1 = r2
+  @16  set r8 = 5
+       op r7 = mod(r1, r8)
+       set r8 = 4
+       op r6 = ne(r7, r8)
+       jump_if r6 L13
+  @17  select r0 Viewer!key(r1)
+       jump L14
+L13:
+  @19  select r0 Viewer!frame(r1)
+L14:
+  @15  op r2 = add(r2, r5)
+       jump L3
+L16:
+  @20  select r0 Viewer!done()
+  @21  close r0
+       halt
+
+program viewer(s: Stream.Viewer) registers 8
+  @24  set r4 = 0
+       set r5 = 40
+       set r7 = 1
+L3:
+       op r6 = ge(r4, r5)
+       jump_if r6 L9
+       move r1 = r4
+  @25  yield
+  @24  op r4 = add(r4, r7)
+       jump L3
+L9:
+  @26  set r2 = 0
+L10:
+  @28  branch r0 Host? done() -> L16
+          | frame(r3) -> L11
+          | key(r3) -> L13
+L11:
+  @30  op r4 = print(r3)
+       jump L17
+L13:
+  @32  set r4 = 1
+       op r2 = add(r2, r4)
+       jump L17
+L16:
+  @34  jump L18
+L17:
+       jump L10
+L18:
+  @35  set r5 = "keys "
+       op r6 = str(r2)
+       op r4 = add(r5, r6)
+       op r5 = print(r4)
+  @36  close r0
+       halt
+
+program main() registers 3
+  @39  open Stream(r0, r1)
+  @40  spawn r2 = host(-)
+       transfer r0 -> r2[0]
+  @41  spawn r2 = viewer(-)
+       transfer r1 -> r2[0]
+       halt

@@ -1,0 +1,55 @@
+troth-assembly 1
+; image 037d5b51f677ef57eb4de3cb5c26be4bd0844eed80d9cedfcdea8398b8fd5486
+source "count.troth"
+entry main
+
+; protocol 233e68ca249de09877ad8f5efd86670720478f60ea246eb6eb76753786919780
+protocol Count(A, B)
+  edge A -> B: replay = sequence
+  type A
+    0: B ! stop() -> 1
+     | tick(n: int) -> 0
+    1: end
+  type B
+    0: A ? stop() -> 1
+     | tick(n: int) -> 0
+    1: end
+
+program a(s: Count.A) registers 6
+  @11  set r2 = 0
+       set r3 = 5
+       set r5 = 1
+L3:
+       op r4 = ge(r2, r3)
+       jump_if r4 L9
+       move r1 = r2
+  @12  select r0 B!tick(r1)
+  @11  op r2 = add(r2, r5)
+       jump L3
+L9:
+  @13  select r0 B!stop()
+  @14  close r0
+       halt
+
+program b(s: Count.B) registers 3
+L0:
+  @18  branch r0 A? stop() -> L3
+          | tick(r1) -> L1
+L1:
+  @20  op r2 = print(r1)
+       jump L4
+L3:
+  @22  jump L5
+L4:
+       jump L0
+L5:
+  @23  close r0
+       halt
+
+program main() registers 3
+  @26  open Count(r0, r1)
+  @27  spawn r2 = a(-)
+       transfer r0 -> r2[0]
+  @28  spawn r2 = b(-)
+       transfer r1 -> r2[0]
+       halt

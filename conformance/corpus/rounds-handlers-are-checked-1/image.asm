@@ -1,0 +1,20 @@
+troth-assembly 1
+; image 60a28bc690be0ce46dbb859ca3d0fc3bc9eb68e939ee56c1402c7bcf2ca1cc4f
+entry main
+
+; protocol 8901fef28a9be27ed100aae7cc3e1717d41d41bdb847dc4350029d7d9a8a54d9
+protocol Pair(A, B)
+  type A
+    0: B ! m(f0: str) -> 1
+    1: end
+  type B
+    0: A ? m(f0: str) -> 1
+    1: end
+
+program main() registers 8
+    open Pair(r0, r1) handlers A -> B = local
+    set r2 = "done"
+    cancel r0 r2
+    set r3 = "done"
+    cancel r1 r3
+    halt
