@@ -228,6 +228,51 @@ CASES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
         JOB,
         {"policy": "priority aging=3 worker=5"},
     ),
+    "operators-numbers": (
+        "Division rounds down, remainders have the divisor's sign, floats stay floats.",
+        alone(
+            *("let n = 7", "let m = -2", "let x = 0.5", "let zero = 0.0"),
+            *("print n / m", "print n // m", "print n % m", "print -n", "print -x", "print -zero"),
+            *("print x + 1.0", "print x * 3.0", "print x / 4.0", "print 7.5 // 2.0"),
+            *("print 7.5 % 2.0", "print n - m", "print n * m"),
+        ),
+        {},
+    ),
+    "operators-comparison": (
+        "What is less, and what is the same.",
+        alone(
+            *("let n = 1", 'let s = "b"', 'let b = b"\\x01"', "let t = true"),
+            *("print n < 2", "print n <= 1", "print n > 1", "print n >= 2", 'print s < "c"'),
+            *('print s >= "ba"', 'print b < b"\\x02"', "print not t", "print n == 1"),
+            *("print [1, 2] == [1, 2]", "print {a: 1} != {a: 1}", "print 0.5 > 0.25"),
+        ),
+        {},
+    ),
+    "operators-text": (
+        "How values are written.",
+        alone(
+            *("print [1, 2]", 'print {b: 1, a: "x"}', 'print b"\\x00z"', 'print ["a\\nb"]'),
+            *("print 1e16", "print 0.1", 'print str(3) + "!"', 'print len("äöü")'),
+            *("print len([1, 2, 3])", 'print len(b"ab")', "print true", "print ()"),
+            *("let r = {a: [1, 2], b: 2}", "print r.a[1]", 'print "abc"[1]', 'print b"abc"[0]'),
+        ),
+        {},
+    ),
+    "operators-growth": (
+        "A text that grows beyond the limit of a value.",
+        alone('let s = "0123456789"', "loop:", "    s = s + s", "    print len(s)"),
+        {"limits": {"value_bytes_max": 100}},
+    ),
+    "operators-growth-bytes": (
+        "Bytes that grow beyond the limit of a value.",
+        alone('let s = b"0123456789"', "loop:", '    s = s + b"0"', "    print len(s)"),
+        {"limits": {"value_bytes_max": 20}},
+    ),
+    "operators-growth-list": (
+        "A list that grows beyond the limit of a value.",
+        alone('let l = ["a"]', "loop:", '    l = l + ["b"]', "    print len(l)"),
+        {"limits": {"value_bytes_max": 20}},
+    ),
     "limit-rounds": (
         "A run of more rounds than it may have.",
         alone("loop:", "    yield"),

@@ -201,7 +201,7 @@ class _Run:
                 self.machine.end_session(self.sessions[number], self.now_ns)
             case {"meet": parties}:
                 met = [(role, *map(bytes.fromhex, rest)) for role, *rest in parties]
-                self.machine.meet(self.meetings.pop(0).coroutine, met)  # type: ignore[arg-type]
+                self.machine.meet(self.meetings.pop(0).coroutine, met)
             case {"deliver": envelope}:
                 delivery = self.machine.deliver(decode_envelope(bytes.fromhex(envelope)))
                 self.seen["delivered"].append(delivery.code)
