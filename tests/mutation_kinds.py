@@ -246,6 +246,20 @@ def _derived(context: str, data: bytes) -> bytes:
     return blake3(data, derive_key_context=f"troth/v1 {context}").digest()
 
 
+def _long(records: Sequence[Record]) -> list[Record]:
+    return [record for record in records if len(record) > 5]
+
+
+def _own_salt(record: Record, taken: set[tuple[Any, ...]]) -> Record:
+    """A message that nobody received is hidden by its sender's salt, which is whatever it says."""
+    if record[0] != Kind.SEND or len(record) < 12:
+        return record
+    place = (*record[1:4], *record[6:8])
+    if any(isinstance(item, list | dict) for item in place) or place in taken:
+        return record
+    return (*record[:8], None, record[9], None, *record[11:])
+
+
 # --- repairs -------------------------------------------------------------------------------
 
 Altered = Callable[[Target, Random], tuple[int, str, list[Record]]]
@@ -292,8 +306,9 @@ def _resealed(alter: Altered) -> Callable[[Target, Random], Made]:
 
 def _is_own_word(target: Target, records: Sequence[Record]) -> bool:
     """Whether the change is one that a principal may make in its own log."""
-    before = [r for r in target.records if r[0] not in OWN_WORD]
-    after = [r for r in records if r[0] not in OWN_WORD]
+    taken = {(s, a, b, g, n) for k, s, b, a, g, n, *_ in _long(target.records) if k == Kind.RECEIVE}
+    before = [_own_salt(r, taken) for r in target.records if r[0] not in OWN_WORD]
+    after = [_own_salt(r, taken) for r in records if r[0] not in OWN_WORD]
     if not before or not after:
         return False
 

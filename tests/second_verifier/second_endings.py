@@ -115,8 +115,11 @@ class Endings(Part):
         if facts["round"] is not None:
             self.round(facts["round"])
         session.causes.add(CANCELLED)
+        session.reason = facts["reason"]
         if facts["role"] is None:
             require(facts["signature"] == b"", "nobody signs what the host does")
+            if facts["round"] is None:
+                self._goes_on_from_fault(record)
             self.leaf(record)
             return
         require(facts["round"] is None, "a role cancels in its turn")
@@ -131,14 +134,21 @@ class Endings(Part):
         self.round(facts["round"])
         said = statement("cancel", session.id, role.name, facts["reason"])
         require_signature(self.principal(role.signer).key, said, facts["signature"])
-        session.causes.add(CANCELLED)
+        self._ended_elsewhere(session, reason=facts["reason"])
         self.leaf(record)
+
+    def _ended_elsewhere(
+        self, session: Session, *, reason: str | None = None, failure: str | None = None
+    ) -> None:
+        session.causes.add(FAULTED if reason is None else CANCELLED)
+        session.reason, session.failure = reason, failure
 
     def on_fail(self, record: Record, facts: Facts) -> None:
         session = self.session(facts, ended=True)
         role = self.local(session, facts["role"])
         said = statement("fail", session.id, role.name, facts["code"], facts["reason"])
         require_signature(self.principal(role.signer).key, said, facts["signature"])
+        self._goes_on_from_fault(record)
         self.leaf(record, role.signer, said)
 
     def on_peer_fail(self, record: Record, facts: Facts) -> None:
@@ -147,7 +157,10 @@ class Endings(Part):
         self.round(facts["round"])
         said = statement("fail", session.id, role.name, facts["code"], facts["reason"])
         require_signature(self.principal(role.signer).key, said, facts["signature"])
-        session.causes |= {CANCELLED, FAULTED}
+        if facts["code"] == "cancelled":
+            self._ended_elsewhere(session, reason=facts["reason"])
+        else:
+            self._ended_elsewhere(session, failure=facts["code"])
         self.leaf(record)
 
     # --- the end -------------------------------------------------------------------------
@@ -161,6 +174,7 @@ class Endings(Part):
         first = edge.flight.pop(0)
         require(place == (first.generation, first.sequence), "not the first in flight")
         session.listed = True
+        self._goes_on_from_fault(record)
         self.leaf(record)
 
     def on_status(self, record: Record, facts: Facts) -> None:
@@ -172,13 +186,20 @@ class Endings(Part):
             require(session.status == 0 and DRAINING in session.causes, "nobody gave notice")
             session.causes.discard(DRAINING)
         else:
-            require(self._may_end(session, status), "nothing ended the session like this")
+            found = self._may_end(session, status, record.number, facts["detail"])
+            require(found, "nothing ended the session like this")
             left = any(edge.flight for edge in session.edges.values() if _ends_here(session, edge))
             require(not left, "a message is neither received nor listed")
         if status in (DRAINING, CLOSED):
             require(facts["detail"] == self._detail(session, status), "not the detail")
         session.status = status
+        self._goes_on_from_fault(record)
         self.leaf(record)
+
+    def _goes_on_from_fault(self, record: Record) -> None:
+        """What a fault brings about stands right behind it, and nothing between."""
+        if self.file.fault_reaches == record.number:
+            self.file.fault_reaches += 1
 
     def _detail(self, session: Session, status: int) -> str:
         missing = [role.name for role in session.roles.values() if not role.noticed]
@@ -186,14 +207,15 @@ class Endings(Part):
             return ""
         return "linger time is over" + ("; no notice of " + ", ".join(missing) if missing else "")
 
-    def _may_end(self, session: Session, status: int) -> bool:
+    def _may_end(self, session: Session, status: int, number: int, detail: str) -> bool:
         if status == CLOSED:
             done = all(role.noticed for role in session.roles.values()) and not session.listed
             over = session.clock is not None and self.file.now >= session.clock + session.linger
             return session.status == DRAINING and (done or over) and not session.causes
         if status == CANCELLED:
-            return CANCELLED in session.causes
-        return FAULTED in session.causes or self.file.faults > 0
+            return CANCELLED in session.causes and detail == session.reason
+        behind = self.file.fault_reaches == number and session.reason is None
+        return detail == (self.file.fault if behind else session.failure)
 
 
 def _ends_here(session: Session, edge: Edge) -> bool:

@@ -9,6 +9,7 @@ from second_verifier.second_crypto import (
     require_signature,
     statement,
 )
+from second_verifier.second_endings import CLOSED
 from second_verifier.second_image import Image, image_id, parsed_image
 from second_verifier.second_lookup import Facts, Part, require
 from second_verifier.second_state import Principal
@@ -86,8 +87,15 @@ class Frame(Part):
         require(facts["records"] == record.number, "END counts the records before it")
         require(facts["outcome"] in ("ok", "failed"), "no such outcome")
         self.round(facts["rounds"])
+        require(facts["rounds"] >= self.file.sealed_round, "rounds run backwards")
+        require((facts["outcome"] == "ok") == self._all_well(), "not how the run ended")
         self.file.ended = True
         self.leaf(record)
+
+    def _all_well(self) -> bool:
+        closed = all(one.status == CLOSED for one in self.file.sessions)
+        over = not any(one.alive for one in self.file.coroutines)
+        return closed and over and not self.file.fault
 
     def on_seal(self, record: Record, facts: Facts) -> None:
         del record  # A seal is a leaf of no log.
@@ -97,7 +105,8 @@ class Frame(Part):
         require(facts["size"] == len(sealer.leaves), "not the size of the log")
         require(facts["root"] == log_root(sealer.leaves), "not the root of the log")
         require(facts["previous_root"] == sealer.sealed_root, "does not continue the seal before")
-        self.round(facts["head_round"])
+        require(facts["head_round"] >= self.file.sealed_round, "rounds run backwards")
+        self.file.sealed_round = facts["head_round"]
         ended = self.file.ended_sessions
         opened = len(self.file.sessions) - ended
         counts = (facts["sessions_open"], facts["sessions_ended"])

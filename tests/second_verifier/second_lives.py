@@ -64,7 +64,8 @@ class Lives(Part):
         for guard in ends.guards:
             del self.file.guards[guard]
         ends.guards.clear()
-        self.file.faults += 1
+        self.file.fault = facts["code"]
+        self.file.fault_reaches = record.number + 1
         self.leaf(record)
 
     def on_print(self, record: Record, facts: Facts) -> None:

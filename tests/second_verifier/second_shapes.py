@@ -57,6 +57,22 @@ NUMBER: Final = integer()
 POSITIVE: Final = integer(1)
 INDEX: Final = integer()
 NAME: Final = text()
+REPLAYED: Final = ("duplicate", "generation", "sequence")
+ARRIVAL_FAULTS: Final = (
+    *(f"vm.fault.{word}" for word in ("label", "limit", "verification")),
+    *(f"vm.fault.replay.{word}" for word in REPLAYED),
+)
+REJECTS: Final = one_of("vm.fault.type", *ARRIVAL_FAULTS)
+REFUSALS: Final = one_of("vm.fault.buffer", *ARRIVAL_FAULTS)
+FAULT_WORDS: Final = (
+    "acquire arithmetic buffer channel close credits elsewhere fail index invoke key label limit "
+    "open pc register speculation transfer type verification"
+)
+FAULTS: Final = (
+    *(f"vm.fault.{word}" for word in FAULT_WORDS.split()),
+    *(f"vm.fault.replay.{word}" for word in REPLAYED),
+)
+FAILURES: Final = one_of("cancelled", *FAULTS)
 PLAIN: Final = text(0, RECORD_BYTES_MAX)
 BULK: Final = octets(0, RECORD_BYTES_MAX)
 HASH: Final = octets(32)
@@ -193,7 +209,7 @@ KINDS: Final[Mapping[int, Kind]] = {
     ),
     12: Kind(
         "REJECT",
-        {"session": INDEX, "sender": INDEX, "receiver": INDEX, "code": NAME, "digest": HASH},
+        {"session": INDEX, "sender": INDEX, "receiver": INDEX, "code": REJECTS, "digest": HASH},
     ),
     13: Kind(
         "CANCEL",
@@ -209,7 +225,7 @@ KINDS: Final[Mapping[int, Kind]] = {
         "FAULT",
         {
             "coroutine": INDEX,
-            "code": NAME,
+            "code": one_of(*FAULTS),
             "message": PLAIN,
             "program": text(0),
             "pc": NUMBER,
@@ -234,7 +250,7 @@ KINDS: Final[Mapping[int, Kind]] = {
     27: Kind("PEER", {"name": text(0), "public_key": HASH}),
     28: Kind("MEET", {"coroutine": INDEX, "parties": array(row(NAME, HASH, NONCE)), **_INPUT}),
     29: Kind("JOIN", {**_ENDPOINT, **_SIGNED}),
-    30: Kind("FAIL", {**_ENDPOINT, "code": NAME, "reason": PLAIN, **_SIGNED}),
+    30: Kind("FAIL", {**_ENDPOINT, "code": FAILURES, "reason": PLAIN, **_SIGNED}),
     31: Kind(
         "ARRIVE",
         {
@@ -252,7 +268,7 @@ KINDS: Final[Mapping[int, Kind]] = {
             "session": INDEX,
             "sender": INDEX,
             "receiver": INDEX,
-            "code": NAME,
+            "code": REFUSALS,
             "digest": HASH,
             **_INPUT,
         },
@@ -265,7 +281,7 @@ KINDS: Final[Mapping[int, Kind]] = {
     35: Kind("PEER_NOTICE", {**_ENDPOINT, "finals": FINALS, **_SIGNED, **_INPUT}),
     36: Kind("PEER_RECEIPT", {**_RECEIPT, **_SIGNED, **_INPUT}),
     37: Kind("PEER_CANCEL", {**_ENDPOINT, "reason": PLAIN, **_SIGNED, **_INPUT}),
-    38: Kind("PEER_FAIL", {**_ENDPOINT, "code": NAME, "reason": PLAIN, **_SIGNED, **_INPUT}),
+    38: Kind("PEER_FAIL", {**_ENDPOINT, "code": FAILURES, "reason": PLAIN, **_SIGNED, **_INPUT}),
     39: Kind("PEER_DELEGATE", {**_ENDPOINT, "new_principal": INDEX, **_SIGNED, **_INPUT}),
     40: Kind("OVERWRITE", {**_EDGE, "generation": NUMBER, "sequence": NUMBER}),
     41: Kind("DROP", {**_EDGE, "label": INDEX}),

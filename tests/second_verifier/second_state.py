@@ -137,6 +137,10 @@ class Session:
     """Whether a message was listed as undelivered."""
     causes: set[int] = field(default_factory=set)
     """Statuses that a record has given a reason for."""
+    reason: str | None = None
+    """Why it is cancelled."""
+    failure: str | None = None
+    """The code of the fault that ended it at another machine."""
 
     @property
     def alive(self) -> bool:
@@ -160,9 +164,13 @@ class File:
     guards: dict[int, int] = field(default_factory=dict)
     effects: dict[bytes, int] = field(default_factory=dict)
     round: int = 0
+    sealed_round: int = 0
     now: int = 0
     incarnations: int = 0
-    faults: int = 0
+    fault: str = ""
+    """The code of the last one."""
+    fault_reaches: int = -1
+    """The number of the record that can be what the last fault brought about."""
     ended: bool = False
     final_seals: int = 0
     last_kind: str = ""

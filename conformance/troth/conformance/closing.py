@@ -70,6 +70,7 @@ class Closing:
 
     def count_notice(self, session: Session, role: int) -> None:
         session.noticed[role] = True
+        self._start_drain(session)
         if all(session.noticed):
             if session.linger_from_ns is None:
                 session.linger_from_ns = self.world.now_ns
@@ -145,7 +146,12 @@ class Closing:
                 session, None, "protocol.close", "the session's end is asked for, but its time runs"
             )
         session.end_asked = True
+        self._start_drain(session)
         session.linger_from_ns = self.world.now_ns
+
+    def _start_drain(self, session: Session) -> None:
+        if session.drains_at is None:
+            session.drains_at = self.world.record.index + 1
 
     def undelivered(self, items: Items) -> None:  # noqa: ARG002 - level 3 has taken the message
         edge = self.world.edge
@@ -229,6 +235,15 @@ class Closing:
                 "the session drains for a reason of its own",
                 expected="no detail: a notice is the reason",
                 actual=detail,
+            )
+        if session.drains_at != self.world.record.index:
+            raise broken(
+                session,
+                None,
+                "protocol.close",
+                "the session drains later than at its first notice",
+                expected=f"record {session.drains_at}",
+                actual=f"record {self.world.record.index}",
             )
 
     def _faulted(self, session: Session, detail: str) -> None:

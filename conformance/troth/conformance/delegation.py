@@ -2,13 +2,15 @@
 
 A delegation certificate comes right before the message that carries the endpoint, and only when
 the receiver's signer is another than the endpoint's. Only an endpoint that was never used can
-travel, and while it does nobody can use it.
+travel, and while it does nobody can use it. The same goes for one that a coroutine gives to
+another when it starts it.
 """
 
 from __future__ import annotations
 
 from troth.conformance.closing import after_its_end
 from troth.conformance.divergence import Divergence
+from troth.conformance.holders import Holders
 from troth.conformance.tables import Step
 from troth.conformance.world import Edge, Session, World
 from troth.vm.record_codec import Items
@@ -21,6 +23,34 @@ class Delegations:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._holders = Holders(world)
+
+    def transfer(self, items: Items) -> None:
+        """From one coroutine to another, and not in a message."""
+        _, number, role, source, target = items
+        session = self.world.sessions.get(number)
+        if session is None or session.skip:
+            return
+        if role in session.in_transit:
+            raise self.in_transit(session, role)
+        if not _is_fresh(session, role) or session.noticed[role]:
+            raise _refused(
+                session,
+                role,
+                "moved after its first use",
+                "an endpoint in its initial type",
+                f"state {session.states[role]} after {_uses(session, role)} messages",
+            )
+        holder = self._holders.of(session, role)
+        if holder not in (None, source):
+            raise _refused(
+                session,
+                role,
+                "moved by a coroutine that does not have it",
+                f"coroutine {holder}",
+                f"coroutine {source}",
+            )
+        self._holders.give(session, role, target)
 
     def delegate(self, items: Items) -> None:
         """The certificate: its message has to be the next one."""
@@ -51,6 +81,7 @@ class Delegations:
         assert edge is not None
         handed, world.handed = world.handed, {}
         if hidden:
+            self._holders.hide(step.carried)
             found = self._hidden(edge, step, tuple(handed))
         else:
             found = [
@@ -66,6 +97,7 @@ class Delegations:
             raise _refused(session, role, "twice in one message", "distinct endpoints", "one twice")
         for session, role in found:
             session.in_transit.add(role)
+            self._holders.give(session, role, None)
         if found:
             edge.carried[edge.position(edge.sent - 1)] = tuple(found)
 
@@ -86,6 +118,17 @@ class Delegations:
         actual = f"{session.protocol.name}.{session.protocol.roles[role]}"
         if role in session.in_transit:
             raise self.in_transit(session, role)
+        holder, sender = (
+            self._holders.of(session, role),
+            self._holders.of(edge.session, edge.sender),
+        )
+        if holder != sender and None not in (holder, sender):
+            raise _message(
+                edge,
+                "an endpoint travels that its sender does not have",
+                f"one of coroutine {sender}",
+                f"{actual} of coroutine {holder}",
+            )
         if session is edge.session and role in (edge.sender, edge.receiver):
             raise _message(edge, "an endpoint travels through itself", "another endpoint", actual)
         if not _is_fresh(session, role):
@@ -124,6 +167,7 @@ class Delegations:
     def arrive(self, edge: Edge, position: tuple[int, int]) -> None:
         for session, role in edge.carried.pop(position, ()):
             session.in_transit.discard(role)
+            self._holders.give(session, role, self._holders.of(edge.session, edge.receiver))
 
     def end(self) -> None:
         """At the end of the file no certificate waits for its message."""

@@ -51,6 +51,7 @@ class ProtocolLevel:
             Kind.SEND: self.send,
             Kind.RECEIVE: self.receive,
             Kind.DELEGATE: self.delegations.delegate,
+            Kind.TRANSFER: self.delegations.transfer,
             Kind.NOTICE: closing.notice,
             Kind.RECEIPT: closing.receipt,
             Kind.ROTATE: closing.rotate,

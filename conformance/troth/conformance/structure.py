@@ -277,6 +277,9 @@ class Structure:
 
     def transfer(self, items: Items) -> None:
         self._role_if_alive(items[1], items[2])
+        session = self.world.sessions.get(items[1])
+        if session is not None and items[2] in session.peers:
+            raise not_here(session, items[2])
         self._coroutine(items[3])
         self._coroutine(items[4])
 

@@ -164,6 +164,7 @@ class Introductions:
             raise duplicate("session", identity.hex())
         session = Session(world.sessions_opened, identity, protocol, signers, linger_ns, peers)
         session.nonces = nonces
+        session.opener = (opener.index, world.record.index)
         session.round_sealed = seal == Seal.ROUND
         session.observed = self._observed(protocol, observed)
         self._add_edges(session, rows)

@@ -245,22 +245,27 @@ class Session:
     `states` are positions in the local types by role, `in_transit` the roles whose endpoints
     travel inside a message (or are lost with one), and `skip` is set when the trace has diverged
     or cannot be judged. `ending` is set by what ends a session at once, before its status says
-    so; `latched` when every role gave notice and nothing was in flight. `peers` are the roles
+    so; `drains_at` is the record that has to say that it is draining, once something says why;
+    `latched` when every role gave notice and nothing was in flight. `peers` are the roles
     that other machines hold, `nonces` what each role has added to the nonce then, `joined` the
     roles that have signed that they take part, `failed` why another machine has ended it.
     `observed` are the roles whose principals watched them.
+    `opener` is the coroutine that opened it, and `held` who has which endpoint if not that one,
+    both with the record since which that is so.
     """
 
     __slots__ = (
         "acted",
         "cancelled",
         "drained",
+        "drains_at",
         "edges",
         "edges_from",
         "edges_to",
         "end_asked",
         "ending",
         "failed",
+        "held",
         "id",
         "in_transit",
         "index",
@@ -271,6 +276,7 @@ class Session:
         "nonces",
         "noticed",
         "observed",
+        "opener",
         "peers",
         "protocol",
         "receives",
@@ -295,6 +301,8 @@ class Session:
         self.nonces: tuple[bytes, ...] = ()
         self.joined: set[int] = set()
         self.failed: str | None = None
+        self.opener: tuple[int | None, int] = (None, 0)
+        self.held: dict[int, tuple[int | None, int]] = {}
         self.index = index
         self.id = session_id
         self.protocol = protocol
@@ -308,6 +316,7 @@ class Session:
         self.edges_from: dict[int, list[Edge]] = {}
         self.edges_to: dict[int, list[Edge]] = {}
         self.drained = False
+        self.drains_at: int | None = None
         self.states = [INITIAL_STATE] * len(signers)
         self.noticed = [False] * len(signers)
         self.in_transit: set[int] = set()
