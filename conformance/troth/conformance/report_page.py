@@ -41,6 +41,9 @@ SCRIPTS: Final = (
 )
 """In the order in which they build on each other."""
 
+_READER_SAYS_DARK: Final = ':root[data-theme="dark"]'
+_SYSTEM_SAYS_DARK: Final = '@media (prefers-color-scheme: dark) { :root:not([data-theme="light"])'
+
 
 @lru_cache(maxsize=64)
 def part(name: str) -> str:
@@ -48,9 +51,19 @@ def part(name: str) -> str:
     return files("troth.conformance").joinpath("page", name).read_text(encoding="utf-8")
 
 
+@lru_cache(maxsize=1)
+def styles() -> str:
+    """All style sheets; the dark palette stands in them once, and counts in two cases."""
+    style = "\n".join(map(part, STYLES))
+    start = style.index(_READER_SAYS_DARK)
+    end = style.index("}", start) + 1
+    palette = style[start + len(_READER_SAYS_DARK) : end]
+    return f"{style[:end]}\n\n{_SYSTEM_SAYS_DARK}{palette} }}{style[end:]}"
+
+
 def page(report: Report) -> Iterator[str]:
     """The document in pieces of moderate size."""
-    style = "\n".join(map(part, STYLES))
+    style = styles()
     yield "<!doctype html>\n"
     yield '<html lang="en">\n<head>\n'
     yield tag("meta", charset="utf-8")

@@ -9,6 +9,7 @@ from typing import Any
 from troth.conformance import diff_render, state_render
 from troth.conformance.json_form import to_json
 from troth.conformance.run_diff import Comparison
+from troth.conformance.shell_arguments import number
 from troth.conformance.shell_terminal import write
 from troth.conformance.state_at import state_at
 from troth.vm.shell_artifact import open_artifact
@@ -26,21 +27,14 @@ def add_parsers(subparsers: Subparsers) -> None:
     show.add_argument("file", type=Path, metavar="FILE", help="a .replay artifact")
     show.add_argument(
         "--at",
-        type=_number,
+        type=number,
         required=True,
         metavar="N",
         help="the record's number, as `inspect --events` shows it",
     )
-    show.add_argument("--session", type=_number, metavar="S", help="only this session")
+    show.add_argument("--session", type=number, metavar="S", help="only this session")
     show.add_argument("--json", action="store_true", help="print one JSON object")
     show.set_defaults(run=_show)
-
-
-def _number(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
 
 
 def _diff(arguments: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from troth.conformance.proof_files import (
 from troth.conformance.proof_render import to_prose
 from troth.conformance.proving import event_of
 from troth.conformance.publishing import growth, published_event
+from troth.conformance.shell_arguments import number
 from troth.conformance.shell_publications import (
     read_bounded,
     read_publications,
@@ -67,7 +68,7 @@ def _add_prove(subparsers: Subparsers) -> None:
     )
     parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a .replay artifact")
     parser.add_argument(
-        "--event", type=_number, metavar="N", help="the record's number, as `inspect` shows it"
+        "--event", type=number, metavar="N", help="the record's number, as `inspect` shows it"
     )
     parser.add_argument(
         "--log", type=Path, metavar="LOG", help="the publication log, such as keys/NAME.tlog"
@@ -108,7 +109,7 @@ def _add_check_proof(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--witnesses",
-        type=_number,
+        type=number,
         default=0,
         metavar="N",
         help="how many of them must have cosigned (default: 0)",
@@ -118,13 +119,6 @@ def _add_check_proof(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=_check_proof)
-
-
-def _number(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
 
 
 def _checkpoint(arguments: argparse.Namespace) -> int:

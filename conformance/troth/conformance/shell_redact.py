@@ -19,6 +19,7 @@ from troth.conformance.redaction import (
     check_redaction,
     nothing_fits,
 )
+from troth.conformance.shell_arguments import number
 from troth.conformance.shell_publications import io_error
 from troth.conformance.shell_terminal import write
 from troth.dsl.shell_report import print_error
@@ -54,7 +55,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--session",
         action="append",
-        type=_number,
+        type=number,
         metavar="N",
         help="messages of this session, as `inspect` numbers it; may be repeated",
     )
@@ -67,13 +68,6 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
-
-
-def _number(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from troth.conformance.codes import EXIT_USAGE
 from troth.conformance.json_form import to_json
 from troth.conformance.render import to_prose
 from troth.conformance.replay_meter import DEFAULT_BUDGET, WORK_MAX, Budget
+from troth.conformance.shell_arguments import positive
 from troth.conformance.shell_ci_reports import CiReports
 from troth.conformance.shell_files import load_image_pin, load_pins, verify
 from troth.conformance.shell_terminal import progress, write, write_verdict
@@ -77,7 +78,7 @@ def add_judging(parser: argparse.ArgumentParser) -> None:
     )
     level_5.add_argument(
         "--budget",
-        type=_positive,
+        type=positive,
         metavar="N",
         help=f"instructions that level 5 may execute (default: {WORK_MAX:,})",
     )
@@ -87,7 +88,7 @@ def _add_batch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", action="store_true", help="judge every file by itself")
     parser.add_argument(
         "--jobs",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="processes of a batch (default: one for each core)",
     )
@@ -96,14 +97,14 @@ def _add_batch(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=_positive,
+        type=positive,
         metavar="SECONDS",
         default=SECONDS_MAX,
         help=f"time that a batch gives each file (default: {SECONDS_MAX:,})",
     )
     parser.add_argument(
         "--memory",
-        type=_positive,
+        type=positive,
         metavar="MIB",
         default=MEMORY_MIB_MAX,
         help=f"memory that a batch gives each file (default: {MEMORY_MIB_MAX:,})",
@@ -183,10 +184,3 @@ def budget_of(arguments: argparse.Namespace) -> Budget | None:
     if arguments.no_replay:
         return None
     return DEFAULT_BUDGET if arguments.budget is None else Budget(work=arguments.budget)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number

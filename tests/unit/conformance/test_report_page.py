@@ -19,7 +19,7 @@ from page_samples import BREAKOUT, hostile, hostile_names, page_of, two_buyer, v
 from troth.conformance.report_json import safe_json
 from troth.conformance.report_markup import Html, tag
 from troth.conformance.report_markup import join as joined
-from troth.conformance.report_page import SCRIPTS, STYLES, part
+from troth.conformance.report_page import SCRIPTS, STYLES, part, styles
 from troth.vm.records import Kind
 from verify_samples import sample
 
@@ -262,3 +262,13 @@ def test_what_is_no_artifact_has_a_page(data: bytes) -> None:
     view = view_of(data)
     assert view.rows.count == 0
     assert "<h1>" in page_of(view)
+
+
+def test_the_dark_palette_is_written_once_and_holds_twice() -> None:
+    """For a reader who says dark, and for a system that does; the rest of the sheets stays."""
+    ground = "--ground: #0f1215;"
+    assert part("theme.css").count(ground) == 1
+    style = styles()
+    assert style.count(ground) == 2
+    assert style.count("{") == style.count("}")
+    assert len(style) > sum(len(part(name)) for name in STYLES)
