@@ -12,7 +12,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from docs import region_commands, region_event_socket, region_evidence, region_tables
+from docs import (
+    region_commands,
+    region_event_socket,
+    region_evidence,
+    region_streaming,
+    region_tables,
+)
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 
@@ -34,6 +40,10 @@ GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
     "event-socket-endings": region_event_socket.endings,
     "event-socket-latch": region_event_socket.latch,
     "event-socket-limits": region_event_socket.limits,
+    "streaming-effects": region_streaming.effects,
+    "streaming-endings": region_streaming.endings,
+    "streaming-events": region_streaming.events,
+    "streaming-protocols": region_streaming.protocols,
     "options": region_commands.options,
     "commands": region_commands.commands,
     "hello-records": region_evidence.hello_records,

@@ -76,6 +76,11 @@ LAZY_COMMANDS: Final = (
         "work with FreeSWITCH over its event socket",
         "troth.streaming.eventsocket.shell_commands",
     ),
+    (
+        "stream",
+        "run remote desktop sessions that leave a proof",
+        "troth.streaming.shell_commands",
+    ),
 )
 """Name, help, and the module that has the rest."""
 

@@ -1,0 +1,1 @@
+"""The `.troth` files of the control plane, which `shell_protocols` loads."""

@@ -1,0 +1,26 @@
+"""Times and sizes of a session, with their names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERSION: Final = 1
+CODECS: Final = ("synthetic",)
+
+EPOCH_US: Final = 250_000
+PLAYOUT_DEADLINE_US: Final = 60_000
+"""How long a frame that was announced may take to come."""
+DEGRADED_US: Final = 750_000
+CONNECTION_LOST_US: Final = 5_000_000
+KEY_FRAME_EVERY_US: Final = 250_000
+"""A key frame is asked for at most so often."""
+PATIENCE_SECONDS: Final = 5.0
+CONTENTS_KEPT: Final = 256
+DEMANDS_MAX: Final = 64
+
+BITRATE_KBPS_DEFAULT: Final = 4_000
+BITRATE_KBPS_MAX: Final = 100_000
+WIDTH_DEFAULT: Final = 320
+HEIGHT_DEFAULT: Final = 180
+FRAME_RATE_DEFAULT: Final = 60
+FRAME_RATE_MAX: Final = 240

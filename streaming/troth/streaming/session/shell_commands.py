@@ -1,0 +1,159 @@
+"""`troth stream local` and `troth stream replay-controller`: arguments, and what they start."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from troth.streaming.lane import Conditions
+from troth.streaming.media.interfaces import Picture
+from troth.streaming.session.controller_replay import compare
+from troth.streaming.session.limits import (
+    BITRATE_KBPS_DEFAULT,
+    BITRATE_KBPS_MAX,
+    FRAME_RATE_DEFAULT,
+    FRAME_RATE_MAX,
+    HEIGHT_DEFAULT,
+    WIDTH_DEFAULT,
+)
+from troth.streaming.session.recorded import read_recorded
+from troth.streaming.session.shell_client import ClientParty
+from troth.streaming.session.shell_live import show_live
+from troth.streaming.session.shell_local import LocalOptions, run_local
+from troth.streaming.shell_recorded import open_record
+from troth.vm.escape import plain
+from troth.vm.shell_protect import refuse_precious
+
+SECONDS_MAX = 86_400.0
+MILLISECONDS_MAX = 10_000
+EXIT_FAILED = 1
+EXIT_DIFFERENT = 2
+
+
+def add_parsers(subparsers: Any) -> None:
+    _add_local(subparsers)
+    _add_replay_controller(subparsers)
+
+
+def _add_local(subparsers: Any) -> None:
+    text = "run a session of host and client on this machine"
+    parser = subparsers.add_parser("local", help=text, description=text)
+    parser.add_argument(
+        "--seconds", type=_number(0.1, SECONDS_MAX), metavar="N",
+        help="end after so long; else on Ctrl-C",
+    )  # fmt: skip
+    parser.add_argument(
+        "--record", type=Path, metavar="DIR", help="keys, records, events and metrics go there"
+    )
+    parser.add_argument(
+        "--size", type=_size, default=(WIDTH_DEFAULT, HEIGHT_DEFAULT), metavar="WxH",
+        help=f"of the picture; else {WIDTH_DEFAULT}x{HEIGHT_DEFAULT}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fps", type=_whole(1, FRAME_RATE_MAX), default=FRAME_RATE_DEFAULT, metavar="N",
+        help=f"frames a second; else {FRAME_RATE_DEFAULT}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bitrate", type=_whole(1, BITRATE_KBPS_MAX), default=BITRATE_KBPS_DEFAULT,
+        metavar="KBPS", help=f"to begin with, and at most; else {BITRATE_KBPS_DEFAULT}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--loss", type=_number(0, 100), default=0.0, metavar="PERCENT",
+        help="of the media's pieces on the emulated way",
+    )  # fmt: skip
+    parser.add_argument(
+        "--delay", type=_whole(0, MILLISECONDS_MAX), default=0, metavar="MS",
+        help="of the emulated way",
+    )  # fmt: skip
+    parser.add_argument(
+        "--jitter", type=_whole(0, MILLISECONDS_MAX), default=0, metavar="MS",
+        help="of the emulated way",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=_whole(0, 1 << 63), default=1, metavar="N", help="of the way's chances"
+    )
+    parser.add_argument("--plain", action="store_true", help="no live view, only the summary")
+    parser.set_defaults(run=_local)
+
+
+def _local(given: argparse.Namespace) -> int:
+    if given.record is not None:
+        refuse_precious(given.record / "host.replay")
+    live = not given.plain and sys.stdout.isatty()
+    options = LocalOptions(
+        seconds=given.seconds,
+        folder=given.record,
+        picture=Picture(given.size[0], given.size[1], given.fps),
+        bitrate_kbps=given.bitrate,
+        conditions=Conditions(
+            loss=given.loss / 100, delay_us=given.delay * 1000, jitter_us=given.jitter * 1000
+        ),
+        seed=given.seed,
+        watch=_watch if live else None,
+    )
+    print(f"seed {given.seed}", file=sys.stderr)
+    result = asyncio.run(run_local(options))
+    for line in result.lines():
+        print(plain(line))
+    return 0 if result.ok else EXIT_FAILED
+
+
+def _watch(client: ClientParty, done: Callable[[], bool]) -> asyncio.Future[None]:
+    return asyncio.ensure_future(show_live(client, done))
+
+
+def _add_replay_controller(subparsers: Any) -> None:
+    text = "make the decisions of a recorded session again, from its reports"
+    parser = subparsers.add_parser("replay-controller", help=text, description=text)
+    parser.add_argument("file", type=Path, metavar="FILE", help="a record of host or client")
+    parser.add_argument("--json", action="store_true", help="one line of JSON for each epoch")
+    parser.set_defaults(run=_replay_controller)
+
+
+def _replay_controller(given: argparse.Namespace) -> int:
+    with open_record(given.file) as stream:
+        recorded = read_recorded(stream)
+    rows = compare(recorded)
+    different = sum(row.recorded != row.again for row in rows)
+    for row in rows:
+        if given.json:
+            print(json.dumps(row.facts(), separators=(",", ":")))
+        else:
+            print(row.text())
+    print(f"{len(rows)} decisions, {different} of them different", file=sys.stderr)
+    return EXIT_DIFFERENT if different else 0
+
+
+def _number(lowest: float, highest: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value = float(text)
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"it must be from {lowest:g} to {highest:g}")
+        return value
+
+    parse.__name__ = "number"
+    return parse
+
+
+def _whole(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"it must be from {lowest} to {highest}")
+        return value
+
+    parse.__name__ = "number"
+    return parse
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isascii() and width.isdigit() and height.isascii() and height.isdigit()):
+        raise argparse.ArgumentTypeError("it must be WIDTHxHEIGHT, such as 320x180")
+    side = _whole(40, 8192)
+    return side(width), side(height)

@@ -1,0 +1,225 @@
+"""The host of a session: what its programs ask for, answered by a source and a controller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from troth import vm
+from troth.streaming.adaptation import Controller, LadderController
+from troth.streaming.lane import Content, Lane, MediaWay
+from troth.streaming.media.input_acts import PressedKeys
+from troth.streaming.media.interfaces import InputSink, Picture, SoundSource, VideoSource
+from troth.streaming.media.tones import GROUP_MS
+from troth.streaming.media.viewing import Epoch
+from troth.streaming.session.endings import Ending
+from troth.streaming.session.limits import (
+    BITRATE_KBPS_DEFAULT,
+    BITRATE_KBPS_MAX,
+    CODECS,
+    FRAME_RATE_MAX,
+    VERSION,
+)
+from troth.streaming.session.shell_party import Party, now_us
+from troth.streaming.telemetry import Event
+from troth.vm.errors import TrothError
+
+Facts = dict[str, Any]
+
+
+class HostParty(Party):
+    """Captures, sends, decides and injects."""
+
+    role = "Host"
+
+    def __init__(
+        self,
+        session_id: str,
+        binding: bytes,
+        *,
+        way: MediaWay,
+        video: VideoSource,
+        sound: SoundSource,
+        keyboard: InputSink,
+        bitrate_kbps: int = BITRATE_KBPS_DEFAULT,
+        busy: bool = False,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        super().__init__(session_id, binding, on_event)
+        self.keys = PressedKeys(keyboard)
+        self.decision: Facts = {}
+        self.reports: list[Epoch] = []
+        self.parity_percent = 0
+        self._way = way
+        self._video = video
+        self._sound = sound
+        self._bitrate_kbps = bitrate_kbps
+        self._busy = busy
+        self._order = ""
+        self._controller: Controller = LadderController(bitrate_kbps, 1, bitrate_kbps)
+        self._picture = Picture(1, 1, 1)
+        self._frame_due_us = 0
+        self._sound_due_us = 0
+
+    def end(self, reason: Ending) -> None:
+        """The client hears of it in answer to its next report."""
+        self._order = self._order or reason.value
+
+    def release_everything(self) -> int:
+        """However it ended: no key stays down. How many were."""
+        return self.keys.release_all()
+
+    # --- control -----------------------------------------------------------------------------
+
+    def admit(self, wish: Facts, same_channel: bool) -> Facts:
+        refusal = self._refusal(wish) if same_channel else Ending.IDENTITY.value
+        asked = wish["picture"]
+        kbps = max(1, min(self._bitrate_kbps, int(wish["bitrate_kbps_max"]), BITRATE_KBPS_MAX))
+        rate = max(1, min(int(asked["frames_per_second"]), FRAME_RATE_MAX))
+        self._picture = Picture(int(asked["width"]), int(asked["height"]), rate)
+        self._controller = LadderController(kbps, rate, min(wish["bitrate_kbps_max"], 1 << 31))
+        self._bitrate_kbps = kbps
+        return {
+            "refusal": refusal,
+            "codec": "" if refusal else CODECS[0],
+            "picture": asdict(self._picture),
+            "bitrate_kbps": kbps,
+            "monitors": list(self._video.monitors),
+        }
+
+    def _refusal(self, wish: Facts) -> str:
+        if wish["version"] != VERSION:
+            return Ending.VERSION.value
+        if CODECS[0] not in wish["codecs"]:
+            return Ending.CODEC.value
+        return Ending.BUSY.value if self._busy else ""
+
+    def begin_media(self, codec: str, picture: dict[str, int]) -> None:
+        self._video.start(self._picture, self._bitrate_kbps)
+        self._frame_due_us = self._sound_due_us = now_us()
+        super().begin_media(codec, picture)
+
+    def stop_media(self, reason: str) -> None:
+        super().stop_media(reason)
+        self._video.stop()
+        self._sound.stop()
+
+    def host_order(self) -> str:
+        return self._order
+
+    def decide(self, report: Facts) -> Facts:
+        epoch = Epoch(**report)
+        self.reports.append(epoch)
+        del self.reports[:-4096]
+        decision = asdict(self._controller.decide(epoch))
+        self._announce(decision)
+        self.decision = decision
+        self._bitrate_kbps = decision["bitrate_kbps"]
+        self._picture = Picture(
+            self._picture.width, self._picture.height, decision["frames_per_second"]
+        )
+        self.parity_percent = decision["parity_percent"]
+        self._video.adapt(decision["bitrate_kbps"], decision["frames_per_second"])
+        return decision
+
+    def _announce(self, decision: Facts) -> None:
+        for what in ("bitrate_kbps", "frames_per_second"):
+            before = self.decision.get(what)
+            if before is not None and before != decision[what]:
+                self.telemetry.moved(
+                    "adapt", before, decision[what], what=what, cause=decision["cause"]
+                )
+        before = self.decision.get("parity_percent")
+        if before is not None and before != decision["parity_percent"]:
+            self.telemetry.moved("fec_change", before, decision["parity_percent"])
+        self.telemetry.gauges["bitrate_kbps"] = decision["bitrate_kbps"]
+
+    def force_key_frame(self, after: int) -> int:
+        self.telemetry.emit("idr_request", after=after)
+        return self._video.force_key_frame()
+
+    def select_monitor(self, number: int) -> Facts:
+        try:
+            self._video.select(number)
+            refusal = ""
+        except TrothError as error:
+            refusal = error.code
+        self.telemetry.emit("monitor_selected", "control", monitor=number, refusal=refusal)
+        return {"refusal": refusal, "picture": asdict(self._picture)}
+
+    def cap_bitrate(self, bitrate_kbps: int) -> int:
+        self._bitrate_kbps = min(self._bitrate_kbps, self._controller.cap(bitrate_kbps))
+        self._video.adapt(self._bitrate_kbps, self._picture.frames_per_second)
+        self.telemetry.emit("cap", bitrate_kbps=self._bitrate_kbps)
+        return self._bitrate_kbps
+
+    def path_reached(self, path: int) -> bool:
+        """There is one path in this process; another one has not been opened."""
+        return path == self.telemetry.path_id
+
+    def take_path(self, path: int) -> None:
+        self.telemetry.path_id = path
+        self.telemetry.emit("path_change", to=path)
+
+    def path_kept(self, path: int) -> None:
+        self.telemetry.emit("path_change", to=self.telemetry.path_id, refused=path)
+
+    # --- media -------------------------------------------------------------------------------
+
+    @vm.effect(cancellable=True)
+    async def next_frame(self) -> Facts:
+        if await self.wait(self._frame_due_us):
+            return {"more": False, "number": 0, "key": False, "at_us": 0, "data": b""}
+        now = now_us()
+        interval_us = 1_000_000 // self._picture.frames_per_second
+        # A host that is late does not send a burst: what was missed is not made up for.
+        self._frame_due_us = max(self._frame_due_us + interval_us, now + interval_us // 2)
+        frame = self._video.capture(now)
+        return {
+            "more": True,
+            "number": frame.number,
+            "key": frame.key,
+            "at_us": frame.captured_at_us,
+            "data": frame.data,
+        }
+
+    def transmit_frame(self, number: int, key: bool, data: vm.BlobValue) -> None:  # noqa: ARG002
+        self.note_frame(data.digest)
+        self.telemetry.count("frames_sent_total")
+        self.telemetry.count("bytes_sent_total", len(data))
+        self._way.send(Content(Lane.VIDEO, number, data.read()), now_us())
+
+    @vm.effect(cancellable=True)
+    async def next_sound(self) -> Facts:
+        if await self.wait(self._sound_due_us):
+            return {"more": False, "number": 0, "at_us": 0, "data": b""}
+        now = now_us()
+        self._sound_due_us = max(self._sound_due_us + GROUP_MS * 1000, now)
+        group = self._sound.capture(now)
+        return {
+            "more": True,
+            "number": group.number,
+            "at_us": group.captured_at_us,
+            "data": group.data,
+        }
+
+    def transmit_sound(self, number: int, data: vm.BlobValue) -> None:
+        self._way.send(Content(Lane.SOUND, number, data.read()), now_us())
+
+    # --- input -------------------------------------------------------------------------------
+
+    def move_pointer(self, x: int, y: int, at_us: int) -> None:
+        self.telemetry.gauges["input_latency_us"] = now_us() - at_us
+        self.keys.move(x, y)
+
+    def press(self, code: int, at_us: int) -> None:
+        self.telemetry.emit("input_latency", us=now_us() - at_us)
+        self.keys.press(code)
+
+    def release(self, code: int, at_us: int) -> None:
+        self.telemetry.emit("input_latency", us=now_us() - at_us)
+        self.keys.release(code)
+
+    def release_all(self) -> int:
+        return self.keys.release_all()

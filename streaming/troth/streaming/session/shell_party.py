@@ -1,0 +1,117 @@
+"""What host and client have in common: the clock, the end, and the effects that both ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from blake3 import blake3
+
+from troth.streaming.session.endings import Ending, meaning_of
+from troth.streaming.telemetry import Clock, Event, Telemetry
+from troth.vm.image import Image
+
+CLOCK: Final = Clock(lambda: time.time_ns() // 1000, lambda: time.monotonic_ns() // 1000)
+
+
+class Party:
+    """One side of a session, as its programs' effects see it.
+
+    Attributes:
+        ending: who ended it and why, once it is known.
+    """
+
+    role = ""
+
+    def __init__(
+        self, session_id: str, binding: bytes, on_event: Callable[[Event], None] | None
+    ) -> None:
+        self.telemetry = Telemetry(self.role, session_id, CLOCK, on_event)
+        self.ending: tuple[str, str] | None = None
+        self.stopped = asyncio.Event()
+        self.media_began_us: int | None = None
+        self._binding = binding
+        self._frames = 0
+        self._digest = bytes(32)
+
+    def effects_for(self, image: Image) -> Mapping[str, object]:
+        """The functions of this role; those of the other are there and refuse."""
+        return {effect.name: getattr(self, effect.name, _elsewhere) for effect in image.effects}
+
+    def note_frame(self, digest: bytes) -> None:
+        """Both sides say at the end how many frames there were, and which, in one digest."""
+        self._frames += 1
+        self._digest = blake3(self._digest + digest).digest()
+
+    def close_books(self, *, ok: bool, lost: bool) -> None:
+        """The run is over; a session that ended without a word is given one."""
+        if self.ending is None:
+            reason = Ending.PEER_LOST if lost else Ending.FAULT
+            self.telemetry.emit("peer_lost" if lost else "session_fault", "control")
+            self.ending = ("nobody", reason.value)
+        self.stopped.set()
+        by, reason_text = self.ending
+        self.telemetry.count("sessions_total", reason=reason_text)
+        self.telemetry.emit(
+            "session_end",
+            meaning_of(reason_text).plane,
+            reason=reason_text,
+            by=by,
+            ok=ok,
+            frames=self._frames,
+            seconds=0.0
+            if self.media_began_us is None
+            else round((now_us() - self.media_began_us) / 1e6, 3),
+        )
+
+    # --- effects -----------------------------------------------------------------------------
+
+    def channel_binding(self) -> bytes:
+        self.telemetry.emit("handshake_ok", "control", binding=self._binding.hex()[:16])
+        return self._binding
+
+    def standing(self) -> dict[str, object]:
+        return {"frames": self._frames, "digest": self._digest}
+
+    def ended(self, by: str, reason: str) -> None:
+        self.ending = (by, reason)
+        self.stopped.set()
+
+    def begin_media(self, codec: str, picture: dict[str, int]) -> None:
+        self.media_began_us = now_us()
+        self.telemetry.emit(
+            "media_start",
+            codec=codec,
+            width=picture["width"],
+            height=picture["height"],
+            frames_per_second=picture["frames_per_second"],
+        )
+
+    def stop_media(self, reason: str) -> None:
+        if reason in (Ending.IDENTITY, Ending.VERSION, Ending.CODEC, Ending.BUSY):
+            self.telemetry.emit("handshake_fail", "control", reason=reason)
+            self.telemetry.count("handshake_fail_total", reason=reason)
+        elif reason == Ending.REVOKED:
+            self.telemetry.emit("revoked", "control")
+        self.stopped.set()
+
+    async def wait(self, until_us: int) -> bool:
+        """Until a time, or the end; whether it ended."""
+        seconds = (until_us - now_us()) / 1e6
+        if seconds > 0 and not self.stopped.is_set():
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.stopped.wait()
+            except TimeoutError:
+                return False
+        return self.stopped.is_set()
+
+
+def now_us() -> int:
+    return CLOCK.mono_us()
+
+
+def _elsewhere(*_: object) -> object:
+    raise RuntimeError("this effect belongs to the other role")

@@ -1,0 +1,46 @@
+"""The transport's tables, made from its protocols and its code."""
+
+from __future__ import annotations
+
+from docs.region_tables import table
+from troth.streaming.session.endings import MEANINGS
+from troth.streaming.shell_protocols import NAMES, load_protocol
+from troth.streaming.telemetry import EVENT_NAMES
+
+
+def protocols(_: str) -> str:
+    rows = []
+    for name in NAMES:
+        module = load_protocol(name)
+        for protocol in module.protocol_names:
+            roles = ", ".join(module.protocol(protocol).roles)
+            rows.append((f"`{name}.troth`", f"`{protocol}`", roles))
+    return table(("file", "protocol", "roles"), rows)
+
+
+def effects(name: str) -> str:
+    rows = []
+    for effect in load_protocol(name).image.effects:
+        given = ", ".join(field.name for field in effect.parameters)
+        rows.append((f"`{effect.name}`", given or "nothing", _short(str(effect.result))))
+    return table(("effect", "is given", "answers with"), rows)
+
+
+def endings(_: str) -> str:
+    rows = [
+        (f"`{ending.value}`", meaning.plane, meaning.text, meaning.advice)
+        for ending, meaning in MEANINGS.items()
+    ]
+    return table(("reason", "plane", "meaning", "next step"), rows)
+
+
+def events(_: str) -> str:
+    return ", ".join(f"`{name}`" for name in EVENT_NAMES) + "."
+
+
+def _short(kind: str) -> str:
+    """A record by its fields; its types are in the file."""
+    if kind.startswith("{"):
+        names = [part.split(":")[0].strip(" {") for part in kind.split(",")]
+        return "record of " + ", ".join(names[:4]) + (" and more" if len(names) > 4 else "")
+    return f"`{kind}`"

@@ -1,0 +1,121 @@
+"""The controller on made-up reports, and events and metrics in their words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Final
+
+from troth.streaming.adaptation import (
+    BITRATE_KBPS_MIN,
+    PARITY_PERCENT_MAX,
+    PARITY_PERCENT_MIN,
+    LadderController,
+)
+from troth.streaming.media.viewing import Epoch
+from troth.streaming.telemetry import EVENTS_KEPT, Clock, Telemetry
+
+CALM: Final = Epoch(
+    epoch=0,
+    span_ms=250,
+    received=15,
+    shown=15,
+    lost_before_repair_ppm=0,
+    lost_after_repair_ppm=0,
+    burst=0,
+    delay_us=5_000,
+    jitter_us=100,
+    frozen_ms=0,
+    bytes=600_000,
+)
+
+
+def test_a_queue_takes_the_bitrate_down_and_a_clear_way_up() -> None:
+    controller = LadderController(20_000, 60, 20_000)
+    assert controller.decide(CALM).cause == "clear"
+    down = [controller.decide(replace(CALM, delay_us=60_000)).bitrate_kbps for _ in range(8)]
+    assert down == sorted(down, reverse=True)
+    assert down[-1] <= 5_500, "from 20 to 5 Mbit/s within two seconds"
+    up = [controller.decide(CALM).bitrate_kbps for _ in range(60)]
+    assert up == sorted(up)
+    assert up[-1] >= 16_000, "80 % again within fifteen seconds"
+
+
+def test_what_is_not_delivered_is_not_promised() -> None:
+    controller = LadderController(1_000, 60, 50_000)
+    quiet = replace(CALM, bytes=25_000)  # 800 kbit/s
+    kbps = [controller.decide(quiet).bitrate_kbps for _ in range(50)]
+    assert max(kbps) <= 1_200
+
+
+def test_the_bitrate_has_a_floor_and_a_cap() -> None:
+    controller = LadderController(20_000, 60, 20_000)
+    for _ in range(100):
+        decision = controller.decide(replace(CALM, lost_after_repair_ppm=100_000))
+    assert decision.bitrate_kbps == BITRATE_KBPS_MIN
+    assert controller.cap(2_000) == 2_000
+    for _ in range(100):
+        decision = controller.decide(CALM)
+    assert decision.bitrate_kbps == 2_000
+
+
+def test_the_frame_rate_goes_down_after_three_seconds_and_up_after_ten() -> None:
+    controller = LadderController(20_000, 60, 20_000)
+    controller.decide(CALM)
+    bad = [controller.decide(replace(CALM, delay_us=90_000)).frames_per_second for _ in range(12)]
+    assert bad == [60] * 11 + [45]
+    good = [controller.decide(CALM).frames_per_second for _ in range(40)]
+    assert good == [45] * 39 + [60]
+
+
+def test_nothing_received_is_a_cause_of_its_own() -> None:
+    silent = replace(CALM, received=0, shown=0, delay_us=0)
+    assert LadderController(5_000, 60, 5_000).decide(silent).cause == "silence"
+
+
+def test_parity_follows_loss_and_bursts_and_comes_down_slowly() -> None:
+    controller = LadderController(5_000, 60, 5_000)
+    assert controller.decide(CALM).parity_percent == PARITY_PERCENT_MIN
+    lossy = replace(CALM, lost_before_repair_ppm=30_000, burst=3)
+    assert controller.decide(lossy).parity_percent == PARITY_PERCENT_MIN + 9 + 4
+    assert controller.decide(CALM).parity_percent == PARITY_PERCENT_MIN + 12
+    worst = replace(CALM, lost_before_repair_ppm=900_000, burst=90)
+    assert controller.decide(worst).parity_percent == PARITY_PERCENT_MAX
+    for _ in range(60):
+        decision = controller.decide(CALM)
+    assert decision.parity_percent == PARITY_PERCENT_MIN
+
+
+def test_events_are_lines_of_json_and_bounded() -> None:
+    lines: list[str] = []
+    clock = Clock(lambda: 5, lambda: 7)
+    telemetry = Telemetry("Host", "ab", clock, lambda event: lines.append(event.line()))
+    telemetry.emit("freeze", ms=300)
+    telemetry.emit("session_end", "control", reason="x\x1b[2J" + "y" * 1000)
+    first, second = (json.loads(line) for line in lines)
+    assert first == {
+        "event": "freeze", "ts_utc_us": 5, "ts_mono_us": 7, "role": "Host", "session_id": "ab",
+        "path_id": 0, "plane": "media", "ms": 300,
+    }  # fmt: skip
+    assert len(second["reason"]) == 400
+    assert "\x1b" not in lines[1]
+    moved = telemetry.moved("adapt", 5, 4, what="bitrate_kbps")
+    assert (moved["from"], moved["to"]) == (5, 4)
+    for _ in range(EVENTS_KEPT + 10):
+        telemetry.emit("freeze")
+    assert len(telemetry.events) == EVENTS_KEPT
+
+
+def test_metrics_are_prometheus_text() -> None:
+    telemetry = Telemetry("Client", "ab", Clock(lambda: 0, lambda: 0))
+    telemetry.count("handshake_fail_total", reason='a"b\n')
+    telemetry.count("handshake_fail_total", reason='a"b\n')
+    telemetry.gauges["loss_pre_repair"] = 0.25
+    for delay_ms in (1, 3, 1000):
+        telemetry.queue_delay_ms.add(delay_ms)
+    text = telemetry.prometheus()
+    assert 'troth_stream_handshake_fail_total{role="Client",reason="a\\"b\\n"} 2\n' in text
+    assert 'troth_stream_loss_pre_repair{role="Client"} 0.25\n' in text
+    assert 'troth_stream_queue_delay_ms_bucket{role="Client",le="5"} 2\n' in text
+    assert 'troth_stream_queue_delay_ms_bucket{role="Client",le="+Inf"} 3\n' in text
+    assert 'troth_stream_queue_delay_ms_sum{role="Client"} 1004\n' in text

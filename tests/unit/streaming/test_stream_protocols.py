@@ -1,0 +1,270 @@
+"""The transport's protocols check, project and run, and no branch of them is without a test."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+import pytest
+
+from stream_scenarios import Scenario, run, without_one_branch
+from troth import dsl
+from troth.dsl import ScriptErrors
+from troth.streaming.shell_protocols import NAMES, load_protocol, protocol_path
+from troth.vm.errors import Unusable
+
+PICTURE: Final = {"width": 320, "height": 180, "frames_per_second": 60}
+ADMITTED: Final[dict[str, Any]] = {"refusal": "", "codec": "synthetic", "picture": PICTURE}
+LEAVE: Final = {"kind": "leave", "text": "user_disconnect"}
+BLOB: Final = b"frame"
+
+
+def session(
+    name: str, demands: list[dict[str, Any]], expected: dict[str, list[str]], **more: list[Any]
+) -> Scenario:
+    answers: dict[str, list[Any]] = {
+        "admit": [ADMITTED],
+        "channel_binding": [b"same", b"same"],
+        "next_demand": demands,
+        **more,
+    }
+    return Scenario(name, "session", answers, expected)
+
+
+SESSIONS: Final = (
+    session(
+        "left by the client",
+        [{"kind": "report"}, LEAVE],
+        {"ended": ["Client, user_disconnect"] * 2, "adapted": ["{epoch: 7}"]},
+        decide=[{"epoch": 7}],
+    ),
+    session(
+        "left by the host",
+        [{"kind": "report"}],
+        {"ended": ["Host, revoked"] * 2},
+        host_order=["revoked"],
+    ),
+    session(
+        "another channel",
+        [],
+        {"ended": ["Client, identity_mismatch"] * 2, "admit": [], "begin_media": []},
+        channel_binding=[b"one", b"other"],
+    ),
+    session(
+        "refused",
+        [],
+        {"ended": ["Host, version_mismatch"] * 2, "begin_media": []},
+        admit=[{"refusal": "version_mismatch"}],
+    ),
+    session(
+        "key frame",
+        [{"kind": "key_frame", "number": 5}, LEAVE],
+        {"force_key_frame": ["5"], "key_frame_promised": ["6"]},
+        force_key_frame=[6],
+    ),
+    session(
+        "another monitor",
+        [{"kind": "monitor", "number": 1}, {"kind": "monitor", "number": 9}, LEAVE],
+        {"select_monitor": ["1", "9"]},
+        select_monitor=[{"refusal": ""}, {"refusal": "media.monitor"}],
+    ),
+    session(
+        "capped",
+        [{"kind": "cap", "number": 900}, LEAVE],
+        {"cap_bitrate": ["900"], "capped": ["800"]},
+        cap_bitrate=[800],
+    ),
+    session(
+        "another path",
+        [{"kind": "path", "number": 1}, LEAVE],
+        {"take_path": ["1"], "path_taken": ["1"], "path_kept": []},
+        path_nonce=[b"nonce"],
+        path_reached=[True],
+        path_answered=[True],
+    ),
+    session(
+        "a path that answers wrongly",
+        [{"kind": "path", "number": 1}, LEAVE],
+        {"take_path": [], "path_kept": ["1", "1"]},
+        path_reached=[True],
+        path_answered=[False],
+    ),
+    session(
+        "a path that is not there",
+        [{"kind": "path", "number": 1}, LEAVE],
+        {"take_path": [], "path_kept": ["1"]},
+        path_reached=[False],
+    ),
+    session(
+        "media both ways",
+        [LEAVE],
+        {
+            "transmit_frame": ["0, True, blob of 5"],
+            "show": ["0, True, 3, blob of 5"],
+            "transmit_sound": ["0, blob of 5"],
+            "play": ["0, 4, blob of 5"],
+            "move_pointer": ["1, 2, 5"],
+            "press": ["30, 6"],
+            "release": ["30, 7"],
+            "release_all": [""],
+        },
+        next_frame=[{"more": True, "key": True, "at_us": 3, "data": BLOB}, {"more": False}],
+        next_sound=[{"more": True, "at_us": 4, "data": BLOB}, {"more": False}],
+        next_act=[
+            {"kind": "move", "x": 1, "y": 2, "at_us": 5},
+            {"kind": "press", "x": 30, "at_us": 6},
+            {"kind": "release", "x": 30, "at_us": 7},
+            {"kind": "end"},
+        ],
+    ),
+)
+
+OTHERS: Final = (
+    Scenario("bound", "bind", {"bind_epoch": [3]}, {"bound": ["3"], "bind_refused": []}),
+    Scenario("not bound", "bind", {"bind_verify": ["wrong_key"]}, {"bind_refused": ["wrong_key"]}),
+    Scenario("consent", "rendezvous", {}, {"answered": ["{candidates: [], fingerprint: }"]}),
+    Scenario("denied", "rendezvous", {"consent": ["unknown"]}, {"not_answered": ["unknown"]}),
+    Scenario(
+        "host not there",
+        "rendezvous",
+        {"host_refusal": ["peer_offline"]},
+        {"not_answered": ["peer_offline"], "spared": ["peer_offline"], "delivered": []},
+    ),
+    Scenario(
+        "one pair passes, one answers wrongly, one is silent",
+        "paths",
+        {
+            "next_check": [
+                {"kind": "check", "pair": 0, "nonce": b"a"},
+                {"kind": "check", "pair": 1, "nonce": b"b"},
+                {"kind": "check", "pair": 2, "nonce": b"c"},
+                {"kind": "nominate", "pair": 1},
+            ],
+            "check_heard": [b"stale", b"b", b""],
+        },
+        {
+            "check_failed": ["0"],
+            "check_silent": ["2"],
+            "check_passed": ["1, b'b'"],
+            "nominated": ["1", "1"],
+        },
+    ),
+    Scenario(
+        "no pair passes", "paths", {"next_check": [{"kind": "none"}]}, {"relay_needed": ["", ""]}
+    ),
+    Scenario(
+        "leased, renewed and over",
+        "lease",
+        {
+            "wanted_session": ["s"],
+            "keep_ticket": [b"c1", b"h1", b"c2", b"h2"],
+            "renewal": [{"refusal": ""}, {"refusal": "ended"}],
+        },
+        {"relay_open": ["", ""], "lease_taken": ["0"] * 4, "lease_refused": ["ended"] * 3},
+    ),
+    Scenario(
+        "a ticket of another role",
+        "lease",
+        {
+            "judge_ticket": [
+                {"refusal": "wrong_role"},
+                {},
+                {"refusal": "expired"},
+                {"refusal": ""},
+            ],
+            "renewal": [{"refusal": ""}, {"refusal": "ended"}],
+        },
+        {"relay_open": [], "lease_taken": []},
+    ),
+    Scenario(
+        "no relay",
+        "lease",
+        {"lease_for": [{"refusal": "none_free"}]},
+        {"lease_refused": ["none_free"] * 2},
+    ),
+    Scenario(
+        "revoked",
+        "revoke",
+        {"revocation": ["s"]},
+        {"deny_session": ["s"], "stop_session": ["s", "s"], "revoked": ["3"]},
+    ),
+    Scenario(
+        "may not revoke",
+        "revoke",
+        {"may_revoke": ["not_admin"]},
+        {"deny_session": [], "revocation_refused": ["not_admin"]},
+    ),
+    Scenario(
+        "registered, beats, drained",
+        "registration",
+        {"take_beat": [True, False]},
+        {"take_beat": ["0", "0"], "drain": ["gateway"], "relay_gone": [""]},
+    ),
+    Scenario(
+        "registered and leaves",
+        "registration",
+        {"next_beat": [{"leaving": True}]},
+        {"take_beat": [], "relay_gone": [""]},
+    ),
+    Scenario(
+        "not registered",
+        "registration",
+        {"register_relay": [{"refusal": "too_many"}]},
+        {"registration_refused": ["too_many"]},
+    ),
+)
+
+SCENARIOS: Final = SESSIONS + OTHERS
+
+
+@functools.cache
+def module(name: str) -> dsl.Module:
+    return load_protocol(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_protocol_projects_to_every_role(name: str) -> None:
+    loaded = module(name)
+    assert loaded.protocol_names
+    for protocol in loaded.protocol_names:
+        view = loaded.protocol(protocol)
+        for role in view.roles:
+            assert view.describe(role)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_a_scenario_goes_as_it_should(scenario: Scenario) -> None:
+    ran = run(module(scenario.protocol), scenario)
+    assert ran.ok
+    for effect, expected in scenario.expected.items():
+        found = ran.calls(effect)
+        assert len(found) == len(expected), (effect, found)
+        for one, other in zip(found, expected, strict=True):
+            # A record is compared by the fields that the scenario names.
+            assert one == other or other.strip("{}") in one, effect
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_no_branch_can_be_taken_out_unseen(name: str) -> None:
+    scenarios = [scenario for scenario in SCENARIOS if scenario.protocol == name]
+    before = [run(module(name), scenario) for scenario in scenarios]
+    cut, refused, unseen = 0, 0, []
+    for place, text in without_one_branch(protocol_path(name).read_text(encoding="utf-8")):
+        cut += 1
+        try:
+            changed = dsl.compile_module(text, f"{name}.troth")
+        except ScriptErrors:
+            refused += 1
+            continue
+        if all(run(changed, one) == ran for one, ran in zip(scenarios, before, strict=True)):
+            unseen.append(place)
+    assert not unseen
+    assert cut > refused, "some branches are seen only by what happens"
+    assert cut >= 4
+
+
+def test_a_protocol_that_is_not_there_is_refused() -> None:
+    with pytest.raises(Unusable) as refused:
+        load_protocol("telepathy")
+    assert refused.value.code == "stream.protocol"
