@@ -10,7 +10,6 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from random import Random
 from typing import Final, Protocol
 
 from troth.streaming.media.viewing import LaneCounts
@@ -54,18 +53,21 @@ class Conditions:
 
 
 class EmulatedWay:
-    """A way inside one process. The same seed loses the same contents.
+    """A way inside one process. The same chances, from 0 to 1, lose the same contents.
 
     A content is lost when a piece of it is lost and one repetition is lost as well: that stands
     for one round of repair.
     """
 
     def __init__(
-        self, seed: int, conditions: Conditions, on_content: Callable[[Content], None]
+        self,
+        chance: Callable[[], float],
+        conditions: Conditions,
+        on_content: Callable[[Content], None],
     ) -> None:
         self.conditions = conditions
         self.contents_lost = 0
-        self._random = Random(seed)
+        self._chance = chance
         self._on_content = on_content
         self._on_way: list[tuple[int, int, Content]] = []
         self._sent = 0
@@ -91,7 +93,7 @@ class EmulatedWay:
         if self._loses(content, now_us - self._began_us) or len(self._on_way) >= IN_FLIGHT_MAX:
             self.contents_lost += 1
             return
-        jitter_us = self._random.randrange(self.conditions.jitter_us + 1)
+        jitter_us = int(self._chance() * (self.conditions.jitter_us + 1))
         arrives_us = now_us + self.conditions.delay_us + jitter_us
         heapq.heappush(self._on_way, (arrives_us, self._sent, content))
 
@@ -108,9 +110,9 @@ class EmulatedWay:
         if dark is not None and dark[0] <= since_us < dark[1]:
             self._count(pieces)
             return True
-        lost = sum(self._random.random() < conditions.loss for _ in range(pieces))
+        lost = sum(self._chance() < conditions.loss for _ in range(pieces))
         self._count(lost)
-        return any(self._random.random() < conditions.loss for _ in range(lost))
+        return any(self._chance() < conditions.loss for _ in range(lost))
 
     def _count(self, lost: int) -> None:
         self._lost += lost

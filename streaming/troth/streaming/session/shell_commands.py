@@ -96,10 +96,10 @@ def _local(given: argparse.Namespace) -> int:
         seed=given.seed,
         watch=_watch if live else None,
     )
-    print(f"seed {given.seed}", file=sys.stderr)
     result = asyncio.run(run_local(options))
     for line in result.lines():
         print(plain(line))
+    print(f"seed: {given.seed}")
     return 0 if result.ok else EXIT_FAILED
 
 

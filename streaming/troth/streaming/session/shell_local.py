@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 from troth.streaming.lane import Conditions, Content, EmulatedWay
 from troth.streaming.media.input_acts import RecordedInput, ScriptedUser
@@ -144,7 +145,7 @@ def _make_parties(
     def arrive(content: Content) -> None:
         arriving[0].arrive(content)
 
-    way = EmulatedWay(options.seed, options.conditions, arrive)
+    way = EmulatedWay(Random(options.seed).random, options.conditions, arrive)
     host = HostParty(
         session_id,
         binding,
