@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import Final
 
 import pytest
@@ -220,7 +221,7 @@ def test_an_emulated_way_repeats_itself_and_loses_what_it_says() -> None:
     def arrived(seed: int) -> list[int]:
         found: list[int] = []
         way = EmulatedWay(
-            seed,
+            Random(seed).random,
             Conditions(loss=0.3, delay_us=10, jitter_us=5),
             lambda content: found.append(content.number),
         )
@@ -239,7 +240,9 @@ def test_an_emulated_way_repeats_itself_and_loses_what_it_says() -> None:
 def test_a_blackout_lets_nothing_through() -> None:
     found: list[int] = []
     way = EmulatedWay(
-        1, Conditions(blackout_us=(100, 200)), lambda content: found.append(content.number)
+        Random(1).random,
+        Conditions(blackout_us=(100, 200)),
+        lambda content: found.append(content.number),
     )
     for number in range(30):
         way.send(Content(Lane.VIDEO, number, b"x"), 1_000 + number * 10)
