@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from troth.streaming.gateway import shell_commands as gateway
 from troth.streaming.session import shell_commands as session
 
 
@@ -13,3 +14,4 @@ def fill(parser: argparse.ArgumentParser, parser_class: type[argparse.ArgumentPa
         metavar="WHAT", required=True, parser_class=parser_class, help="see below"
     )
     session.add_parsers(subparsers)
+    gateway.add_parsers(subparsers)

@@ -57,11 +57,11 @@ class BucketTable:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def take(self, key: Hashable, now_ns: int) -> bool:
-        return self._bucket(key, now_ns).take(1, now_ns)
+    def take(self, key: Hashable, now_ns: int, amount: int = 1) -> bool:
+        return self._bucket(key, now_ns).take(amount, now_ns)
 
-    def wait_ns(self, key: Hashable, now_ns: int) -> int:
-        return self._bucket(key, now_ns).wait_ns(1, now_ns)
+    def wait_ns(self, key: Hashable, now_ns: int, amount: int = 1) -> int:
+        return self._bucket(key, now_ns).wait_ns(amount, now_ns)
 
     def _bucket(self, key: Hashable, now_ns: int) -> TokenBucket:
         bucket = self._entries.get(key)

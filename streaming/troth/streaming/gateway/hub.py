@@ -1,0 +1,182 @@
+"""What the parts of the gateway share: who is connected, what is open, and what is to be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from troth.streaming.gateway import messages as m
+from troth.streaming.gateway.limits import MINUTE_S, SECOND_NS, GatewayLimits
+from troth.streaming.gateway.messages import PartyKind
+from troth.streaming.gateway.store import Store
+from troth.streaming.relay.buckets import BucketTable, TokenBucket
+from troth.streaming.relay.lease import RandomBytes
+
+KEYS_COUNTED_MAX: Final = 65_536
+
+
+class Refusal(Enum):
+    """Why the gateway refuses something: the stable code, and a sentence."""
+
+    MESSAGE = "the message is not one that a gateway takes here"
+    KIND = "there is no such kind of party"
+    SIGNATURE = "the registration is not signed by its key"
+    NOT_ADMITTED = "this key may not register as that"
+    BANNED = "this key was banned"
+    NAME_TAKEN = "another key has this name"
+    REPLACED = "the same key has registered again, elsewhere"
+    LIMIT = "a limit was hit"
+    SILENT = "nothing came for too long"
+    PEER_OFFLINE = "no host of that name is connected"
+    NO_CONSENT = "the host does not let this key call"
+    DENIED = "the host said no"
+    NO_ANSWER = "the host did not answer in time"
+    NOT_DELIVERED = "the host did not take the offer in time"
+    NO_OFFER = "there is no such offer"
+    NO_SESSION = "there is no such session of this key"
+    SESSION_OVER = "the session has ended"
+    REVOKED = "the session was revoked"
+    NO_RELAY = "no relay is there for this session"
+    POLICY = "there is no such policy"
+    COMMAND = "there is no such command, or not with these arguments"
+    NO_SUBJECT = "there is nothing of that name"
+    SHUTTING_DOWN = "the gateway is going down"
+
+    @property
+    def code(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this message on that connection."""
+
+    connection: int
+    message: m.Message
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close that connection when what was sent is out."""
+
+    connection: int
+
+
+GatewayOutput = Send | Close
+
+
+@dataclass(slots=True, eq=False)
+class Party:
+    """A connection that has registered, or is about to. `challenge` is its own."""
+
+    connection: int
+    address: str
+    challenge: m.Challenge
+    opened_ns: int
+    heard_ns: int
+    messages: TokenBucket
+    kind: PartyKind | None = None
+    name: str = ""
+    key: bytes = b""
+    registration: m.Register | None = None
+    load: tuple[int, int] = (0, 1)
+
+
+class Rates:
+    """How often a key, or an address, may do a thing; each by the name of its limit."""
+
+    def __init__(self, limits: GatewayLimits) -> None:
+        self._per_minute = {
+            "registrations_per_minute": limits.registrations_per_minute,
+            "offers_per_minute": limits.offers_per_minute,
+            "leases_per_minute": limits.leases_per_minute,
+        }
+        # Tokens are sixtieths, so that a rate per minute is a whole number per second.
+        self._tables = {
+            name: BucketTable(rate, rate * MINUTE_S, KEYS_COUNTED_MAX)
+            for name, rate in self._per_minute.items()
+        }
+
+    def wait_ns(self, limit: str, key: bytes | str, now_ns: int) -> int:
+        """0 when it may be done now, which is counted; else how long to wait."""
+        table = self._tables[limit]
+        if table.take(key, now_ns, MINUTE_S):
+            return 0
+        return table.wait_ns(key, now_ns, MINUTE_S)
+
+
+@dataclass(slots=True)
+class GatewayCounters:
+    """Everything since the start."""
+
+    connections: int = 0
+    registrations: int = 0
+    offers: int = 0
+    offers_delivered: int = 0
+    sessions_opened: int = 0
+    sessions_ended: int = 0
+    leases_issued: int = 0
+    revocations: int = 0
+    malformed: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    limited: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Hub:
+    """`admitted` says which keys may register as what; None lets everybody."""
+
+    store: Store
+    signing_key: bytes
+    public_key: bytes
+    random: RandomBytes
+    limits: GatewayLimits
+    admitted: Mapping[PartyKind, frozenset[bytes] | None]
+    unix_offset_ns: int
+    parties: dict[int, Party] = field(default_factory=dict)
+    by_key: dict[tuple[PartyKind, bytes], Party] = field(default_factory=dict)
+    hosts: dict[str, Party] = field(default_factory=dict)
+    relays: dict[str, Party] = field(default_factory=dict)
+    counters: GatewayCounters = field(default_factory=GatewayCounters)
+    out: list[GatewayOutput] = field(default_factory=list)
+    rates: Rates = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rates = Rates(self.limits)
+
+    def unix_s(self, now_ns: int) -> int:
+        return (now_ns + self.unix_offset_ns) // SECOND_NS
+
+    def send(self, party: Party, message: m.Message) -> None:
+        self.out.append(Send(party.connection, message))
+
+    def refuse(
+        self,
+        party: Party,
+        refusal: Refusal,
+        request: int = 0,
+        *,
+        detail: str = "",
+        limit: str = "",
+        wait_ns: int = 0,
+    ) -> None:
+        """Says why something is refused, and counts it."""
+        counted = self.counters.refused
+        counted[refusal.code] = counted.get(refusal.code, 0) + 1
+        if limit:
+            self.counters.limited[limit] = self.counters.limited.get(limit, 0) + 1
+        text = f"{refusal.value}: {detail}" if detail else refusal.value
+        wait_ms = -(-wait_ns // 1_000_000)
+        self.send(party, m.Refused(request, refusal.code, text[:200], limit, wait_ms))
+
+    def over_limit(self, party: Party, request: int, limit: str, wait_ns: int = 0) -> None:
+        most = getattr(self.limits, limit)
+        self.refuse(
+            party, Refusal.LIMIT, request, detail=f"{limit} is {most}", limit=limit,
+            wait_ns=wait_ns,
+        )  # fmt: skip
+
+    def connected(self, kind: PartyKind, key: bytes) -> Party | None:
+        return self.by_key.get((kind, key))

@@ -1,0 +1,257 @@
+"""What a gateway and its parties say to each other. Metadata only: no media, no key of a session.
+
+Each message is one msgpack array: its name, then its fields in the order in which they stand here.
+`codec` has what each field may be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class PartyKind(Enum):
+    """What a connection is for."""
+
+    CLIENT = "client"
+    HOST = "host"
+    RELAY = "relay"
+    ADMIN = "admin"
+
+
+class ConsentPolicy(Enum):
+    """Whose offers a host lets through to itself. `ASK` and the others still answer each offer."""
+
+    NOBODY = "nobody"
+    LISTED = "listed"
+    ASK = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Gateway, first: sign this."""
+
+    version: int
+    gateway_key: bytes
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Party: who I am, and the proof. The last three are a relay's."""
+
+    kind: str
+    name: str
+    key: bytes
+    nonce: bytes
+    signature: bytes
+    exchange_key: bytes
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Gateway: you are known. The signature is over the party's nonce."""
+
+    name: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Gateway: not this, and why. `limit` names the limit that was hit, if one was."""
+
+    request: int
+    code: str
+    text: str
+    limit: str
+    wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a party tells the other of itself; the password is good for checks of paths only."""
+
+    proposal: bytes
+    candidates: tuple[tuple[int, str, int], ...]
+    check_name: str
+    check_password: str = field(repr=False)
+    lease_key: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class SetConsent:
+    """Host: from now on let through these."""
+
+    request: int
+    policy: str
+    keys: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Gateway: that request is carried out."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Client: a session with the host of that name, please."""
+
+    request: int
+    target: str
+    introduction: Introduction
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """Gateway, to the host."""
+
+    offer: bytes
+    client_name: str
+    client_key: bytes
+    introduction: Introduction
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """Host: I have this offer, and will answer it."""
+
+    offer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Gateway, to the client: the host has the offer."""
+
+    request: int
+    offer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Host: yes."""
+
+    offer: bytes
+    introduction: Introduction
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """Host: no."""
+
+    offer: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Gateway, to both: there is a session. For the client with what the host said."""
+
+    request: int
+    offer: bytes
+    session: bytes
+    peer_name: str
+    peer_key: bytes
+    introduction: Introduction
+
+
+@dataclass(frozen=True, slots=True)
+class AddCandidates:
+    """Party: more candidates. Gateway: to the other party."""
+
+    session: bytes
+    candidates: tuple[tuple[int, str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NeedRelay:
+    """Party: no path without a relay, and not with these."""
+
+    request: int
+    session: bytes
+    except_relays: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RenewLease:
+    """Party: the next lease for the relay in use."""
+
+    request: int
+    session: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """Gateway: a lease in the party's own role. `request` is 0 when the other party asked."""
+
+    request: int
+    session: bytes
+    relay: str
+    host: str
+    port: int
+    token: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EndSession:
+    """Party: the session is over. Gateway: to the other party."""
+
+    session: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """Gateway, to host, client and relay: stop this session now."""
+
+    session: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Party or relay: stopped."""
+
+    session: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Any party, every few seconds; a relay with its load."""
+
+    sessions: int
+    sessions_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class BeatBack:
+    """Gateway: I hear you."""
+
+    unix_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Administrator: do this."""
+
+    request: int
+    name: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Gateway, to the administrator: what came of it, a table with its head."""
+
+    request: int
+    rows: tuple[tuple[str, ...], ...]
+
+
+Message = (
+    Challenge | Register | Bound | Refused | SetConsent | Done | Offer | Offered | Received
+    | Delivered | Accept | Deny | Opened | AddCandidates | NeedRelay | RenewLease | Leased
+    | EndSession | Revoked | Stopped | Beat | BeatBack | Command | Report
+)  # fmt: skip

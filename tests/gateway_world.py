@@ -1,0 +1,185 @@
+"""A gateway with parties connected to it in one process, with a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Final, TypeVar
+
+from relay_world import GATEWAY_PUBLIC, GATEWAY_SIGNING, RELAY_KEY, UNIX_S
+from troth.streaming.gateway import messages as m
+from troth.streaming.gateway.client import GatewayLink, RelayPart
+from troth.streaming.gateway.codec import FrameReader, encode
+from troth.streaming.gateway.core import GatewayCore
+from troth.streaming.gateway.hub import Close, Hub, Send
+from troth.streaming.gateway.limits import SECOND_NS, GatewayLimits
+from troth.streaming.gateway.messages import PartyKind
+from troth.streaming.gateway.shell_store import SqliteStore
+from troth.vm.errors import Malformed
+from troth.vm.keys import KeyPair, generate
+
+EVERYBODY: Final[Mapping[PartyKind, frozenset[bytes] | None]] = dict.fromkeys(PartyKind)
+CANDIDATES: Final = ((1, "203.0.113.5", 5_000),)
+CHECK_PASSWORD: Final = "p" * 22
+
+T = TypeVar("T", bound=m.Message)
+
+
+def introduction(**changed: object) -> m.Introduction:
+    values: dict[str, object] = {
+        "proposal": b"hello",
+        "candidates": CANDIDATES,
+        "check_name": "name",
+        "check_password": CHECK_PASSWORD,
+        "lease_key": b"\x09" + bytes(31),
+    }
+    return m.Introduction(**{**values, **changed})  # type: ignore[arg-type]
+
+
+class Connection:
+    """One party's link, and everything that it got; `open` until the gateway closes it."""
+
+    def __init__(self, number: int, link: GatewayLink) -> None:
+        self.number = number
+        self.link = link
+        self.reader = FrameReader()
+        self.got: list[m.Message] = []
+        self.open = True
+
+    def all(self, kind: type[T]) -> list[T]:
+        return [message for message in self.got if isinstance(message, kind)]
+
+    def last(self, kind: type[T]) -> T:
+        return self.all(kind)[-1]
+
+    @property
+    def refused(self) -> list[str]:
+        return [message.code for message in self.all(m.Refused)]
+
+
+class GatewayWorld:
+    def __init__(
+        self,
+        limits: GatewayLimits | None = None,
+        admitted: Mapping[PartyKind, frozenset[bytes] | None] = EVERYBODY,
+        seed: int = 1,
+    ) -> None:
+        self.random = Random(seed)
+        self.now_ns = 10 * SECOND_NS
+        self.store = SqliteStore()
+        self.admitted = admitted
+        self.limits = limits or GatewayLimits()
+        self.connections: list[Connection] = []
+        self.core = self.restart()
+
+    def restart(self) -> GatewayCore:
+        """A new process with the same store; every connection is gone."""
+        hub = Hub(
+            store=self.store,
+            signing_key=GATEWAY_SIGNING,
+            public_key=GATEWAY_PUBLIC,
+            random=self.random.randbytes,
+            limits=self.limits,
+            admitted=self.admitted,
+            unix_offset_ns=UNIX_S * SECOND_NS,
+        )
+        for connection in self.connections:
+            connection.open = False
+        self.core = GatewayCore(hub, self.now_ns)
+        return self.core
+
+    def key(self, name: str) -> KeyPair:
+        return generate(name, Random(name).randbytes(32))
+
+    def connect(
+        self,
+        kind: PartyKind,
+        name: str,
+        *,
+        address: str = "203.0.113.5",
+        key: KeyPair | None = None,
+    ) -> Connection:
+        relay = RelayPart(b"", "", 0)
+        if kind is PartyKind.RELAY:
+            relay = RelayPart(RELAY_KEY.public, "192.0.2.30", 3_479)
+        link = GatewayLink(
+            kind=kind,
+            key=key or self.key(name),
+            random=self.random.randbytes,
+            now_ns=self.now_ns,
+            gateway_key=GATEWAY_PUBLIC,
+            relay=relay,
+        )
+        connection = Connection(len(self.connections) + 1, link)
+        self.connections.append(connection)
+        self.core.connected(connection.number, address, self.now_ns)
+        self.settle()
+        return connection
+
+    def say(self, connection: Connection, message: m.Message) -> None:
+        connection.link.send(message)
+        self.settle()
+
+    def drop(self, connection: Connection) -> None:
+        """The connection breaks."""
+        connection.open = False
+        self.core.closed(connection.number, self.now_ns)
+        self.settle()
+
+    def settle(self) -> None:
+        for _ in range(1_000):
+            moved = self._gateway_says()
+            for connection in self.connections:
+                data = connection.link.to_write()
+                if data and connection.open:
+                    moved = True
+                    self._arrive(connection, data)
+            if not moved:
+                return
+        raise AssertionError("they never stop talking")
+
+    def _arrive(self, connection: Connection, data: bytes) -> None:
+        try:
+            messages = connection.reader.feed(data)
+        except Malformed as error:
+            self.core.malformed(connection.number, error)
+            return
+        for message in messages:
+            self.core.received(connection.number, message, self.now_ns)
+
+    def _gateway_says(self) -> bool:
+        out = self.core.poll()
+        for output in out:
+            connection = self.connections[output.connection - 1]
+            if isinstance(output, Send) and connection.open:
+                found = connection.link.receive(encode(output.message), self.now_ns)
+                connection.got += found
+            elif isinstance(output, Close):
+                connection.open = False
+                self.core.closed(connection.number, self.now_ns)
+        return bool(out)
+
+    def advance(self, seconds: float, *, beats: bool = True) -> None:
+        end_ns = self.now_ns + round(seconds * SECOND_NS)
+        while self.now_ns < end_ns:
+            self.now_ns = min(end_ns, self.now_ns + SECOND_NS // 10)
+            for connection in self.connections:
+                if beats:
+                    connection.link.tick(self.now_ns)
+            self.core.tick(self.now_ns)
+            self.settle()
+
+    # --- whole steps ------------------------------------------------------------------------
+
+    def offer(self, client: Connection, target: str) -> m.Offer:
+        message = m.Offer(client.link.next_request(), target, introduction())
+        self.say(client, message)
+        return message
+
+    def session(self, client: Connection, host: Connection) -> bytes:
+        """A session between the two, and its id."""
+        self.offer(client, host.link._key.name)
+        offered = host.last(m.Offered)
+        self.say(host, m.Received(offered.offer))
+        self.say(host, m.Accept(offered.offer, introduction(proposal=b"welcome")))
+        return client.last(m.Opened).session

@@ -1,0 +1,573 @@
+"""The gateway: who is let in, who may call whom, who gets which lease, and how it all ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from gateway_world import CHECK_PASSWORD, Connection, GatewayWorld, introduction
+from relay_world import GATEWAY_PUBLIC
+from troth.streaming.gateway import messages as m
+from troth.streaming.gateway.client import GatewayLink, LinkState
+from troth.streaming.gateway.codec import FrameReader, encode
+from troth.streaming.gateway.hub import Refusal
+from troth.streaming.gateway.limits import FRAME_BYTES_MAX, SECOND_NS, GatewayLimits
+from troth.streaming.gateway.messages import PartyKind
+from troth.streaming.gateway.metrics import prometheus
+from troth.streaming.paths.stun_server import StunCounters
+from troth.streaming.relay.lease import Role, read_unverified, signed_by
+from troth.vm.errors import Invalid, Malformed, Unusable
+
+CLIENT, HOST, RELAY, ADMIN = (
+    PartyKind.CLIENT,
+    PartyKind.HOST,
+    PartyKind.RELAY,
+    PartyKind.ADMIN,
+)
+
+
+def _three(world: GatewayWorld) -> tuple[Connection, Connection, Connection]:
+    return (
+        world.connect(CLIENT, "carol"),
+        world.connect(HOST, "harry"),
+        world.connect(RELAY, "rita"),
+    )
+
+
+# --- registration ---------------------------------------------------------------------------
+
+
+def test_a_key_that_proves_itself_is_known() -> None:
+    world = GatewayWorld()
+    carol = world.connect(CLIENT, "carol")
+    assert carol.link.state is LinkState.BOUND
+    assert carol.last(m.Bound).name == "carol"
+
+
+def test_the_gateway_has_to_be_the_right_one() -> None:
+    world = GatewayWorld()
+    link = GatewayLink(
+        kind=CLIENT,
+        key=world.key("carol"),
+        random=world.random.randbytes,
+        now_ns=0,
+        gateway_key=bytes(32),
+    )
+    with pytest.raises(Invalid) as caught:
+        link.receive(encode(m.Challenge(1, GATEWAY_PUBLIC, bytes(32))), 0)
+    assert caught.value.code == "gateway.identity"
+    assert link.state is LinkState.ENDED
+    assert link.to_write() == b""
+
+
+def test_a_registration_is_of_no_use_to_whoever_copies_it() -> None:
+    world = GatewayWorld()
+    link = GatewayLink(
+        kind=CLIENT, key=world.key("carol"), random=world.random.randbytes, now_ns=0
+    )  # fmt: skip
+    link.receive(encode(m.Challenge(1, GATEWAY_PUBLIC, b"n" * 32)), 0)
+    (copied,) = FrameReader().feed(link.to_write())
+    world.core.connected(99, "192.0.2.66", world.now_ns)
+    world.core.received(99, copied, world.now_ns)
+    refused = [o.message for o in world.core.poll() if hasattr(o, "message")][-1]
+    assert isinstance(refused, m.Refused)
+    assert refused.code == Refusal.SIGNATURE.code
+
+
+def test_only_those_register_who_may() -> None:
+    carol = GatewayWorld().key("carol")
+    world = GatewayWorld(admitted={CLIENT: frozenset({carol.public_key}), HOST: None})
+    assert world.connect(CLIENT, "carol").link.state is LinkState.BOUND
+    assert world.connect(HOST, "anybody").link.state is LinkState.BOUND
+    for kind, name in ((CLIENT, "mallory"), (ADMIN, "mallory"), (RELAY, "mallory")):
+        stranger = world.connect(kind, name)
+        assert stranger.refused == ["not_admitted"]
+        assert not stranger.open
+
+
+def test_a_name_belongs_to_the_key_that_had_it_first() -> None:
+    world = GatewayWorld()
+    world.drop(world.connect(HOST, "harry"))
+    thief = world.connect(HOST, "harry", key=replace(world.key("thief"), name="harry"))
+    assert thief.refused == ["name_taken"]
+
+
+def test_who_registers_again_takes_over_and_is_not_thrown_out_by_the_old_end() -> None:
+    world = GatewayWorld()
+    carol, old, _ = _three(world)
+    new = world.connect(HOST, "harry")
+    assert old.refused == ["replaced"]
+    assert not old.open
+    world.core.closed(old.number, world.now_ns)
+    world.offer(carol, "harry")
+    assert new.all(m.Offered)
+
+
+def test_a_relay_has_to_say_where_it_is() -> None:
+    world = GatewayWorld()
+    rita = world.connect(RELAY, "rita")
+    registration = world.core.hub.relays["rita"].registration
+    assert registration is not None
+    assert rita.link.state is LinkState.BOUND
+    link = GatewayLink(
+        kind=RELAY, key=world.key("rob"), random=world.random.randbytes, now_ns=world.now_ns
+    )
+    connection = Connection(len(world.connections) + 1, link)
+    world.connections.append(connection)
+    world.core.connected(connection.number, "203.0.113.9", world.now_ns)
+    world.settle()
+    assert connection.refused == ["message"]
+
+
+def test_nothing_is_taken_before_the_registration() -> None:
+    world = GatewayWorld()
+    world.core.connected(77, "192.0.2.1", world.now_ns)
+    world.core.received(77, m.Beat(0, 1), world.now_ns)
+    refused = [o.message for o in world.core.poll() if hasattr(o, "message")][-1]
+    assert isinstance(refused, m.Refused)
+    assert "register first" in refused.text
+
+
+def test_silence_ends_a_connection_and_beats_keep_it() -> None:
+    world = GatewayWorld()
+    carol = world.connect(CLIENT, "carol")
+    world.advance(30)
+    assert carol.open
+    world.advance(25, beats=False)
+    assert carol.refused == ["silent"]
+    world.core.connected(78, "192.0.2.1", world.now_ns)
+    world.core.tick(world.now_ns + 9 * SECOND_NS)
+    assert 78 in world.core.hub.parties
+    world.core.tick(world.now_ns + 10 * SECOND_NS)
+    assert 78 not in world.core.hub.parties
+
+
+# --- rendezvous -----------------------------------------------------------------------------
+
+
+def test_an_offer_gets_a_receipt_and_an_answer() -> None:
+    world = GatewayWorld()
+    carol, harry, _ = _three(world)
+    message = world.offer(carol, "harry")
+    offered = harry.last(m.Offered)
+    assert (offered.client_name, offered.client_key) == ("carol", world.key("carol").public_key)
+    assert carol.all(m.Delivered) == []
+    world.say(harry, m.Received(offered.offer))
+    assert carol.last(m.Delivered) == m.Delivered(message.request, offered.offer)
+    assert carol.all(m.Opened) == []
+    world.say(harry, m.Accept(offered.offer, introduction(proposal=b"welcome")))
+    opened = carol.last(m.Opened)
+    assert opened.introduction.proposal == b"welcome"
+    assert opened.peer_key == world.key("harry").public_key
+    assert harry.last(m.Opened).session == opened.session
+
+
+def test_a_host_that_is_away_is_said_to_be() -> None:
+    world = GatewayWorld()
+    carol, harry, _ = _three(world)
+    world.offer(carol, "nobody")
+    world.offer(carol, "harry")
+    world.drop(harry)
+    world.offer(carol, "harry")
+    assert carol.refused == ["peer_offline"] * 3
+
+
+def test_a_host_that_says_nothing_is_told_apart() -> None:
+    world = GatewayWorld()
+    carol, harry, _ = _three(world)
+    world.offer(carol, "harry")
+    world.advance(6)
+    assert carol.refused == ["not_delivered"]
+    world.offer(carol, "harry")
+    world.say(harry, m.Received(harry.last(m.Offered).offer))
+    world.advance(31)
+    assert carol.refused[-1] == "no_answer"
+    world.say(harry, m.Accept(harry.last(m.Offered).offer, introduction()))
+    assert harry.refused == ["no_offer"]
+
+
+def test_a_host_says_no_and_why() -> None:
+    world = GatewayWorld()
+    carol, harry, _ = _three(world)
+    world.offer(carol, "harry")
+    world.say(harry, m.Deny(harry.last(m.Offered).offer, "busy"))
+    assert carol.refused == ["denied"]
+    assert carol.last(m.Refused).text.endswith("busy")
+
+
+def test_a_host_lets_through_whom_it_wants() -> None:
+    world = GatewayWorld()
+    carol, harry, _ = _three(world)
+    dave = world.connect(CLIENT, "dave")
+    world.say(harry, m.SetConsent(1, "listed", (world.key("dave").public_key,)))
+    assert harry.last(m.Done).request == 1
+    world.offer(carol, "harry")
+    assert carol.refused == ["no_consent"]
+    assert harry.all(m.Offered) == [], "the host never hears of it"
+    world.offer(dave, "harry")
+    assert len(harry.all(m.Offered)) == 1
+    world.say(harry, m.SetConsent(2, "nobody", ()))
+    world.offer(dave, "harry")
+    assert dave.refused == ["no_consent"]
+    world.say(harry, m.SetConsent(3, "everybody", ()))
+    assert harry.refused == ["policy"]
+
+
+def test_nobody_answers_for_another_and_nobody_learns_candidates_without_consent() -> None:
+    world = GatewayWorld()
+    carol, harry, _ = _three(world)
+    mallory = world.connect(HOST, "mallory")
+    eve = world.connect(CLIENT, "eve")
+    world.offer(carol, "harry")
+    offer = harry.last(m.Offered).offer
+    world.say(mallory, m.Accept(offer, introduction()))
+    world.say(mallory, m.Deny(offer, "no"))
+    world.say(eve, m.Accept(offer, introduction()))
+    assert mallory.refused == ["no_offer"]
+    assert eve.refused == ["message"]
+    assert carol.all(m.Opened) == []
+    session = world.session(carol, harry)
+    world.say(eve, m.AddCandidates(session, ((1, "192.0.2.66", 1),)))
+    world.say(eve, m.NeedRelay(1, session, ()))
+    world.say(eve, m.EndSession(session, "mine"))
+    assert eve.refused[1:] == ["no_session"] * 3
+    assert not any(CHECK_PASSWORD.encode() in encode(message) for message in eve.got)
+
+
+def test_candidates_and_the_end_are_passed_on() -> None:
+    world = GatewayWorld()
+    carol, harry, _ = _three(world)
+    session = world.session(carol, harry)
+    world.say(harry, m.AddCandidates(session, ((2, "198.51.100.1", 7),)))
+    assert carol.last(m.AddCandidates).candidates == ((2, "198.51.100.1", 7),)
+    world.say(carol, m.EndSession(session, "user"))
+    assert harry.last(m.EndSession).reason == "user"
+    world.say(harry, m.NeedRelay(1, session, ()))
+    assert harry.refused == ["session_over"]
+
+
+# --- leases ---------------------------------------------------------------------------------
+
+
+def test_each_party_gets_a_lease_in_its_own_role() -> None:
+    world = GatewayWorld()
+    carol, harry, _ = _three(world)
+    session = world.session(carol, harry)
+    world.say(harry, m.NeedRelay(5, session, ()))
+    for party, role, request in ((carol, Role.CLIENT, 0), (harry, Role.HOST, 5)):
+        leased = party.last(m.Leased)
+        assert (leased.request, leased.relay, leased.host) == (request, "rita", "192.0.2.30")
+        assert signed_by(leased.token, GATEWAY_PUBLIC)
+        lease = read_unverified(leased.token)
+        assert (lease.role, lease.session, lease.relay) == (role, session, "rita")
+
+
+def test_the_next_lease_is_newer_and_for_the_same_relay() -> None:
+    world = GatewayWorld()
+    carol, harry, _ = _three(world)
+    session = world.session(carol, harry)
+    world.say(carol, m.NeedRelay(1, session, ()))
+    first = read_unverified(carol.last(m.Leased).token)
+    world.say(carol, m.RenewLease(2, session))
+    second = read_unverified(carol.last(m.Leased).token)
+    assert second.generation > first.generation
+    assert second.lease_id != first.lease_id
+    assert second.holder_key == first.holder_key
+    assert len(harry.all(m.Leased)) == 1, "renewing is each party's own affair"
+
+
+def test_the_relay_with_the_least_load_is_chosen_and_excluded_ones_are_not() -> None:
+    world = GatewayWorld()
+    carol, harry, rita = _three(world)
+    rob = world.connect(RELAY, "rob")
+    world.say(rita, m.Beat(90, 100))
+    world.say(rob, m.Beat(10, 100))
+    session = world.session(carol, harry)
+    world.say(carol, m.NeedRelay(1, session, ()))
+    assert carol.last(m.Leased).relay == "rob"
+    world.say(carol, m.NeedRelay(2, session, ("rob",)))
+    assert carol.last(m.Leased).relay == harry.last(m.Leased).relay == "rita"
+    world.say(carol, m.NeedRelay(3, session, ("rob", "rita")))
+    assert carol.refused == ["no_relay"]
+    world.say(rita, m.Beat(100, 100))
+    world.drop(rob)
+    session = world.session(carol, harry)
+    world.say(carol, m.NeedRelay(4, session, ()))
+    assert carol.refused[-1] == "no_relay"
+
+
+def test_a_restarted_gateway_still_knows_the_session() -> None:
+    world = GatewayWorld()
+    carol, harry, _ = _three(world)
+    session = world.session(carol, harry)
+    world.say(carol, m.NeedRelay(1, session, ()))
+    first = read_unverified(carol.last(m.Leased).token)
+    world.restart()
+    carol, harry, _ = _three(world)
+    world.say(carol, m.RenewLease(2, session))
+    assert read_unverified(carol.last(m.Leased).token).generation > first.generation
+
+
+# --- revocation and administration ----------------------------------------------------------
+
+
+def test_a_revocation_reaches_relay_host_and_client_and_says_when() -> None:
+    world = GatewayWorld()
+    carol, harry, rita = _three(world)
+    root = world.connect(ADMIN, "root")
+    session = world.session(carol, harry)
+    world.say(carol, m.NeedRelay(1, session, ()))
+    world.say(root, m.Command(7, "revoke", (session.hex(), "left", "the", "firm")))
+    for party in (carol, harry, rita):
+        assert party.last(m.Revoked) == m.Revoked(session, "left the firm")
+    assert root.all(m.Report) == []
+    for party in (carol, harry, rita):
+        world.say(party, m.Stopped(session))
+    report = root.last(m.Report)
+    assert report.request == 7
+    assert {row[1:] for row in report.rows[1:]} == {
+        ("client", "carol", "0 ms"),
+        ("host", "harry", "0 ms"),
+        ("relay", "rita", "0 ms"),
+    }
+    world.say(carol, m.RenewLease(2, session))
+    world.say(harry, m.NeedRelay(3, session, ()))
+    assert (carol.refused, harry.refused) == (["revoked"], ["revoked"])
+
+
+def test_the_report_comes_in_a_second_and_says_who_has_not_confirmed() -> None:
+    world = GatewayWorld()
+    carol, harry, rita = _three(world)
+    root = world.connect(ADMIN, "root")
+    session = world.session(carol, harry)
+    world.say(carol, m.NeedRelay(1, session, ()))
+    world.drop(rita)
+    world.say(root, m.Command(1, "revoke", (session.hex(),)))
+    world.drop(harry)
+    world.advance(0.9)
+    assert root.all(m.Report) == []
+    world.advance(0.2)
+    states = {row[1]: row[3] for row in root.last(m.Report).rows[1:]}
+    assert states == {
+        "client": "not within 1 s",
+        "host": "connection ended",
+        "relay": "not connected",
+    }
+    for kind, name in ((HOST, "harry"), (RELAY, "rita")):
+        assert world.connect(kind, name).last(m.Revoked).session == session
+
+
+def test_a_banned_key_is_out_with_its_sessions() -> None:
+    world = GatewayWorld()
+    carol, harry, _ = _three(world)
+    root = world.connect(ADMIN, "root")
+    session = world.session(carol, harry)
+    world.say(root, m.Command(1, "ban", ("carol", "abuse")))
+    assert harry.last(m.Revoked) == m.Revoked(session, "abuse")
+    assert carol.last(m.Revoked).session == session
+    assert not carol.open
+    assert world.connect(CLIENT, "carol").refused == ["banned"]
+    world.say(root, m.Command(2, "unban", ("carol",)))
+    assert world.connect(CLIENT, "carol").link.state is LinkState.BOUND
+
+
+def test_every_command_is_in_the_audit_log_and_the_log_is_chained() -> None:
+    world = GatewayWorld()
+    root = world.connect(ADMIN, "root")
+    for command in (("ban", "nobody"), ("format", "disk"), ("revoke", "zz"), ("parties",)):
+        world.say(root, m.Command(1, command[0], command[1:]))
+    assert root.refused == ["no_subject", "command", "no_subject"]
+    world.say(root, m.Command(2, "audit", ()))
+    rows = [row[2:] for row in root.last(m.Report).rows[1:]]
+    assert rows[:3] == [
+        ("root", "ban", "nobody", "accepted"),
+        ("root", "ban", "nobody", "no_subject"),
+        ("root", "format", "disk", "refused"),
+    ]
+    assert world.store.audit_is_whole()
+    world.store._do("UPDATE audit SET subject = 'somebody' WHERE number = 1")
+    assert not world.store.audit_is_whole()
+
+
+def test_an_administrator_sees_sessions_and_parties() -> None:
+    world = GatewayWorld()
+    carol, harry, rita = _three(world)
+    world.say(rita, m.Beat(3, 50))
+    root = world.connect(ADMIN, "root")
+    session = world.session(carol, harry)
+    world.say(root, m.Command(1, "sessions", ()))
+    assert root.last(m.Report).rows[1] == (session.hex(), "carol", "harry", "-", "0 s")
+    world.say(root, m.Command(2, "parties", ()))
+    assert ("relay", "rita", "3/50") in root.last(m.Report).rows
+
+
+def test_nobody_else_commands() -> None:
+    world = GatewayWorld()
+    carol, *_ = _three(world)
+    world.say(carol, m.Command(1, "ban", ("harry",)))
+    assert carol.refused == ["message"]
+    assert world.store.audit_entries(10) == []
+
+
+# --- limits ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit"),
+    [
+        (GatewayLimits(offers_per_minute=2), "offers_per_minute"),
+        (GatewayLimits(offers_pending_max=2), "offers_pending_max"),
+    ],
+)
+def test_too_many_offers_hit_a_limit_that_is_named(limits: GatewayLimits, limit: str) -> None:
+    world = GatewayWorld(limits)
+    carol, _harry, _ = _three(world)
+    for _ in range(3):
+        world.offer(carol, "harry")
+    refused = carol.last(m.Refused)
+    assert (refused.code, refused.limit) == ("limit", limit)
+    assert refused.wait_ms > 0
+    assert limit in refused.text
+    text = prometheus(world.core, StunCounters(), world.now_ns)
+    assert f'troth_gateway_limited_total{{limit="{limit}"}} 1' in text
+
+
+def test_a_rate_is_free_again_after_the_time_it_says() -> None:
+    world = GatewayWorld(GatewayLimits(offers_per_minute=2))
+    carol, *_ = _three(world)
+    for _ in range(3):
+        world.offer(carol, "nobody")
+    wait_ms = carol.last(m.Refused).wait_ms
+    world.advance(wait_ms / 1_000)
+    world.offer(carol, "nobody")
+    assert carol.refused[-1] == "peer_offline"
+
+
+def test_other_limits_are_named_too() -> None:
+    world = GatewayWorld(GatewayLimits(leases_per_minute=1, sessions_per_host=1))
+    carol, harry, _ = _three(world)
+    session = world.session(carol, harry)
+    world.say(carol, m.NeedRelay(1, session, ()))
+    world.say(carol, m.RenewLease(2, session))
+    assert carol.last(m.Refused).limit == "leases_per_minute"
+    world.offer(carol, "harry")
+    assert carol.last(m.Refused).limit == "sessions_per_host"
+
+
+def test_connections_and_registrations_are_limited() -> None:
+    world = GatewayWorld(GatewayLimits(connections_per_address=2))
+    world.connect(CLIENT, "a")
+    world.connect(CLIENT, "b")
+    third = world.connect(CLIENT, "c")
+    assert third.last(m.Refused).limit == "connections_per_address"
+    assert not third.open
+    assert world.connect(CLIENT, "d", address="203.0.113.6").open
+    world = GatewayWorld(GatewayLimits(connections_max=1))
+    world.connect(CLIENT, "a")
+    assert world.connect(CLIENT, "b").last(m.Refused).limit == "connections_max"
+    world = GatewayWorld(GatewayLimits(registrations_per_minute=1))
+    world.connect(CLIENT, "a")
+    assert world.connect(CLIENT, "b").last(m.Refused).limit == "registrations_per_minute"
+
+
+def test_a_flood_ends_the_connection() -> None:
+    world = GatewayWorld()
+    carol = world.connect(CLIENT, "carol")
+    for _ in range(200):
+        carol.link.send(m.Beat(0, 1))
+    world.settle()
+    assert "messages_per_second" in [refused.limit for refused in carol.all(m.Refused)]
+    assert not carol.open
+
+
+def test_a_limit_of_nothing_is_refused() -> None:
+    with pytest.raises(Unusable, match="lease_s"):
+        GatewayLimits(lease_s=0)
+
+
+# --- bytes ----------------------------------------------------------------------------------
+
+
+def test_messages_are_read_back_however_they_are_cut() -> None:
+    messages: list[m.Message] = [
+        m.Challenge(1, bytes(32), b"n" * 32),
+        m.Offer(1, "harry", introduction()),
+        m.Offered(b"o" * 16, "carol", bytes(32), introduction()),
+        m.Opened(1, b"o" * 16, b"s" * 16, "harry", bytes(32), introduction()),
+        m.NeedRelay(1, b"s" * 16, ("rita",)),
+        m.Report(1, (("a", "b"), ("c", "d"))),
+    ]
+    stream = b"".join(map(encode, messages))
+    for size in (1, 7, 4_096):
+        reader, found = FrameReader(), []
+        for at in range(0, len(stream), size):
+            found += reader.feed(stream[at : at + size])
+        assert found == messages
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (FRAME_BYTES_MAX + 1).to_bytes(4, "big"),
+        b"\x00\x00\x00\x01\xc1",
+        b"\x00\x00\x00\x00",
+        b"\x00\x00\x00\x05\x91\xa3abc",
+        b"\x00\x00\x00\x06\x91\xa4Done",
+        b"\x00\x00\x00\x07\x92\xa4Done\xff",
+        b"\x00\x00\x00\x05\xdd\xff\xff\xff\xff",
+    ],
+)
+def test_other_bytes_are_refused(data: bytes) -> None:
+    with pytest.raises(Malformed) as caught:
+        FrameReader().feed(data)
+    assert caught.value.code == "gateway.message"
+
+
+def test_malformed_bytes_end_that_connection_only() -> None:
+    world = GatewayWorld()
+    carol, harry, _ = _three(world)
+    mallory = world.connect(CLIENT, "mallory")
+    mallory.link._out += b"\x00\x00\x00\x01\xc1"
+    world.settle()
+    assert mallory.refused == ["message"]
+    assert not mallory.open
+    world.session(carol, harry)
+
+
+def test_any_bytes_are_messages_or_refused_and_the_gateway_goes_on() -> None:
+    world = GatewayWorld(GatewayLimits(messages_per_second=1_000_000))
+    carol, harry, _ = _three(world)
+    rng = Random(11)
+    pool = [
+        encode(message)[4:]
+        for message in (
+            m.Offer(1, "harry", introduction()),
+            m.NeedRelay(1, bytes(16), ("rita",)),
+            m.SetConsent(1, "listed", (bytes(32),)),
+            m.EndSession(bytes(16), "x"),
+            m.Command(1, "ban", ("harry",)),
+            m.Register("host", "x", bytes(32), bytes(32), bytes(64), b"", "", 0),
+            m.Accept(bytes(16), introduction()),
+        )
+    ]
+    outcomes = {"read": 0, "refused": 0}
+    for _ in range(4_000):
+        data = bytearray(rng.choice(pool))
+        for _ in range(rng.randrange(3)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        if rng.random() < 0.2:
+            del data[rng.randrange(len(data)) :]
+        try:
+            (message,) = FrameReader().feed(len(data).to_bytes(4, "big") + bytes(data))
+        except Malformed:
+            outcomes["refused"] += 1
+            continue
+        outcomes["read"] += 1
+        for party in (carol, harry):
+            world.core.received(party.number, message, world.now_ns)
+        world.settle()
+    assert min(outcomes.values()) > 500, outcomes
+    assert carol.open
+    assert harry.open
