@@ -7,6 +7,7 @@ from typing import Final
 
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.hub import Hub, Party, Refusal
+from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.revocation import Revocations
 from troth.streaming.gateway.store import Principal, SessionRecord
 
@@ -79,7 +80,7 @@ class Administration:
         """`parties`: who is connected."""
         head = ("kind", "name", "load")
         rows = [
-            (p.kind.value, p.name, f"{p.load[0]}/{p.load[1]}" if p.registration else "-")
+            (p.kind.value, p.name, f"{p.load[0]}/{p.load[1]}" if p.kind is PartyKind.RELAY else "-")
             for p in list(self._hub.parties.values())[:ROWS_MAX]
             if p.kind is not None
         ]

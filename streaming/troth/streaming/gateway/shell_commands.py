@@ -57,7 +57,7 @@ def _add_gateway(subparsers: Any) -> None:
     for kind in PartyKind:
         parser.add_argument(
             f"--{kind.value}s", type=Path, metavar="FILE",
-            help=f"a trust file with the keys that may be a {kind.value}",
+            help=f"a trust file with the keys of every {kind.value} that may register",
         )  # fmt: skip
     parser.add_argument("--open", action="store_true", help="let every key be a client or host")
     parser.add_argument("--certificate", type=Path, metavar="FILE", help="for TLS, with its key")
