@@ -142,7 +142,8 @@ def reseal(records: Sequence[Record], pairs: Sequence[KeyPair]) -> bytes:
     Seals of other principals stay as they are.
     """
     held = {pair.public_key: pair for pair in pairs}
-    decoder, logs, keys = EventDecoder(), [_Log()], list[bytes]()
+    decoder, logs, keys = EventDecoder(), list[_Log](), list[bytes]()
+    keeper = _Log()  # Of the first principal here: its log has what comes before it, too.
     header = msgpack.packb(records[0])
     opened = ended = offset = 0
     done: list[Record] = []
@@ -160,10 +161,10 @@ def reseal(records: Sequence[Record], pairs: Sequence[KeyPair]) -> bytes:
             log.previous = record[3]
             done.append(record)
             continue
-        if kind is Kind.PRINCIPAL:
+        if kind in (Kind.PRINCIPAL, Kind.PEER):
             keys.append(record[2])
-            if len(keys) > 1:
-                logs.append(_Log())
+            first = kind is Kind.PRINCIPAL and keeper not in logs
+            logs.append(keeper if first else _Log())
         data = msgpack.packb(record)
         try:
             event = decoder.decode(RawRecord(index, offset, data, record))
@@ -174,17 +175,19 @@ def reseal(records: Sequence[Record], pairs: Sequence[KeyPair]) -> bytes:
         ended += kind is Kind.STATUS and record[2] >= 2
         owner = _owner(kind, event, keys)
         covered = statement_of(event) or data
-        logs[owner].frontier.append(index.to_bytes(8, "big") + covered)
+        log = keeper if owner is None else logs[owner]
+        log.frontier.append(index.to_bytes(8, "big") + covered)
         done.append(record)
         offset += len(data)
     return join(done)
 
 
-def _owner(kind: Kind, event: Any, keys: list[bytes]) -> int:
+def _owner(kind: Kind, event: Any, keys: list[bytes]) -> int | None:
+    """The principal whose log has the record; None for the machine's own."""
     if kind is Kind.PRINCIPAL:
         return len(keys) - 1
     if kind not in SIGNER_OWNED or (kind is Kind.CANCEL and not event.role):
-        return 0
+        return None
     return keys.index(event.old if kind is Kind.DELEGATE else event.signer)
 
 
@@ -224,7 +227,7 @@ def sign_all(records: Sequence[Record], pairs: Sequence[KeyPair]) -> list[Record
             return [*done, *records[index:]]
         statement = statement_of(event)
         signer = event.old if isinstance(event, ev.Delegated) else getattr(event, "signer", b"")
-        if statement and signer in held:
+        if statement and signer in held and not isinstance(event, ev.Arrived):
             # The signature is the last item of every record that has one.
             record = (*record[:-1], sign(held[signer], statement))  # noqa: PLW2901
         done.append(record)

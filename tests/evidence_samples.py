@@ -206,6 +206,7 @@ def spread_session(number: int = 2) -> list[Event]:
             "Server",
             signed(FARAWAY, statements.join_statement(session, "Server", nonces[1])),
             3,
+            nonces[1],
         ),
         ev.PeerDelegated(session, "Server", FARAWAY, SERVANT, signed(FARAWAY, handed), 3),
         ev.PeerHead(SERVANT, *head, signed(SERVANT, statements.head_statement(*head)), 3),

@@ -240,13 +240,17 @@ def run_spread(
     lose: Callable[[MessageEnvelope], bool] | None = None,
     effects: Mapping[str, Callable[..., RegisterValue]] | None = None,
     limits: Limits | None = None,
+    seeds: Sequence[int] | None = None,
 ) -> tuple[list[Party], Courier]:
-    """Runs one image on a machine for each of `homes`, to the end, and finishes the records."""
+    """Runs one image on a machine for each of `homes`, to the end, and finishes the records.
+
+    `seeds` are those of the machines, 1, 2, … when not given.
+    """
     parties = [
         Party(
             image,
             home,
-            bytes([number + 1]) * 32,
+            bytes([seeds[number] if seeds is not None else number + 1]) * 32,
             replay=replay,
             seal=seal,
             effects=effects,

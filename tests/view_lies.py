@@ -104,14 +104,17 @@ def talk(
     word: int = 7,
     answer: int = 1,
     bored: int = 0,
+    seed: int = 1,
     seal: Seal | None = None,
     replay: ReplayMode | None = None,
 ) -> tuple[Party, Party]:
-    """The records of A and of B."""
+    """The records of A and of B; `seed` is that of A's machine."""
     inputs = {"count": count, "word": word, "answer": answer, "bored": bored}
     effects = {name: _always(value) for name, value in inputs.items()}
     image = dsl.compile_source(TALK, "talk")
-    (a, b), _ = run_spread(image, (("A",), ("B",)), seal=seal, replay=replay, effects=effects)
+    (a, b), _ = run_spread(
+        image, (("A",), ("B",)), seal=seal, replay=replay, effects=effects, seeds=(seed, 2)
+    )
     return a, b
 
 

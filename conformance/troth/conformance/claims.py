@@ -106,17 +106,20 @@ class Said(NamedTuple):
 
 
 def said_in(event: Event | None) -> Said | None:
-    """The statement that an event holds; None for one of no statement that fills a place."""
+    """The statement that an event holds; None for one of none that parties are compared by."""
     match event:
         case ev.Sent():
             return _said(event, event.sender, statement_of(event), own=True)
         case ev.Arrived():
             said = statements.message_statement(*event[:7], event.commitment)
             return _said(event, event.sender, said, own=False)
-        case ev.Noticed() | ev.Receipted() | ev.Failed():
+        case ev.Noticed() | ev.Receipted() | ev.Failed() | ev.Joined():
             return _said(event, event.role, statement_of(event), own=True)
         case ev.Cancelled() if event.role:
             return _said(event, event.role, statement_of(event), own=True)
+        case ev.PeerJoined():
+            said = statements.join_statement(event.session, event.role, event.nonce)
+            return _said(event, event.role, said, own=False)
         case ev.PeerNoticed():
             return _said(event, event.role, statements.notice_statement(*event[:3]), own=False)
         case ev.PeerReceipted():
@@ -134,7 +137,9 @@ def _said(
     | ev.Noticed
     | ev.Receipted
     | ev.Failed
+    | ev.Joined
     | ev.Cancelled
+    | ev.PeerJoined
     | ev.PeerNoticed
     | ev.PeerReceipted
     | ev.PeerCancelled

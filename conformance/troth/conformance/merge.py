@@ -14,6 +14,7 @@ from troth.conformance.codes import EXIT_INVALID, EXIT_VALID
 from troth.conformance.merge_edges import compare_edge, edges_of
 from troth.conformance.merge_findings import Findings
 from troth.conformance.merge_heads import compare_heads
+from troth.conformance.merge_meetings import compare_meetings
 from troth.conformance.merge_statements import compare_statements
 from troth.conformance.merge_views import Half, View
 from troth.conformance.verdict import Word
@@ -47,6 +48,7 @@ def merge(views: Sequence[View], trust: TrustFile | None = None) -> MergedVerdic
             spread += 1
             if len(sessions) < SESSIONS_LISTED_MAX:
                 sessions.append(_session(halves, edges))
+    notes += compare_meetings(distinct, findings)
     if len(distinct) > 1 and not shared:
         notes.append("No two of the records have a session in common: nothing was compared.")
     exit_code = _exit_code(views, findings)

@@ -1,4 +1,4 @@
-"""Compares notices, receipts, cancellations and failures: what parties said beside messages."""
+"""Compares what parties said beside messages: joins, notices, receipts, cancellations, failures."""
 
 from __future__ import annotations
 

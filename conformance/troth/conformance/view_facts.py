@@ -34,6 +34,9 @@ STATEMENTS_MAX: Final = 200_000
 HEADS_MAX: Final = 200_000
 """Signed heads of logs in one record."""
 
+COROUTINES_MAX: Final = 100_000
+"""Coroutines of one record that are known to have opened sessions."""
+
 SESSIONS_MAX: Final = 100_000
 """Sessions of one record that are compared with those of others."""
 
@@ -106,6 +109,9 @@ class SessionFacts:
         here: the roles that the recording machine held.
         sent: by edge, what its roles said.
         arrived: by edge, what came to them from other machines.
+        keys: by role, who had authority for it at first.
+        nonces: by role, what it added to the session's nonce; empty where one machine has all.
+        joined: by role of another machine, the record that says that it takes part.
         taken: by edge to another machine or from one, what its receiver has signed for in all.
         noticed: by role and receiver, how many messages a notice counts.
         refused: identities of messages that did not pass on arrival, with their codes.
@@ -119,6 +125,9 @@ class SessionFacts:
         self.index = index
         self.record = record
         self.roles = event.roles
+        self.keys = dict(zip(event.roles, event.principals, strict=True))
+        self.nonces: dict[str, bytes] = {}
+        self.joined: dict[str, int] = {}
         self.here = frozenset(
             role for number, role in enumerate(event.roles) if number not in peers
         )
@@ -145,6 +154,8 @@ class ViewFacts:
         logs: the ids of the logs that the record holds, with the principals' keys.
         peers: the same of logs at other machines, as far as heads of them came.
         heads: by log id and size, those in the record: of its own logs and of others'.
+        seed: of the run.
+        openers: by coroutine, how many sessions it opened.
         digest: of all records, to tell two copies of one file.
         is_cut: a limit kept something from being compared.
     """
@@ -154,6 +165,8 @@ class ViewFacts:
         self.logs: dict[bytes, bytes] = {}
         self.peers: dict[bytes, bytes] = {}
         self.heads: dict[tuple[bytes, int], list[HeadFact]] = {}
+        self.seed = b""
+        self.openers: dict[bytes, int] = {}
         self.is_cut = False
         self.records = 0
         self._messages_left = messages_max
@@ -175,6 +188,7 @@ class ViewFacts:
         kind = record.items[0]
         if kind == Kind.HEADER:
             self._header = record.data
+            self.seed = world.header.seed if world.header is not None else b""
         elif kind in (Kind.PRINCIPAL, Kind.PEER):
             self._principal(record)
         elif kind == Kind.SEAL:
@@ -216,6 +230,9 @@ class ViewFacts:
         match event:
             case None:
                 return
+            case ev.Spawned():
+                if len(self.openers) < COROUTINES_MAX:
+                    self.openers[event.coroutine] = 0
             case ev.Opened():
                 self._open(event, record, world)
             case ev.Sent() | ev.Arrived():
@@ -236,11 +253,15 @@ class ViewFacts:
                 self._state(event, record)
 
     def _open(self, event: ev.Opened, record: int, world: World) -> None:
+        if event.coroutine in self.openers:
+            self.openers[event.coroutine] += 1
         session = world.session
         if session is None or session.id != event.session or len(self.sessions) >= SESSIONS_MAX:
             self.is_cut = True
             return
         facts = SessionFacts(event, session.index, record, session.peers)
+        if session.nonces:
+            facts.nonces = dict(zip(event.roles, session.nonces, strict=True))
         self.sessions.setdefault(event.session, facts)
 
     def _message(self, event: ev.Sent | ev.Arrived, record: int) -> None:
@@ -267,6 +288,8 @@ class ViewFacts:
         text = covered.text[:TEXT_CHARACTERS_MAX]
         fact = Statement(record, said.role, text, covered.slot, said.own)
         session.statements.setdefault(identity_digest(said.statement), fact)
+        if isinstance(event, ev.PeerJoined):
+            session.joined[event.role] = record
         if isinstance(event, ev.Receipted | ev.PeerReceipted):
             taken = event.consumed + event.discarded
             edge = (event.sender, event.role)

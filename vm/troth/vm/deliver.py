@@ -157,7 +157,7 @@ class Door(NamedTuple):
         if not self._verifies(speaker, statement, envelope.signature):
             return Delivery(_VERIFICATION)
         session.joined.add(envelope.role)
-        self.turn.events.append(PeerJoined(*envelope, self.rounds))
+        self.turn.events.append(PeerJoined(*envelope, self.rounds, nonce))
         return _ACCEPTED
 
     def _delegate(self, envelope: DelegateEnvelope) -> Delivery:

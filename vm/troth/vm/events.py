@@ -409,10 +409,13 @@ class PeerHead(NamedTuple):
 
 
 class PeerJoined(NamedTuple):
+    """`nonce` is what the role has added to that of the session; the meeting has it on record."""
+
     session: bytes
     role: str
     signature: bytes
     round_number: int
+    nonce: bytes
 
 
 class PeerDelegated(NamedTuple):

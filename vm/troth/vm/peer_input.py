@@ -26,7 +26,7 @@ def envelope_of(event: Event) -> Envelope | None:
         case ev.PeerHead():
             return HeadEnvelope(*event[:-1])
         case ev.PeerJoined():
-            return JoinEnvelope(*event[:-1])
+            return JoinEnvelope(*event[:3])
         case ev.PeerDelegated():
             return DelegateEnvelope(*event[:-1])
         case ev.PeerNoticed():

@@ -423,7 +423,12 @@ class EventDecoder:
         return ev.PeerHead(self._key_at(items[0]), *items[1:])
 
     def _peer_join(self, items: Items) -> Event:
-        return ev.PeerJoined(*self._peer_role(items), *items[2:])
+        session = self._session_at(items[0])
+        named = self._peer_role(items)
+        if not session.nonces:
+            raise self._missing("session with peers", items[0])
+        signature, round_number = items[2:]
+        return ev.PeerJoined(*named, signature, round_number, session.nonces[items[1]])
 
     def _peer_delegate(self, items: Items) -> Event:
         session_id, name = self._peer_role(items)

@@ -417,7 +417,7 @@ class EventRecords(ABC):
         self._machine_owned((Kind.PEER_HEAD, self._peer(event.principal), *event[1:]))
 
     def _peer_joined(self, event: ev.PeerJoined) -> None:
-        self._machine_owned((Kind.PEER_JOIN, *self._named(event), *event[2:]))
+        self._machine_owned((Kind.PEER_JOIN, *self._named(event), *event[2:4]))
 
     def _peer_delegated(self, event: ev.PeerDelegated) -> None:
         new = self._peer(event.new)
