@@ -185,6 +185,10 @@ def spread_session(number: int = 2) -> list[Event]:
     def signed(key: bytes, statement: bytes) -> bytes:
         return host.sign(key, statement)
 
+    joins = [
+        signed(key, statements.join_statement(session, role, nonce))
+        for key, role, nonce in zip((CLIENT, FARAWAY), ROLES, nonces, strict=True)
+    ]
     handed = statements.delegation_statement(session, "Server", FARAWAY, SERVANT)
     answer = sent(session, "Server", "Client", 0, label="tell", signer_key=SERVANT)
     head = (bytes(32), 7, bytes(32), bytes(32), 3, 1, 0, False)
@@ -194,20 +198,8 @@ def spread_session(number: int = 2) -> list[Event]:
     return [
         ev.Met(MAIN, (("Server", FARAWAY, nonces[1]),), 3),
         opened(agreed),
-        ev.Joined(
-            session,
-            "Client",
-            nonces[0],
-            signed(CLIENT, statements.join_statement(session, "Client", nonces[0])),
-            CLIENT,
-        ),
-        ev.PeerJoined(
-            session,
-            "Server",
-            signed(FARAWAY, statements.join_statement(session, "Server", nonces[1])),
-            3,
-            nonces[1],
-        ),
+        ev.Joined(session, "Client", nonces[0], joins[0], CLIENT),
+        ev.PeerJoined(session, "Server", joins[1], 3, nonces[1]),
         ev.PeerDelegated(session, "Server", FARAWAY, SERVANT, signed(FARAWAY, handed), 3),
         ev.PeerHead(SERVANT, *head, signed(SERVANT, statements.head_statement(*head)), 3),
         ev.Arrived(*answer[:11], None, 3, CLIENT),

@@ -1,6 +1,7 @@
 """Takes pictures of pages, to be looked at: `python -m browser.take_pictures FOLDER`, in tests.
 
-A valid, an invalid and a large artifact, at the width of a desk and of a phone, light and dark.
+A valid, an invalid and a large artifact and a merged page of three records, at the width of a desk
+and of a phone, light and dark: the top of each, and the sequence.
 `--docs` makes only the picture of the documentation anew.
 """
 
@@ -13,6 +14,8 @@ from typing import Final
 from benchmarks.workloads import ring_image, run_ring
 from browser.chromium import Page, running
 from page_samples import forged, page_of, two_buyer, view_of
+from troth.conformance import report_views
+from view_lies import talk, trust
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 READY: Final = "document.documentElement.dataset.ready === 'true'"
@@ -27,20 +30,21 @@ def main() -> None:
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
-    trust = two_buyer().trust
+    keys = two_buyer().trust
     bad = folder / "invalid.html"
-    bad.write_text(page_of(view_of(forged(), trust=trust, name="forged.replay")))
+    bad.write_text(page_of(view_of(forged(), trust=keys, name="forged.replay")))
     if arguments.docs:
         _picture_for_docs(bad)
         return
     good = folder / "valid.html"
-    good.write_text(page_of(view_of(two_buyer().data, trust=trust, name="book.replay")))
+    good.write_text(page_of(view_of(two_buyer().data, trust=keys, name="book.replay")))
     run_ring(ring_image(LARGE_ROUNDS), record=folder / "ring.replay")
     large = folder / "large.html"
     large.write_text(page_of(view_of((folder / "ring.replay").read_bytes(), name="ring.replay")))
+    merged = _merged(folder)
     with running() as browser:
         page = Page(browser)
-        for file in (good, bad, large):
+        for file in (good, bad, merged, large):
             for name, (width, height) in SIZES.items():
                 for scheme in ("light", "dark"):
                     page.scheme(scheme)
@@ -50,6 +54,26 @@ def main() -> None:
                     page.settle()
                     page.screenshot(folder / f"{file.stem}-{name}-{scheme}.png")
                     assert page.complaints() == []
+                _look_at_sequence(page)
+                page.screenshot(folder / f"{file.stem}-{name}-sequence.png")
+                assert page.complaints() == []
+
+
+def _merged(folder: Path) -> Path:
+    """Two records of one session that do not fit together, and the page about them."""
+    records = [folder / "a.replay", folder / "b.replay"]
+    for file, party in zip(records, (talk(word=8)[0], talk()[1]), strict=True):
+        file.write_bytes(party.data)
+    report_views(records, folder / "merged.html", trust=trust("A", "B"))
+    return folder / "merged.html"
+
+
+def _look_at_sequence(page: Page) -> None:
+    page.evaluate("document.getElementById('sequence').focus()")
+    for _ in range(12):
+        page.press("ArrowDown")
+    page.evaluate("document.getElementById('explorer').scrollIntoView()")
+    page.settle()
 
 
 def _picture_for_docs(file: Path) -> None:
