@@ -1,7 +1,8 @@
 """The host's decision after each epoch: bitrate, frame rate and parity, from one report.
 
-Only integers, and nothing but the reports goes in: whoever has the reports of a session can make
-the decisions again, as `troth stream replay-controller` does.
+Only integers go in: the reports, and what the congestion control of the way allows, which each
+decision repeats. So whoever has the record of a session can make its decisions again, as
+`troth stream replay-controller` does.
 
 Delay is judged by how far it is above the lowest of the last minute, so a clock that is ahead
 does no harm. The ladder goes down bitrate first, then frame rate, and up more slowly than down.
@@ -38,13 +39,16 @@ class Decision:
     bitrate_kbps: int
     frames_per_second: int
     parity_percent: int
+    way_kbps: int
+    """What the congestion control of the way allowed, which the decision keeps to; 0: unknown."""
+
     cause: str
 
 
 class Controller(Protocol):
     """Anything that decides from reports alone."""
 
-    def decide(self, report: Epoch) -> Decision: ...
+    def decide(self, report: Epoch, way_kbps: int) -> Decision: ...
 
     def cap(self, bitrate_kbps: int) -> int:
         """The user wants no more than this; what holds from now on."""
@@ -68,7 +72,7 @@ class LadderController:
         self._bitrate_kbps = min(self._bitrate_kbps, self._bitrate_kbps_max)
         return self._bitrate_kbps_max
 
-    def decide(self, report: Epoch) -> Decision:
+    def decide(self, report: Epoch, way_kbps: int = 0) -> Decision:
         if report.shown > 0:
             self._delays.append(report.delay_us)
         queue_us = report.delay_us - min(self._delays, default=report.delay_us)
@@ -76,8 +80,15 @@ class LadderController:
         self._move(cause, report)
         self._step_frame_rate(cause)
         self._set_parity(report)
+        if 0 < way_kbps < self._bitrate_kbps:
+            self._bitrate_kbps, cause = max(way_kbps, BITRATE_KBPS_MIN), "way"
         return Decision(
-            report.epoch, self._bitrate_kbps, self._frame_rate, self._parity_percent, cause
+            report.epoch,
+            self._bitrate_kbps,
+            self._frame_rate,
+            self._parity_percent,
+            way_kbps,
+            cause,
         )
 
     def _cause(self, report: Epoch, queue_us: int) -> str:

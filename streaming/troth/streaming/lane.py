@@ -1,25 +1,23 @@
-"""The way of media contents between two parties, and one within a process that loses some.
+"""The way of media contents between two parties.
 
-A lane promises nothing: what comes may be lost, late or changed. The messages of the session say
-what was sent, by digest, so the receiver knows what it has to be.
+A lane promises nothing: what is sent may be lost or late. The messages of the session say what was
+sent, by digest, so the receiver knows what it has to be.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
 
 from troth.streaming.media.viewing import LaneCounts
+from troth.vm.errors import Malformed
 
-PIECE_BYTES: Final = 1200
-IN_FLIGHT_MAX: Final = 4096
+_NUMBER_BYTES: Final = 8
 
 
 class Lane(IntEnum):
-    """What kind of content it is."""
+    """What kind of content it is; the numbers are those of the link's lanes."""
 
     VIDEO = 0
     SOUND = 1
@@ -27,94 +25,44 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Content:
+    """A frame or a group of sound. `key`: it needs no other."""
+
     lane: Lane
     number: int
     data: bytes
+    key: bool = False
 
 
 class MediaWay(Protocol):
     """One direction, as the sender and the receiver see it."""
 
-    def send(self, content: Content, now_us: int) -> None: ...
+    def send(self, content: Content, captured_at_us: int, parity_percent: int) -> None: ...
 
     @property
     def counts(self) -> LaneCounts: ...
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
-    """What the way does to contents. Loss is of pieces of `PIECE_BYTES`, before any repair."""
-
-    loss: float = 0.0
-    delay_us: int = 0
-    jitter_us: int = 0
-    blackout_us: tuple[int, int] | None = None
-    """From when until when nothing arrives, counted from the first content."""
+    @property
+    def allowed_kbps(self) -> int:
+        """What the congestion control of the way allows to send; 0 when it does not know."""
+        ...
 
 
-class EmulatedWay:
-    """A way inside one process. The same chances, from 0 to 1, lose the same contents.
+def pack_content(content: Content) -> bytes:
+    """The content with its number in front: a sender that drops one does not shift the others."""
+    return content.number.to_bytes(_NUMBER_BYTES, "big") + content.data
 
-    A content is lost when a piece of it is lost and one repetition is lost as well: that stands
-    for one round of repair.
+
+def unpack_content(lane: int, key: bool, data: bytes) -> Content:
     """
-
-    def __init__(
-        self,
-        chance: Callable[[], float],
-        conditions: Conditions,
-        on_content: Callable[[Content], None],
-    ) -> None:
-        self.conditions = conditions
-        self.contents_lost = 0
-        self._chance = chance
-        self._on_content = on_content
-        self._on_way: list[tuple[int, int, Content]] = []
-        self._sent = 0
-        self._expected = 0
-        self._lost = 0
-        self._burst = 0
-        self._run = 0
-        self._began_us: int | None = None
-
-    @property
-    def counts(self) -> LaneCounts:
-        return LaneCounts(self._expected, self._lost, self._burst)
-
-    @property
-    def due_us(self) -> int | None:
-        """When the next content arrives."""
-        return self._on_way[0][0] if self._on_way else None
-
-    def send(self, content: Content, now_us: int) -> None:
-        if self._began_us is None:
-            self._began_us = now_us
-        self._sent += 1
-        if self._loses(content, now_us - self._began_us) or len(self._on_way) >= IN_FLIGHT_MAX:
-            self.contents_lost += 1
-            return
-        jitter_us = int(self._chance() * (self.conditions.jitter_us + 1))
-        arrives_us = now_us + self.conditions.delay_us + jitter_us
-        heapq.heappush(self._on_way, (arrives_us, self._sent, content))
-
-    def arrive(self, now_us: int) -> None:
-        """Hands over what has come by now."""
-        while self._on_way and self._on_way[0][0] <= now_us:
-            self._on_content(heapq.heappop(self._on_way)[2])
-
-    def _loses(self, content: Content, since_us: int) -> bool:
-        conditions = self.conditions
-        pieces = max(1, -(-len(content.data) // PIECE_BYTES))
-        self._expected += pieces
-        dark = conditions.blackout_us
-        if dark is not None and dark[0] <= since_us < dark[1]:
-            self._count(pieces)
-            return True
-        lost = sum(self._chance() < conditions.loss for _ in range(pieces))
-        self._count(lost)
-        return any(self._chance() < conditions.loss for _ in range(lost))
-
-    def _count(self, lost: int) -> None:
-        self._lost += lost
-        self._run = self._run + lost if lost else 0
-        self._burst = max(self._burst, self._run)
+    Raises:
+        Malformed: code `media.content`.
+    """
+    if lane not in tuple(Lane) or len(data) < _NUMBER_BYTES:
+        raise Malformed(
+            "media.content",
+            "this is no content of a session",
+            expected=f"lane 0 or 1, and at least {_NUMBER_BYTES} bytes",
+            actual=f"lane {lane}, {len(data)} bytes",
+        )
+    number = int.from_bytes(data[:_NUMBER_BYTES], "big")
+    return Content(Lane(lane), number, data[_NUMBER_BYTES:], key)

@@ -68,6 +68,13 @@ def test_the_frame_rate_goes_down_after_three_seconds_and_up_after_ten() -> None
     assert good == [45] * 39 + [60]
 
 
+def test_what_the_way_allows_is_not_exceeded() -> None:
+    controller = LadderController(5_000, 60, 5_000)
+    decision = controller.decide(CALM, 3_000)
+    assert (decision.bitrate_kbps, decision.cause, decision.way_kbps) == (3_000, "way", 3_000)
+    assert controller.decide(CALM, 0).bitrate_kbps == 3_150
+
+
 def test_nothing_received_is_a_cause_of_its_own() -> None:
     silent = replace(CALM, received=0, shown=0, delay_us=0)
     assert LadderController(5_000, 60, 5_000).decide(silent).cause == "silence"

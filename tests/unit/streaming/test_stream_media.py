@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from random import Random
 from typing import Final
 
 import pytest
+from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from troth.streaming.lane import Conditions, Content, EmulatedWay, Lane
+from troth.streaming.lane import Content, Lane, pack_content, unpack_content
 from troth.streaming.media.frame_codec import PIXELS_MAX, FrameHead, pack, unpack
 from troth.streaming.media.input_acts import (
     KEYS_DOWN_MAX,
@@ -25,6 +25,8 @@ from troth.streaming.media.pixels import draw, read_number
 from troth.streaming.media.synthetic import SyntheticScreen, SyntheticVideo
 from troth.streaming.media.tones import GROUP_BYTES, SyntheticTones, ToneMeter
 from troth.streaming.media.viewing import FREEZE_US, LaneCounts, Outcome, Viewing, percentile
+from troth.streaming.session.arrivals import Arrivals, is_content
+from troth.streaming.session.limits import CONTENTS_KEPT
 from troth.vm.errors import LimitExceeded, Malformed, Unusable
 
 PICTURE: Final = Picture(160, 96, 60)
@@ -217,34 +219,25 @@ def test_viewing_counts_losses_freezes_and_delays() -> None:
     assert viewing.silent_us(1_410_000) == 1_000_000
 
 
-def test_an_emulated_way_repeats_itself_and_loses_what_it_says() -> None:
-    def arrived(seed: int) -> list[int]:
-        found: list[int] = []
-        way = EmulatedWay(
-            Random(seed).random,
-            Conditions(loss=0.3, delay_us=10, jitter_us=5),
-            lambda content: found.append(content.number),
-        )
-        for number in range(400):
-            way.send(Content(Lane.VIDEO, number, b"x" * 100), number)
-        way.arrive(10_000)
-        assert way.counts.expected == 400
-        assert 80 < way.counts.lost < 160
-        assert len(found) + way.contents_lost == 400
-        return found
-
-    assert arrived(7) == arrived(7)
-    assert arrived(7) != arrived(8)
+def test_contents_carry_their_number() -> None:
+    content = Content(Lane.SOUND, 2**40, b"sound", key=True)
+    assert unpack_content(1, True, pack_content(content)) == content
+    for lane, data in ((0, b"short"), (7, bytes(20))):
+        with pytest.raises(Malformed) as refused:
+            unpack_content(lane, False, data)
+        assert refused.value.code == "media.content"
 
 
-def test_a_blackout_lets_nothing_through() -> None:
-    found: list[int] = []
-    way = EmulatedWay(
-        Random(1).random,
-        Conditions(blackout_us=(100, 200)),
-        lambda content: found.append(content.number),
-    )
-    for number in range(30):
-        way.send(Content(Lane.VIDEO, number, b"x"), 1_000 + number * 10)
-    way.arrive(10_000)
-    assert found == [*range(10), *range(20, 30)]
+def test_arrivals_are_bounded_and_know_what_has_passed() -> None:
+    arrivals = Arrivals()
+    for number in range(CONTENTS_KEPT + 5):
+        arrivals.add(Content(Lane.VIDEO, number, b"%d" % number))
+    arrivals.add(Content(Lane.VIDEO, 9, b"again"))
+    assert arrivals.repeated == 1
+    assert arrivals.take(Lane.VIDEO, 0) is None
+    assert arrivals.take(Lane.VIDEO, 9) == b"9"
+    assert arrivals.passed(Lane.VIDEO, 9)
+    assert not arrivals.passed(Lane.VIDEO, CONTENTS_KEPT + 4)
+    assert not arrivals.passed(Lane.SOUND, 0)
+    assert is_content(b"9", blake3(b"9").digest())
+    assert not is_content(b"8", blake3(b"9").digest())

@@ -9,10 +9,41 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from troth.vm.errors import TrothError, Unusable
 from troth.vm.link_frames import ID_BYTES, Frame, Hello, Prove, decode_frame, encode_frame
 from troth.vm.shell_line import Address, AnyLine, proved_keys
+
+
+class MeetingLines(Protocol):
+    """The lines of one machine at a meeting place; `Lines` has the others' methods, too."""
+
+    @property
+    def address(self) -> Address | None: ...
+
+    def attach(self) -> None:
+        """From now on lines may come, and frames on them."""
+
+    async def listen(self, address: Address) -> None: ...
+
+    def call(self, address: Address) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class MeetingPlace(Protocol):
+    """Where machines meet without addresses of their own: a hub, or a link of the host's."""
+
+    def lines(
+        self,
+        hello: Hello,
+        *,
+        prove: Callable[[bytes], Prove],
+        on_line: Callable[[AnyLine], None],
+        on_frame: Callable[[AnyLine, Frame], None],
+        on_lost: Callable[[AnyLine], None],
+    ) -> MeetingLines: ...
 
 
 class Hub:

@@ -220,7 +220,7 @@ class Lines:
         """
         own = self._hello._replace(challenge=os.urandom(ID_BYTES))
         _write(writer, own)
-        hello = _checked(await _read(reader, HELLO_SECONDS_MAX), own)
+        hello = checked_hello(await _read(reader, HELLO_SECONDS_MAX), own)
         _write(writer, self._prove(hello.challenge))
         keys = proved_keys(await _read(reader, HELLO_SECONDS_MAX), own.challenge, hello)
         return Line(hello, keys, writer)
@@ -267,7 +267,12 @@ async def _read(reader: asyncio.StreamReader, seconds_max: float) -> Frame:
         return decode_frame(await reader.readexactly(length))
 
 
-def _checked(frame: Frame, own: Hello) -> Hello:
+def checked_hello(frame: Frame, own: Hello) -> Hello:
+    """The greeting of another machine.
+
+    Raises:
+        Malformed: code `link.hello`.
+    """
     if not isinstance(frame, Hello) or frame.version != LINK_VERSION or frame.party == own.party:
         raise Malformed(
             "link.hello",

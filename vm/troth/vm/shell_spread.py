@@ -21,7 +21,7 @@ from troth.vm.keys import KeyPair, VerifierKey
 from troth.vm.link_frames import ID_BYTES, Frame, Prove
 from troth.vm.machine import EffectRequest, MachineState
 from troth.vm.peer_history import PeerHistory
-from troth.vm.shell_hub import Hub, HubLines
+from troth.vm.shell_hub import MeetingLines, MeetingPlace
 from troth.vm.shell_keys import PUBLIC_SUFFIX, load_public_key
 from troth.vm.shell_line import Address, AnyLine, Lines
 from troth.vm.shell_options import RunOptions
@@ -45,7 +45,7 @@ class LinkOptions:
     Attributes:
         listen: where others can call; None for nowhere.
         connect: where to call others.
-        hub: where to meet machines of the same event loop, instead.
+        hub: where to meet others instead: a `Hub` for machines of the same event loop.
         patience_seconds: how long a machine that is needed may be off the line before its
             session is given up.
         any_key: take whoever comes for a role whose public key is not in the folder of keys.
@@ -55,7 +55,7 @@ class LinkOptions:
 
     listen: tuple[str, int] | None = None
     connect: Sequence[tuple[str, int]] = ()
-    hub: Hub | None = None
+    hub: MeetingPlace | None = None
     patience_seconds: float = PATIENCE_SECONDS_DEFAULT
     any_key: bool = False
     on_listening: Callable[[Address], None] | None = None
@@ -177,7 +177,9 @@ class Spread:
             one.signer.principal,
             expected_key or ExpectedKeys(one, links, one.options.keys),
         )
-        make_lines = Lines if links.hub is None else links.hub.lines
+        make_lines: Callable[..., Lines | MeetingLines] = (
+            Lines if links.hub is None else links.hub.lines
+        )
         self._lines = make_lines(
             self._board.hello,
             prove=self._prove,
@@ -268,7 +270,7 @@ class Spread:
                 self._links.on_listening(self._lines.address)
         for address in self._links.connect:
             self._lines.call(Address(*address))
-        if isinstance(self._lines, HubLines):
+        if not isinstance(self._lines, Lines):
             self._lines.attach()
 
     async def _step(self) -> bool:

@@ -15,6 +15,7 @@ class Arrivals:
 
     def __init__(self) -> None:
         self.repeated = 0
+        self._newest: dict[Lane, int] = {}
         self._content: OrderedDict[tuple[Lane, int], bytes] = OrderedDict()
 
     def add(self, content: Content) -> None:
@@ -23,8 +24,13 @@ class Arrivals:
             self.repeated += 1
             return
         self._content[key] = content.data
+        self._newest[content.lane] = max(content.number, self._newest.get(content.lane, -1))
         while len(self._content) > CONTENTS_KEPT:
             self._content.popitem(last=False)
+
+    def passed(self, lane: Lane, number: int) -> bool:
+        """Whether a newer one has come: the way hands contents over in order, so it never will."""
+        return self._newest.get(lane, -1) > number
 
     def take(self, lane: Lane, number: int) -> bytes | None:
         return self._content.pop((lane, number), None)

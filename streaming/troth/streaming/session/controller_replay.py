@@ -51,15 +51,9 @@ def compare(recorded: Recorded, controller: Controller | None = None) -> list[Ro
         elif said.label == "cap" and said.values:
             deciding.cap(said.values[0])
         elif said.label == "adapt" and said.values and report is not None:
-            again = deciding.decide(report)
-            rows.append(
-                Row(
-                    decision_of(said.values[0]),
-                    again,
-                    report.delay_us,
-                    report.lost_before_repair_ppm,
-                )
-            )
+            then = decision_of(said.values[0])
+            again = deciding.decide(report, then.way_kbps)
+            rows.append(Row(then, again, report.delay_us, report.lost_before_repair_ppm))
             report = None
     return rows
 

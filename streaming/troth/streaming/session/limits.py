@@ -8,13 +8,14 @@ VERSION: Final = 1
 CODECS: Final = ("synthetic",)
 
 EPOCH_US: Final = 250_000
-PLAYOUT_DEADLINE_US: Final = 60_000
+PLAYOUT_DEADLINE_US: Final = 200_000
 """How long a frame that was announced may take to come."""
 DEGRADED_US: Final = 750_000
 CONNECTION_LOST_US: Final = 5_000_000
 KEY_FRAME_EVERY_US: Final = 250_000
 """A key frame is asked for at most so often."""
-PATIENCE_SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 1.0
+"""After the link has given the other side up, which takes five seconds of silence."""
 CONTENTS_KEPT: Final = 256
 DEMANDS_MAX: Final = 64
 

@@ -20,7 +20,7 @@ from troth.streaming.media.interfaces import (
     SoundSink,
     VideoSink,
 )
-from troth.streaming.media.viewing import Outcome, Viewing
+from troth.streaming.media.viewing import Outcome, Viewing, percentile
 from troth.streaming.session.arrivals import Arrivals, is_content
 from troth.streaming.session.endings import Ending
 from troth.streaming.session.limits import (
@@ -48,8 +48,6 @@ class ClientParty(Party):
 
     def __init__(
         self,
-        session_id: str,
-        binding: bytes,
         *,
         way: MediaWay,
         screen: VideoSink,
@@ -62,7 +60,7 @@ class ClientParty(Party):
         codecs: tuple[str, ...] = CODECS,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        super().__init__(session_id, binding, on_event)
+        super().__init__(on_event)
         self.viewing = Viewing(now_us())
         self.decision: Facts = {}
         self.last_report: Facts = {}
@@ -112,6 +110,20 @@ class ClientParty(Party):
             )
         self._demands.append({"kind": kind, "number": number, "text": text})
         self._demanded.set()
+
+    def lines(self) -> list[str]:
+        """The summary that a person reads."""
+        viewing = self.viewing
+        outcomes, delays = viewing.outcomes, viewing.delays_us
+        by, reason = self.ending or ("nobody", "")
+        missed = sum(outcomes.values()) - outcomes[Outcome.SHOWN]
+        return [
+            f"ended: {reason} by {by}",
+            f"frames: {outcomes[Outcome.SHOWN]} shown, {missed} not",
+            f"delay: p50 {percentile(delays, 0.5)} us, p95 {percentile(delays, 0.95)} us",
+            f"freezes: {viewing.freezes_count}, {viewing.frozen_us // 1000} ms",
+            f"sound: {sum(self.tones.values())} groups of {len(self.tones)} tones",
+        ]
 
     # --- control -----------------------------------------------------------------------------
 
@@ -214,7 +226,8 @@ class ClientParty(Party):
         ends_us = now_us() + PLAYOUT_DEADLINE_US
         while (data := self._arrivals.take(lane, number)) is None:
             left_us = ends_us - now_us()
-            if left_us <= 0 or self.stopped.is_set():
+            passed = self._arrivals.passed(lane, number)
+            if passed or left_us <= 0 or self.stopped.is_set():
                 return None
             self._arrived.clear()
             try:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from troth.streaming.lane import Conditions
 from troth.streaming.media.interfaces import Picture
+from troth.streaming.netem import Conditions, Step
 from troth.streaming.session.controller_replay import compare
 from troth.streaming.session.limits import (
     BITRATE_KBPS_DEFAULT,
@@ -23,6 +23,7 @@ from troth.streaming.session.limits import (
 )
 from troth.streaming.session.recorded import read_recorded
 from troth.streaming.session.shell_client import ClientParty
+from troth.streaming.session.shell_end import Wanted
 from troth.streaming.session.shell_live import show_live
 from troth.streaming.session.shell_local import LocalOptions, run_local
 from troth.streaming.shell_recorded import open_record
@@ -64,18 +65,22 @@ def _add_local(subparsers: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--loss", type=_number(0, 100), default=0.0, metavar="PERCENT",
-        help="of the media's pieces on the emulated way",
+        help="of datagrams on the emulated network, each way",
     )  # fmt: skip
     parser.add_argument(
         "--delay", type=_whole(0, MILLISECONDS_MAX), default=0, metavar="MS",
-        help="of the emulated way",
+        help="of the emulated network",
     )  # fmt: skip
     parser.add_argument(
         "--jitter", type=_whole(0, MILLISECONDS_MAX), default=0, metavar="MS",
-        help="of the emulated way",
+        help="of the emulated network",
     )  # fmt: skip
     parser.add_argument(
-        "--seed", type=_whole(0, 1 << 63), default=1, metavar="N", help="of the way's chances"
+        "--rate", type=_whole(64, 1_000_000), metavar="KBPS",
+        help="that the emulated network carries each way; else without end",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=_whole(0, 1 << 63), default=1, metavar="N", help="of the network's chances"
     )
     parser.add_argument("--plain", action="store_true", help="no live view, only the summary")
     parser.set_defaults(run=_local)
@@ -85,14 +90,21 @@ def _local(given: argparse.Namespace) -> int:
     if given.record is not None:
         refuse_precious(given.record / "host.replay")
     live = not given.plain and sys.stdout.isatty()
-    options = LocalOptions(
+    conditions = Conditions(
+        loss=given.loss / 100,
+        delay_ns=given.delay * 1_000_000,
+        jitter_ns=given.jitter * 1_000_000,
+        rate_bits=None if given.rate is None else given.rate * 1000,
+    )
+    wanted = Wanted(
         seconds=given.seconds,
         folder=given.record,
         picture=Picture(given.size[0], given.size[1], given.fps),
         bitrate_kbps=given.bitrate,
-        conditions=Conditions(
-            loss=given.loss / 100, delay_us=given.delay * 1000, jitter_us=given.jitter * 1000
-        ),
+    )
+    options = LocalOptions(
+        wanted=wanted,
+        steps=(Step(0, conditions),),
         seed=given.seed,
         watch=_watch if live else None,
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from troth import vm
 from troth.streaming.adaptation import Controller, LadderController
 from troth.streaming.lane import Content, Lane, MediaWay
+from troth.streaming.link.outputs import PathState
 from troth.streaming.media.input_acts import PressedKeys
 from troth.streaming.media.interfaces import InputSink, Picture, SoundSource, VideoSource
 from troth.streaming.media.tones import GROUP_MS
@@ -27,6 +28,12 @@ from troth.vm.errors import TrothError
 
 Facts = dict[str, Any]
 
+PATH_EVENTS: Final = {
+    PathState.GOOD: "peer_recovered",
+    PathState.DEGRADED: "peer_degraded",
+    PathState.LOST: "peer_lost",
+}
+
 
 class HostParty(Party):
     """Captures, sends, decides and injects."""
@@ -35,8 +42,6 @@ class HostParty(Party):
 
     def __init__(
         self,
-        session_id: str,
-        binding: bytes,
         *,
         way: MediaWay,
         video: VideoSource,
@@ -46,7 +51,7 @@ class HostParty(Party):
         busy: bool = False,
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        super().__init__(session_id, binding, on_event)
+        super().__init__(on_event)
         self.keys = PressedKeys(keyboard)
         self.decision: Facts = {}
         self.reports: list[Epoch] = []
@@ -66,9 +71,24 @@ class HostParty(Party):
         """The client hears of it in answer to its next report."""
         self._order = self._order or reason.value
 
-    def release_everything(self) -> int:
-        """However it ended: no key stays down. How many were."""
-        return self.keys.release_all()
+    def need_key_frame(self) -> None:
+        """The way has lost what it cannot repair; it says so before the client does."""
+        self.telemetry.emit("idr_request", by="way")
+        self._video.force_key_frame()
+
+    def path_state(self, state: PathState, silent_ms: int) -> None:
+        """The way has fallen silent, or speaks again."""
+        self.telemetry.emit(PATH_EVENTS[state], silent_ms=silent_ms)
+
+    def let_go(self) -> None:
+        """No key stays down, and nothing is captured for nobody."""
+        super().let_go()
+        self.keys.release_all()
+        self._video.stop()
+        self._sound.stop()
+
+    def input_line(self) -> str:
+        return f"input: {self.keys.injected} acts injected, {len(self.keys.down)} keys down"
 
     # --- control -----------------------------------------------------------------------------
 
@@ -112,7 +132,7 @@ class HostParty(Party):
         epoch = Epoch(**report)
         self.reports.append(epoch)
         del self.reports[:-4096]
-        decision = asdict(self._controller.decide(epoch))
+        decision = asdict(self._controller.decide(epoch, self._way.allowed_kbps))
         self._announce(decision)
         self.decision = decision
         self._bitrate_kbps = decision["bitrate_kbps"]
@@ -184,11 +204,11 @@ class HostParty(Party):
             "data": frame.data,
         }
 
-    def transmit_frame(self, number: int, key: bool, data: vm.BlobValue) -> None:  # noqa: ARG002
+    def transmit_frame(self, number: int, key: bool, data: vm.BlobValue) -> None:
         self.note_frame(data.digest)
         self.telemetry.count("frames_sent_total")
         self.telemetry.count("bytes_sent_total", len(data))
-        self._way.send(Content(Lane.VIDEO, number, data.read()), now_us())
+        self._way.send(Content(Lane.VIDEO, number, data.read(), key), now_us(), self.parity_percent)
 
     @vm.effect(cancellable=True)
     async def next_sound(self) -> Facts:
@@ -205,7 +225,7 @@ class HostParty(Party):
         }
 
     def transmit_sound(self, number: int, data: vm.BlobValue) -> None:
-        self._way.send(Content(Lane.SOUND, number, data.read()), now_us())
+        self._way.send(Content(Lane.SOUND, number, data.read(), key=True), now_us(), 0)
 
     # --- input -------------------------------------------------------------------------------
 

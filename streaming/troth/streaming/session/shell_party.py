@@ -16,6 +16,9 @@ from troth.vm.image import Image
 CLOCK: Final = Clock(lambda: time.time_ns() // 1000, lambda: time.monotonic_ns() // 1000)
 
 
+SESSION_ID_CHARACTERS: Final = 32
+
+
 class Party:
     """One side of a session, as its programs' effects see it.
 
@@ -25,20 +28,29 @@ class Party:
 
     role = ""
 
-    def __init__(
-        self, session_id: str, binding: bytes, on_event: Callable[[Event], None] | None
-    ) -> None:
-        self.telemetry = Telemetry(self.role, session_id, CLOCK, on_event)
+    def __init__(self, on_event: Callable[[Event], None] | None) -> None:
+        self.telemetry = Telemetry(self.role, "", CLOCK, on_event)
+        self.telemetry.emit("handshake_start", "control")
         self.ending: tuple[str, str] | None = None
         self.stopped = asyncio.Event()
         self.media_began_us: int | None = None
-        self._binding = binding
+        self._binding = b""
         self._frames = 0
         self._digest = bytes(32)
 
     def effects_for(self, image: Image) -> Mapping[str, object]:
         """The functions of this role; those of the other are there and refuse."""
         return {effect.name: getattr(self, effect.name, _elsewhere) for effect in image.effects}
+
+    def bind(self, binding: bytes) -> None:
+        """The link is there; both sides name the session after what they have seen of it."""
+        self._binding = binding
+        self.telemetry.session_id = binding.hex()[:SESSION_ID_CHARACTERS]
+        self.telemetry.emit("session_start", "control")
+
+    def let_go(self) -> None:
+        """However it ended: nothing that the session holds stays held."""
+        self.stopped.set()
 
     def note_frame(self, digest: bytes) -> None:
         """Both sides say at the end how many frames there were, and which, in one digest."""

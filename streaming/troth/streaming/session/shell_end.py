@@ -1,0 +1,146 @@
+"""One party of a session from its link to its record: made, run, and its books closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from troth.streaming.link import CloseReason
+from troth.streaming.media.input_acts import RecordedInput, ScriptedUser
+from troth.streaming.media.interfaces import Picture
+from troth.streaming.media.synthetic import SyntheticScreen, SyntheticVideo
+from troth.streaming.media.tones import SyntheticTones, ToneMeter
+from troth.streaming.session.limits import (
+    BITRATE_KBPS_DEFAULT,
+    FRAME_RATE_DEFAULT,
+    HEIGHT_DEFAULT,
+    PATIENCE_SECONDS,
+    WIDTH_DEFAULT,
+)
+from troth.streaming.session.shell_client import ClientParty
+from troth.streaming.session.shell_host import HostParty
+from troth.streaming.session.shell_party import Party, now_us
+from troth.streaming.session.shell_transport import CLOSE_REASONS, TransportEnd
+from troth.streaming.shell_recent_blobs import RecentBlobs
+from troth.streaming.telemetry import Event
+from troth.vm.errors import Unusable
+from troth.vm.image import Image
+from troth.vm.shell_options import RunOptions
+from troth.vm.shell_run import RunResult
+from troth.vm.shell_spread import LinkOptions, run_spread
+
+ROLES: Final = ("Client", "Host")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a user wants of a session.
+
+    Attributes:
+        seconds: the client ends it after so long; None for never.
+        folder: where records, events and metrics go; None keeps nothing.
+    """
+
+    seconds: float | None = None
+    folder: Path | None = None
+    picture: Picture = field(
+        default_factory=lambda: Picture(WIDTH_DEFAULT, HEIGHT_DEFAULT, FRAME_RATE_DEFAULT)
+    )
+    bitrate_kbps: int = BITRATE_KBPS_DEFAULT
+    patience_seconds: float = PATIENCE_SECONDS
+
+
+def make_host(wanted: Wanted, end: TransportEnd, name: str = "host") -> HostParty:
+    """A host with synthetic devices at that end."""
+    host = HostParty(
+        way=end,
+        video=SyntheticVideo(),
+        sound=SyntheticTones(),
+        keyboard=RecordedInput(),
+        bitrate_kbps=wanted.bitrate_kbps,
+        on_event=event_writer(wanted.folder, name),
+    )
+    end.on_key_frame = host.need_key_frame
+    end.on_path = host.path_state
+    return host
+
+
+def make_client(wanted: Wanted, end: TransportEnd, name: str = "client") -> ClientParty:
+    """A client with a synthetic screen and a scripted user at that end."""
+    client = ClientParty(
+        way=end,
+        screen=SyntheticScreen(),
+        loudspeaker=ToneMeter(),
+        user=ScriptedUser(now_us()),
+        picture=wanted.picture,
+        bitrate_kbps_max=wanted.bitrate_kbps,
+        ends_after_us=None if wanted.seconds is None else int(wanted.seconds * 1e6),
+        on_event=event_writer(wanted.folder, name),
+    )
+    end.on_content = client.arrive
+    return client
+
+
+async def run_party(
+    image: Image, party: Party, end: TransportEnd, wanted: Wanted, *, keys: Path, name: str
+) -> RunResult:
+    """The session of one party, from the handshake of its link to its last word.
+
+    Raises:
+        Unusable: code `stream.handshake`, when there is no link.
+        TrothError: what `run_spread` raises.
+    """
+    await end.established.wait()
+    if end.link.established is None:
+        raise _no_link(party, end)
+    party.bind(end.binding)
+    options = RunOptions(
+        effects=party.effects_for(image),
+        keys=keys,
+        record=None if wanted.folder is None else wanted.folder / f"{name}.replay",
+        blobs=RecentBlobs(),
+        roles=(party.role,),
+    )
+    links = LinkOptions(hub=end.place, patience_seconds=wanted.patience_seconds)
+    try:
+        result = await run_spread(image, options=options, links=links)
+    finally:
+        party.let_go()
+    party.close_books(ok=result.ok, lost=end.is_lost)
+    if wanted.folder is not None:
+        path = wanted.folder / f"{name}.prom"
+        path.write_text(party.telemetry.prometheus(), encoding="utf-8")
+    _, reason = party.ending or ("", "")
+    end.close(CLOSE_REASONS.get(reason, CloseReason.POLICY), reason)
+    return result
+
+
+def _no_link(party: Party, end: TransportEnd) -> Unusable:
+    closed = end.closed
+    reason = "unknown" if closed is None else closed.reason.name.lower()
+    party.telemetry.emit("handshake_fail", "control", reason=reason)
+    party.telemetry.count("handshake_fail_total", reason=reason)
+    return Unusable(
+        "stream.handshake",
+        f"there is no link to the other side: {'' if closed is None else closed.text}",
+        expected="a handshake with a key that is known",
+        actual=reason,
+        advice="Check the address, that the other side is there, and its public key",
+    )
+
+
+def event_writer(folder: Path | None, name: str) -> Callable[[Event], None] | None:
+    """Writes each event to a file of its own, as it happens."""
+    if folder is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.events"
+    path.write_text("", encoding="utf-8")
+
+    def write(event: Event) -> None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(event.line() + "\n")
+
+    return write
