@@ -107,6 +107,7 @@ _NEAR: Final = 0.8
 _BEYOND: Final = 1.05
 _DELIVERED_MAX: Final = 1.5
 _DRAIN_LOWEST: Final = 0.35
+_LONG_QUEUE: Final = 3
 _LOSS_REPORTS: Final = 20
 _BUCKET_NS: Final = SECOND_NS
 _DECREASE_NS: Final = 100 * MILLISECOND_NS
@@ -148,9 +149,8 @@ class DelayController:
             return self.decision
         self._learn(feedback)
         self._over = self._over + 1 if self._queue_ns > self.options.queue_target_ns else 0
-        waited_ns = feedback.now_ns - self._decreased_ns
-        may_decrease = waited_ns >= max(_DECREASE_NS, feedback.rtt_ns)
-        if may_decrease and (self._over >= 2 or self._loses_too_much()):
+        may_decrease = feedback.now_ns - self._decreased_ns >= _DECREASE_NS
+        if may_decrease and (self._over >= 2 or self._is_overrun() or self._loses_too_much()):
             self._decrease(feedback)
         elif self._trend is Trend.DRAIN:
             self._drain()
@@ -187,22 +187,27 @@ class DelayController:
         enough = len(self._losses) == _LOSS_REPORTS
         return enough and lost > self.options.loss_max * total
 
+    def _is_overrun(self) -> bool:
+        """A long queue, and much less delivered than is sent: no second report is waited for."""
+        long = self._queue_ns > _LONG_QUEUE * self.options.queue_target_ns
+        return long and self._delivered < _NEAR * self._rate
+
     def _decrease(self, feedback: Feedback) -> None:
         # What was delivered with a queue is the capacity; without one it is only what we sent.
-        if self._over >= 2 and not feedback.limited:
-            self._capacity = self._delivered
-        basis = min(self._rate, self._delivered or self._rate)
-        if feedback.limited:
-            basis = self._rate
-        excess_ns = self._queue_ns - self.options.queue_target_ns
+        # A decrease starts from there and not from the rate, so a second one in the same queue
+        # does not fall further than the first.
+        excess_ns = max(0, self._queue_ns - self.options.queue_target_ns)
         factor = min(self.options.backoff, 1 - excess_ns / self.options.drain_ns)
+        if self._delivered and (self._queue_ns > self.options.queue_target_ns):
+            self._capacity = self._delivered
+        basis = self._capacity or self._rate
         self._rate = min(self._rate, basis * max(factor, _DRAIN_LOWEST))
         self._trend = Trend.DRAIN
         self._decreased_ns = feedback.now_ns
         self._losses.clear()
 
     def _drain(self) -> None:
-        if self._queue_ns <= self.options.queue_target_ns // 2:
+        if self._queue_ns <= self.options.queue_target_ns:
             self._rate = max(self._rate, self._capacity * self.options.resume)
             self._trend = Trend.HOLD
 

@@ -114,6 +114,8 @@ class FrameReceiver:
         self._playout_ns = playout_ns
         self._lanes: dict[int, _Lane] = {}
         self.counts = FrameCounts()
+        self.opened = 0
+        """How many frames have begun: each has a deadline of its own."""
         self._transit_ns: int | None = None
 
     def receive(self, fragment: Fragment, now_ns: int) -> list[Event]:
@@ -133,6 +135,7 @@ class FrameReceiver:
         frame = lane.open.get(number)
         if frame is None:
             frame = lane.open[number] = _Open(fragment.shape, now_ns)
+            self.opened += 1
             self._measure(fragment.shape.captured_ns, now_ns)
         elif frame.shape != fragment.shape:
             raise malformed("chunk", "fragments of a frame that agree", "another shape", 0)

@@ -9,7 +9,7 @@ from troth.streaming.link.arrival import Arrivals
 from troth.streaming.link.chunks import CHUNK_HEADER_BYTES, ChunkKind
 from troth.streaming.link.counts import LinkCounts
 from troth.streaming.link.fragments import LANES, as_repeated, read
-from troth.streaming.link.frames_in import FrameReceiver
+from troth.streaming.link.frames_in import VIDEO, FrameReceiver
 from troth.streaming.link.options import LinkOptions
 from troth.streaming.link.outputs import Adapted, EpochReport, Event, KeyFrameWanted
 from troth.streaming.link.pacer import Pacer
@@ -20,6 +20,7 @@ from troth.streaming.link.sent import SentPackets
 from troth.streaming.transport_limits import (
     EPOCH_NS,
     FEEDBACK_NS,
+    GROUP_DATA_MAX,
     MILLISECOND_NS,
     NACK_PACKETS_MAX,
     NACK_WAIT_NS,
@@ -49,7 +50,7 @@ class Media:
         self.frames = FrameReceiver(options.playout_ns)
         self.controller = options.controller()
         self.policy = ParityPolicy()
-        self.pacer.rate_bits = max(1, self.controller.decision.pacing_bits)
+        self._aim()
         self._events: list[Event] = []
         self._feedback_ns = now_ns + FEEDBACK_NS
         self._epoch_ns = now_ns + EPOCH_NS
@@ -65,10 +66,20 @@ class Media:
             return AUDIO_PARITY if self.policy.loss > 0 else 0
         return self.policy.parity(shards)
 
+    def overhead(self, lane: int = VIDEO, shards: int = GROUP_DATA_MAX) -> float:
+        """What a frame's bytes grow by on the wire, as things are: parity, and what is lost."""
+        parity = self.parity(lane, shards)
+        return (1 + parity / shards) * (1 + self.policy.loss)
+
     def on_path_change(self, now_ns: int) -> None:
         """What was learnt about the old path does not hold on the new one."""
         self.controller.reset(now_ns)
-        self.pacer.rate_bits = max(1, self.controller.decision.pacing_bits)
+        self._aim()
+
+    def _aim(self) -> None:
+        decision = self.controller.decision
+        self.pacer.rate_bits = max(1, decision.pacing_bits)
+        self.sent.aim(decision.target_bits)
 
     # --- in ---------------------------------------------------------------------------------
 
@@ -88,8 +99,9 @@ class Media:
             Malformed: code `transport.chunk`.
         """
         if kind == ChunkKind.FRAGMENT:
+            opened = self.frames.opened
             self._events += self.frames.receive(read(body), now_ns)
-            return self.arrivals.feedback_is_full
+            return self.frames.opened != opened or self.arrivals.feedback_is_full
         if kind == ChunkKind.FEEDBACK:
             self._on_feedback(body, now_ns)
         elif kind == ChunkKind.MISSING:
@@ -112,7 +124,7 @@ class Media:
             return
         self.policy.on_feedback(feedback.lost_packets, feedback.received_packets)
         decision = self.controller.on_feedback(feedback)
-        self.pacer.rate_bits = max(1, decision.pacing_bits)
+        self._aim()
         self._events.append(Adapted(feedback, decision))
 
     def _on_missing(self, body: bytes, now_ns: int) -> bool:
@@ -213,6 +225,12 @@ class Media:
         self.arrivals.burst_max = 0
         self._epoch += 1
         return Report(**changes)
+
+    def soonest_ns(self, now_ns: int) -> int:
+        """When what has just arrived has to be looked at; cheap, for every packet."""
+        if self.arrivals.has_holes:
+            return min(now_ns + NACK_WAIT_NS, self._feedback_ns)
+        return self._feedback_ns if self.arrivals.media_arrived else self._epoch_ns
 
     def deadline_ns(self, now_ns: int) -> int:
         times = [self._epoch_ns]

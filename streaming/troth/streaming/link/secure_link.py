@@ -41,7 +41,6 @@ from troth.streaming.link.sent import Sent
 from troth.streaming.transport_limits import (
     CLOSE_RETRY_NS,
     CLOSE_TRIES,
-    NACK_WAIT_NS,
 )
 from troth.streaming.wire import (
     HEADER_BYTES,
@@ -381,9 +380,9 @@ class SecureLink:
             self.counts.bad_chunk += 1
             self._events.append(Refused(error))
         self._events += self.media.take_events()
-        if self.media.arrivals.has_holes:
-            soonest_ns = now_ns + NACK_WAIT_NS
-            self._deadline_ns = min(self._deadline_ns or soonest_ns, soonest_ns)
+        soonest_ns = self.media.soonest_ns(now_ns)
+        if self._deadline_ns is None or soonest_ns < self._deadline_ns:
+            self._deadline_ns = soonest_ns
 
     def _confirmed(self, found: list[tuple[int, bytes]], address: Address) -> None:
         """The first packet that the responder sealed. It may say that it does not want us."""
@@ -495,7 +494,6 @@ class SecureLink:
             encoded = chunks.encode(ChunkKind.FRAGMENT, waiting.body)
             fragment = waiting.body if waiting.repeatable else None
             self._seal([encoded], now_ns, fragment=fragment, expires_ns=waiting.expires_ns)
-        self.media.sent.limited = len(pacer) == 0
 
     # --- the end ----------------------------------------------------------------------------
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 from troth.streaming.link.arrival import decode_feedback
 from troth.streaming.link.congestion import Feedback
 from troth.streaming.link.rtt import RoundTrip
 from troth.streaming.transport_limits import SECOND_NS, SENT_HISTORY_PACKETS
 
-KEPT_NS = 2 * SECOND_NS
+KEPT_NS: Final = 2 * SECOND_NS
+LIMITED_NS: Final = SECOND_NS // 4
+LIMITED_SHARE: Final = 0.7
 
 
 @dataclass(slots=True)
@@ -30,14 +34,32 @@ class SentPackets:
         self._rtt = rtt
         self._packets: dict[int, Sent] = {}
         self._last_arrival_ns = 0
-        self.limited = True
+        self._target_bits = 0
+        self._history: deque[tuple[int, int]] = deque()
+        """Times and sizes of what was sent in the last quarter of a second."""
+        self._history_bytes = 0
+
+    def aim(self, target_bits: int) -> None:
+        """What may be sent from now on."""
+        self._target_bits = target_bits
+
+    def _is_limited(self, now_ns: int) -> bool:
+        """Whether less was sent than might have been: then a rate says nothing of the path."""
+        while self._history and now_ns - self._history[0][0] > LIMITED_NS:
+            self._history_bytes -= self._history.popleft()[1]
+        sent_bits = self._history_bytes * 8 * SECOND_NS // LIMITED_NS
+        return sent_bits < self._target_bits * LIMITED_SHARE
 
     def add(self, number: int, sent: Sent) -> None:
         self._packets[number] = sent
+        self._history.append((sent.sent_ns, sent.size))
+        self._history_bytes += sent.size
         if len(self._packets) > SENT_HISTORY_PACKETS:
             del self._packets[next(iter(self._packets))]
 
     def prune(self, now_ns: int) -> None:
+        while self._history and now_ns - self._history[0][0] > LIMITED_NS:
+            self._history_bytes -= self._history.popleft()[1]
         old = []
         for number, sent in self._packets.items():
             if now_ns - sent.sent_ns < KEPT_NS:
@@ -87,5 +109,5 @@ class SentPackets:
             received_bytes=total,
             lost_packets=min(count, SENT_HISTORY_PACKETS) - len(delays),
             interval_ns=max(interval_ns, 0),
-            limited=self.limited,
+            limited=self._is_limited(now_ns),
         )
