@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from link_pairs import CLIENT, HOST, MS, SECOND, Pair
 from troth.streaming.link import VIDEO, Adapted, EpochReport, Frame, Freeze, KeyFrameWanted
@@ -48,7 +49,7 @@ class Run:
     def freezes_ns(self) -> list[int]:
         """The time between a frame that is shown and the next, beyond the one that is due."""
         times = list(self.shown_ns.values())
-        gaps = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
+        gaps = [later - sooner for sooner, later in pairwise(times)]
         return sorted(max(0, gap - FRAME_NS) for gap in gaps)
 
     def latencies_ns(self) -> list[int]:
@@ -96,12 +97,10 @@ class Source:
         self._key = False
 
 
-def play(
-    seed: int, steps: Sequence[Step], for_ns: int, *, megabits_max: float = 50.0, **changed: object
-) -> Run:
+def play(seed: int, steps: Sequence[Step], for_ns: int, *, megabits_max: float = 50.0) -> Run:
     """Streams from the host to the client; the times of `steps` begin when it is established."""
     delays = [Step(0, Conditions(delay_ns=steps[0].conditions.delay_ns))]
-    pair = Pair(seed, delays, **changed)
+    pair = Pair(seed, delays)
     pair.connect()
     run, start_ns = Run(seed, pair=pair), pair.now_ns
     pair.network.set_steps(

@@ -150,8 +150,12 @@ class DelayController:
         self._learn(feedback)
         self._over = self._over + 1 if self._queue_ns > self.options.queue_target_ns else 0
         may_decrease = feedback.now_ns - self._decreased_ns >= _DECREASE_NS
-        if may_decrease and (self._over >= 2 or self._is_overrun() or self._loses_too_much()):
+        lossy = self._loses_too_much()
+        may_again = feedback.now_ns - self._decreased_ns >= SECOND_NS
+        if (may_decrease and (self._over >= 2 or self._is_overrun())) or (lossy and may_again):
             self._decrease(feedback)
+        elif lossy:
+            self._trend = Trend.HOLD
         elif self._trend is Trend.DRAIN:
             self._drain()
         elif self._queue_ns < self.options.queue_target_ns // 2 and not feedback.limited:
@@ -204,7 +208,6 @@ class DelayController:
         self._rate = min(self._rate, basis * max(factor, _DRAIN_LOWEST))
         self._trend = Trend.DRAIN
         self._decreased_ns = feedback.now_ns
-        self._losses.clear()
 
     def _drain(self) -> None:
         if self._queue_ns <= self.options.queue_target_ns:

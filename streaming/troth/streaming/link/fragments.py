@@ -7,8 +7,9 @@ column `i // g`, so neighbours on the wire are in different groups and a burst i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from troth.streaming.link.chunks import FRAGMENT, unpack
 from troth.streaming.link.parity import encode_parity
@@ -34,14 +35,13 @@ class Shape:
     parity: int
     key: bool
     captured_ns: int
+    shards: int = field(init=False)
+    groups: int = field(init=False)
 
-    @property
-    def shards(self) -> int:
-        return -(-self.frame_bytes // self.shard_bytes)
-
-    @property
-    def groups(self) -> int:
-        return -(-self.shards // GROUP_DATA_MAX)
+    def __post_init__(self) -> None:
+        shards = -(-self.frame_bytes // self.shard_bytes)
+        object.__setattr__(self, "shards", shards)
+        object.__setattr__(self, "groups", -(-shards // GROUP_DATA_MAX))
 
     def group_size(self, group: int) -> int:
         return -(-(self.shards - group) // self.groups)
@@ -53,8 +53,7 @@ class Shape:
         return self.frame_bytes - self.shard_bytes * (self.shards - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(NamedTuple):
     """One fragment as it comes from the wire."""
 
     lane: int
@@ -115,6 +114,19 @@ def as_repeated(body: bytes) -> bytes:
     return body[:1] + bytes([body[1] | REPEATED]) + body[2:]
 
 
+@lru_cache(maxsize=256)
+def _shape(size: int, shard_bytes: int, parity: int, key: bool, captured_ns: int) -> Shape:
+    """The shape of a frame, looked at once and not for every fragment."""
+    if parity > GROUP_PARITY_MAX:
+        raise malformed("chunk", f"at most {GROUP_PARITY_MAX} parities", parity, 12)
+    if not 0 < size <= FRAME_BYTES_MAX or not shard_bytes > 0:
+        raise malformed("chunk", "a frame of 1 byte to the limit", size, 6)
+    shape = Shape(size, shard_bytes, parity, key, captured_ns)
+    if shape.shards > SHARDS_MAX or (shape.shards > 1 and shard_bytes < SHARD_BYTES_MIN):
+        raise malformed("chunk", f"shards of {SHARD_BYTES_MIN} bytes or more", shard_bytes, 10)
+    return shape
+
+
 def read(body: bytes) -> Fragment:
     """Reads the body of a FRAGMENT chunk.
 
@@ -122,14 +134,10 @@ def read(body: bytes) -> Fragment:
         Malformed: code `transport.chunk`.
     """
     lane, flags, frame, size, shard_bytes, parity, position, captured_ns = unpack(FRAGMENT, body)
-    shape = Shape(size, shard_bytes, parity, bool(flags & KEY), captured_ns)
+    if lane >= LANES or flags > KEY | PARITY | REPEATED:
+        raise malformed("chunk", "a lane and flags that there are", flags, 0)
+    shape = _shape(size, shard_bytes, parity, bool(flags & KEY), captured_ns)
     shard = body[FRAGMENT.size :]
-    if lane >= LANES or flags > KEY | PARITY | REPEATED or parity > GROUP_PARITY_MAX:
-        raise malformed("chunk", "a lane, flags and parity that there are", flags, 0)
-    if not 0 < size <= FRAME_BYTES_MAX or not shard_bytes > 0 or shape.shards > SHARDS_MAX:
-        raise malformed("chunk", "a frame of 1 byte to the limit", size, 6)
-    if shape.shards > 1 and shard_bytes < SHARD_BYTES_MIN:
-        raise malformed("chunk", f"shards of {SHARD_BYTES_MIN} bytes or more", shard_bytes, 10)
     is_parity = bool(flags & PARITY)
     count = shape.groups * parity if is_parity else shape.shards
     if position >= count:

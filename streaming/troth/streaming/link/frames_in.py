@@ -80,7 +80,9 @@ class _Lane:
     done: dict[int, Frame] = field(default_factory=dict)
     broken: bool = False
     last_good: int = 0
-    asked_ns: int = 0
+    asked_ns: int = -KEY_FRAME_REQUEST_NS
+    held: int = 0
+    """Bytes that are held for frames, open and done."""
 
     def head_since_ns(self) -> int | None:
         """When the first frame from the expected one on was first heard of."""
@@ -88,9 +90,10 @@ class _Lane:
         times += [frame.first_ns for frame in self.done.values()]
         return min(times, default=None)
 
-    def bytes_held(self) -> int:
-        held = sum(one.size for one in self.open.values())
-        return held + sum(len(frame.data) for frame in self.done.values())
+    def weigh(self) -> None:
+        """Counts what is held, after something was taken away."""
+        self.held = sum(one.size for one in self.open.values())
+        self.held += sum(len(frame.data) for frame in self.done.values())
 
 
 @dataclass(slots=True)
@@ -137,11 +140,12 @@ class FrameReceiver:
             frame = lane.open[number] = _Open(fragment.shape, now_ns)
             self.opened += 1
             self._measure(fragment.shape.captured_ns, now_ns)
-        elif frame.shape != fragment.shape:
+        elif frame.shape is not fragment.shape and frame.shape != fragment.shape:
             raise malformed("chunk", "fragments of a frame that agree", "another shape", 0)
         if not frame.add(fragment):
             self.counts.duplicates += 1
             return []
+        lane.held += len(fragment.shard)
         if frame.whole:
             self._finish(lane, fragment.lane, number, frame, now_ns)
             return self._show(lane)
@@ -182,12 +186,13 @@ class FrameReceiver:
             lane.last_good = frame.number
             self.counts.shown += 1
             shown.append(frame)
+        lane.weigh()
         return shown
 
     def _make_room(self, lane: _Lane, name: int) -> list[Event]:
         events: list[Event] = []
         while len(lane.open) + len(lane.done) > FRAMES_OPEN_MAX or (
-            lane.bytes_held() > FRAMES_OPEN_BYTES_MAX
+            lane.held > FRAMES_OPEN_BYTES_MAX
         ):
             events += self._give_up(lane, name)
         return events

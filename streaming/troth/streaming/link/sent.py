@@ -33,6 +33,7 @@ class SentPackets:
     def __init__(self, rtt: RoundTrip) -> None:
         self._rtt = rtt
         self._packets: dict[int, Sent] = {}
+        self._oldest = 0
         self._last_arrival_ns = 0
         self._target_bits = 0
         self._history: deque[tuple[int, int]] = deque()
@@ -55,18 +56,22 @@ class SentPackets:
         self._history.append((sent.sent_ns, sent.size))
         self._history_bytes += sent.size
         if len(self._packets) > SENT_HISTORY_PACKETS:
-            del self._packets[next(iter(self._packets))]
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        # Not the first key of the dict: to find that one behind many deleted ones takes long.
+        while self._packets.pop(self._oldest, None) is None:
+            self._oldest += 1
+        self._oldest += 1
 
     def prune(self, now_ns: int) -> None:
         while self._history and now_ns - self._history[0][0] > LIMITED_NS:
             self._history_bytes -= self._history.popleft()[1]
-        old = []
-        for number, sent in self._packets.items():
-            if now_ns - sent.sent_ns < KEPT_NS:
+        while self._packets:
+            sent = self._packets.get(self._oldest)
+            if sent is not None and now_ns - sent.sent_ns < KEPT_NS:
                 break
-            old.append(number)
-        for number in old:
-            del self._packets[number]
+            self._drop_oldest()
 
     def repeat(self, number: int, now_ns: int) -> tuple[bytes, int] | None:
         """The fragment of a packet that the peer misses and until when it is of use, once."""
