@@ -145,22 +145,19 @@ class Finding:
     holds: bool
 
 
-DOWN_NS, UP_NS = 20 * SECOND, 35 * SECOND
-
-
-def capacity(seed: int) -> Iterator[Finding]:
+def capacity(seed: int, down_ns: int = 20 * SECOND, up_ns: int = 35 * SECOND) -> Iterator[Finding]:
     """The capacity goes from 20 to 5 Mbit/s and back."""
     wide = Conditions(delay_ns=15 * MS, rate_bits=bits(20), queue_bytes=512 << 10)
     narrow = Conditions(delay_ns=15 * MS, rate_bits=bits(5), queue_bytes=512 << 10)
-    steps = [Step(0, wide), Step(DOWN_NS, narrow), Step(UP_NS, wide)]
-    run = play(seed, steps, UP_NS + 20 * SECOND)
-    after = run.rates_between(DOWN_NS + 2 * SECOND, UP_NS)
+    steps = [Step(0, wide), Step(down_ns, narrow), Step(up_ns, wide)]
+    run = play(seed, steps, up_ns + 15 * SECOND)
+    after = run.rates_between(down_ns + 2 * SECOND, up_ns)
     worst = max(_smoothed(after))
     yield Finding("Mbit/s from 2 s after the step down", f"{worst / 1e6:.2f}", worst <= bits(5.5))
-    waits = run.queues_between(DOWN_NS + 3 * SECOND, UP_NS)
+    waits = run.queues_between(down_ns + 3 * SECOND, up_ns)
     p95 = percentile(waits, 0.95) / MS
     yield Finding("ms of queue at p95 from 3 s after it", f"{p95:.1f}", p95 < 40)
-    back = _smoothed(run.rates_between(UP_NS, UP_NS + 15 * SECOND))
+    back = _smoothed(run.rates_between(up_ns, up_ns + 15 * SECOND))
     reached = next((i / 10 for i, rate in enumerate(back) if rate >= bits(16)), None)
     yield Finding("s until 80 % of the capacity is regained", f"{reached}", reached is not None)
 

@@ -45,7 +45,7 @@ class Throughput:
     def line(self, name: str) -> str:
         megabits = self.frames * FRAME_BYTES * 8 / self.seconds / 1e6
         return (
-            f"transport, {name}: {megabits:,.0f} Mbit/s of media on one core with {PARITY} parities a "
+            f"transport, {name}: {megabits:,.0f} Mbit/s of media on one core, {PARITY} parities a "
             f"group, {self.packets / self.seconds:,.0f} packets/s, "
             f"{self.seconds / self.packets * 1e6:.1f} us a packet for both ends together"
         )

@@ -20,6 +20,7 @@ from benchmarks import (
     bench_round_seal,
     bench_sessions,
     bench_threads,
+    bench_transport,
 )
 from benchmarks.measure import describe_machine, one_core
 
@@ -66,6 +67,10 @@ def main() -> None:
     for line in bench_event_socket.measure(1 if smoke else 6, pairs=3 if smoke else 15):
         print(line)
     print(bench_event_socket.memory_per_call(50 if smoke else 300))
+    for line in bench_transport.figures(5 if smoke else 100):
+        print(line)
+    for ratio in bench_transport.measure(2 if smoke else 30, pairs=3 if smoke else 9):
+        print(ratio.line())
     if arguments.long:
         print(bench_memory.measure_long())
         for line in bench_sessions.measure_life([10_000, 1_000_000]):

@@ -106,7 +106,7 @@ def test_holes_are_asked_for_after_three_packets_and_a_little_time() -> None:
     now_ns = _arrive(arrivals, [0, 2, 3])
 
     def ask(at_ns: int) -> list[tuple[int, int]]:
-        return arrivals.missing(at_ns, 40 * MS, lambda _first, _last: True)
+        return arrivals.missing(at_ns, 40 * MS, lambda _last: True)
 
     assert ask(now_ns) == []
     now_ns = _arrive(arrivals, [4, 5], now_ns)
@@ -121,8 +121,8 @@ def test_holes_are_asked_for_after_three_packets_and_a_little_time() -> None:
 def test_what_nobody_wants_is_not_asked_for() -> None:
     arrivals = Arrivals()
     now_ns = _arrive(arrivals, [0, 2, 3, 4, 5, 6])
-    assert arrivals.missing(now_ns + SECOND, MS, lambda _a, _b: False) == []
-    assert arrivals.missing(now_ns + SECOND, MS, lambda _a, _b: True) == []
+    assert arrivals.missing(now_ns + SECOND, MS, lambda _last: False) == []
+    assert arrivals.missing(now_ns + SECOND, MS, lambda _last: True) == []
 
 
 def test_feedback_names_every_arrival_and_its_time() -> None:
@@ -142,6 +142,17 @@ def test_feedback_names_every_arrival_and_its_time() -> None:
     again = arrivals.feedback(now_ns + MS)
     assert again is not None
     assert decode_feedback(again)[0] == 7
+
+
+def test_feedback_after_a_pause_is_about_what_came_after_it() -> None:
+    arrivals = Arrivals()
+    _arrive(arrivals, [0, 1, 2])
+    now_ns = _arrive(arrivals, [4, 5], SECOND)
+    body = arrivals.feedback(now_ns)
+    assert body is not None
+    first, count, start_ns, _, arrived = decode_feedback(body)
+    assert (first, count, start_ns) == (4, 2, SECOND + MS)
+    assert all(abs(at - (SECOND + (n - 3) * MS)) < TICK_NS for n, at in arrived)
 
 
 @pytest.mark.parametrize("change", [lambda b: b[:-1], lambda b: b[:20], lambda b: b + b"\0\0"])

@@ -18,11 +18,13 @@ from nacl.bindings import crypto_sign
 from troth.vm.errors import TrothError
 from troth.vm.keys import KeyPair, VerifierKey
 from troth.vm.signatures import acceptable_key, verify
+from troth.vm.statements import pack_array
 
 PUBLIC_KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 PROOF_BYTES: Final = PUBLIC_KEY_BYTES + SIGNATURE_BYTES
-_CONTEXT: Final = b"troth transport identity v1\0"
+_STATEMENT: Final = b"\x00troth/v1/transport\x00"
+"""A kind of its own among the statements that a principal signs."""
 
 Entropy = Callable[[int], bytes]
 """That many bytes that nobody can guess. A core has none of its own."""
@@ -31,8 +33,8 @@ Entropy = Callable[[int], bytes]
 class Side(Enum):
     """Who began the handshake."""
 
-    INITIATOR = b"initiator\0"
-    RESPONDER = b"responder\0"
+    INITIATOR = "initiator"
+    RESPONDER = "responder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +92,4 @@ def check_proof(
 
 
 def _statement(side: Side, handshake_hash: bytes) -> bytes:
-    return _CONTEXT + side.value + handshake_hash
+    return _STATEMENT + pack_array([side.value, handshake_hash])

@@ -32,13 +32,14 @@ FEEDBACK: Final = Struct(">QHQI")
 number, and for each that came its time after the first arrival, signed, in 16 microseconds."""
 
 TICK_NS: Final = 16_000
+SPAN_NS: Final = 500 * MILLISECOND_NS
+"""What one report covers at most: a little less than its times can hold."""
 _TICKS_MAX: Final = (1 << 15) - 1
 
 
 @dataclass(slots=True)
 class _Hole:
     since_ns: int
-    first_frame: int
     last_frame: int
     asked_ns: int = 0
     asked: int = 0
@@ -95,7 +96,7 @@ class Arrivals:
         first_number = max(self.highest + 1, number - HOLES_MAX)
         self.lost += first_number - (self.highest + 1)
         for missing in range(first_number, number):
-            self._holes[missing] = _Hole(now_ns, self._frame, last)
+            self._holes[missing] = _Hole(now_ns, last)
         while len(self._holes) > HOLES_MAX:
             self._lose(next(iter(self._holes)))
 
@@ -142,10 +143,10 @@ class Arrivals:
         return max(NACK_WAIT_NS, self.reorder_ns // 4)
 
     def missing(
-        self, now_ns: int, rtt_ns: int, wanted: Callable[[int, int], bool]
+        self, now_ns: int, rtt_ns: int, wanted: Callable[[int], bool]
     ) -> list[tuple[int, int]]:
-        """Ranges of numbers to ask for now; `wanted` says whether frames from one to another
-        still miss anything."""
+        """Ranges of numbers to ask for now; `wanted` says whether any frame up to that one still
+        misses anything."""
         again_ns = max(rtt_ns * 3 // 2, ASKED_AGAIN_MIN_NS)
         wait_ns = self.wait_ns()
         ranges: list[tuple[int, int]] = []
@@ -157,7 +158,7 @@ class Arrivals:
                 continue
             if hole.asked and now_ns - hole.asked_ns < again_ns:
                 continue
-            if not wanted(hole.first_frame, hole.last_frame):
+            if not wanted(hole.last_frame):
                 hole.asked = ASKED_MAX
                 continue
             hole.asked, hole.asked_ns = hole.asked + 1, now_ns
@@ -179,7 +180,12 @@ class Arrivals:
         if not self._since:
             return None
         arrived = dict(self._since[:FEEDBACK_PACKETS_MAX])
-        first = self._reported + 1
+        newest_ns = max(arrived.values())
+        recent = {n: at for n, at in arrived.items() if at > newest_ns - SPAN_NS}
+        # What came before a pause says nothing of the path as it is now, and its time would not
+        # fit: such a report begins at the first packet after the pause.
+        first = self._reported + 1 if len(recent) == len(arrived) else min(recent)
+        arrived = recent
         last = max(arrived)
         if last - first >= 4 * FEEDBACK_PACKETS_MAX:
             first = min(arrived)

@@ -227,15 +227,17 @@ class FrameReceiver:
                 found.append((name, lane.last_good))
         return found
 
-    def wants(self, first: int, last: int) -> bool:
-        """Whether a packet lost between these video frames may still be of use."""
+    def wants(self, last: int) -> bool:
+        """Whether a packet lost when that was the newest video frame may still be of use.
+
+        It may have been a repetition for any frame that is not whole, however old.
+        """
         for name, lane in self._lanes.items():
             if name != VIDEO and lane.done:
                 return True  # something is missing in front of a frame that is there
         lane = self._lanes.setdefault(VIDEO, _Lane())
-        start = max(first, lane.expected)
-        end = min(last, start + FRAMES_OPEN_MAX)
-        return any(number not in lane.done for number in range(start, end + 1))
+        end = min(last, lane.expected + FRAMES_OPEN_MAX)
+        return any(number not in lane.done for number in range(lane.expected, end + 1))
 
     @property
     def deadline_ns(self) -> int | None:
