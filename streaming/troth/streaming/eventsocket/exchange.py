@@ -19,10 +19,19 @@ from troth.streaming.eventsocket.errors import (
     Progress,
 )
 from troth.streaming.eventsocket.event import Event
+from troth.streaming.eventsocket.facts import Asked, Fact, Replied
 from troth.streaming.eventsocket.headers import LineMemory
 from troth.streaming.eventsocket.limits import Limits, nanoseconds
 from troth.streaming.eventsocket.messages import ApiResponse, CommandReply, Message
-from troth.streaming.eventsocket.outputs import Answered, Completed, Failed, Output, Remark, Write
+from troth.streaming.eventsocket.outputs import (
+    Answered,
+    Completed,
+    Failed,
+    Noted,
+    Output,
+    Remark,
+    Write,
+)
 from troth.streaming.eventsocket.parser import MessageParser
 from troth.streaming.eventsocket.replies import Expected, Order, Replies
 from troth.streaming.eventsocket.running import Applications, Running
@@ -37,7 +46,14 @@ HANGUP: Final = "hangup"
 class Exchange:
     """The traffic of one connection. Serials count its commands, those of applications too."""
 
-    def __init__(self, limits: Limits, next_uuid: UuidSource, memory: LineMemory | None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        next_uuid: UuidSource,
+        memory: LineMemory | None,
+        *,
+        recorded: bool = False,
+    ) -> None:
         self.outputs: deque[Output] = deque()
         self.limits = limits
         self.next_uuid = next_uuid
@@ -49,6 +65,7 @@ class Exchange:
         self._applications = Applications(limits)
         self._serial = 0
         self._ending: Ending | None = None
+        self._recorded = recorded
 
     # --- commands ---------------------------------------------------------------------------
 
@@ -128,9 +145,19 @@ class Exchange:
         self._pump(now_ns)
 
     def _pump(self, now_ns: int) -> None:
-        data = self._replies.take(now_ns)
-        if data is not None:
-            self.outputs.append(Write(data))
+        order = self._replies.take(now_ns)
+        if order is not None:
+            self.write(order.label, order.data)
+
+    def write(self, label: str, data: bytes) -> None:
+        """Sends a command."""
+        self.note(Asked(label, data))
+        self.outputs.append(Write(data))
+
+    def note(self, fact: Fact) -> None:
+        """For the record, when there is one."""
+        if self._recorded:
+            self.outputs.append(Noted(fact))
 
     def _fail(self, serial: int, error: TrothError) -> None:
         self._applications.forget(serial)
@@ -164,6 +191,7 @@ class Exchange:
             LimitExceeded: too many replies came that nobody asked for.
         """
         was_due, order = self._replies.answer(reply)
+        self.note(Replied(reply, was_due))
         if not was_due:
             self._count_stray(reply)
         self._pump(now_ns)

@@ -16,6 +16,7 @@ from troth.streaming.eventsocket.endings import Ending, Outcome
 from troth.streaming.eventsocket.errors import AccessDenied, AuthenticationFailed, NoAnswer
 from troth.streaming.eventsocket.event import Event
 from troth.streaming.eventsocket.exchange import Exchange, ExchangeOwner, UuidSource
+from troth.streaming.eventsocket.facts import Over, Seen, Shut
 from troth.streaming.eventsocket.headers import NO_HEADERS, Headers, LineMemory
 from troth.streaming.eventsocket.limits import Limits, nanoseconds
 from troth.streaming.eventsocket.messages import (
@@ -27,7 +28,7 @@ from troth.streaming.eventsocket.messages import (
     Message,
     Rejection,
 )
-from troth.streaming.eventsocket.outputs import Close, Deliver, Ready, Remark, Write
+from troth.streaming.eventsocket.outputs import Close, Deliver, Ready, Remark
 from troth.vm.errors import TrothError
 
 
@@ -84,13 +85,14 @@ class InboundCore(ExchangeOwner):
         user: str | None = None,
         limits: Limits | None = None,
         memory: LineMemory | None = None,
+        recorded: bool = False,
     ) -> None:
         self.limits = limits or Limits()
         self.phase = ClientPhase.AWAITING_REQUEST
         self.outcome: Outcome | None = None
         self.error: TrothError | None = None
         self.permissions: Headers = NO_HEADERS
-        super().__init__(Exchange(self.limits, next_uuid, memory))
+        super().__init__(Exchange(self.limits, next_uuid, memory, recorded=recorded))
         # Made at once, so that a password that cannot be sent is an error before a connection.
         self._auth = commands.auth(password) if user is None else commands.userauth(user, password)
         self._auth_serial = 0
@@ -144,11 +146,13 @@ class InboundCore(ExchangeOwner):
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def _handle(self, message: Message, now_ns: int) -> None:
+        if isinstance(message, CommandReply | ApiResponse):
+            self._handle_reply(message, now_ns)
+            return
+        self._exchange.note(Seen(message))
         if isinstance(message, Event):
             self._exchange.observe(message)
             self._put(Deliver(message))
-        elif isinstance(message, CommandReply | ApiResponse):
-            self._handle_reply(message, now_ns)
         elif isinstance(message, AuthRequest):
             self._signal(ClientSignal.REQUEST, now_ns)
         elif isinstance(message, LogLine):
@@ -184,14 +188,18 @@ class InboundCore(ExchangeOwner):
                 self._deadline_ns = None
                 self._put(Ready())
             case ClientAction.EXIT:
+                assert self.outcome is not None, "whoever leaves has said so"
+                self._exchange.note(Over(self.outcome))
                 self._exchange.close(Ending.LEFT)
                 self._deadline_ns = now_ns + nanoseconds(self.limits.exit_s)
-                self._put(Write(commands.line("exit")))
+                self._exchange.write("exit", commands.line("exit"))
             case ClientAction.CLOSE:
                 assert self.outcome is not None, "only a connection that has ended is closed"
                 self._deadline_ns = None
                 if not self._exchange.is_closed:
+                    self._exchange.note(Over(self.outcome))
                     self._exchange.close(self.outcome.ending)
+                self._exchange.note(Shut())
                 self._put(Close(self.outcome))
             case ClientAction.NOTHING:
                 if signal is ClientSignal.REQUEST:

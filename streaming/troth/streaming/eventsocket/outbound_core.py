@@ -15,6 +15,7 @@ from troth.streaming.eventsocket.endings import Ending, Outcome
 from troth.streaming.eventsocket.errors import NoAnswer
 from troth.streaming.eventsocket.event import Event, EventFormat
 from troth.streaming.eventsocket.exchange import Exchange, ExchangeOwner, UuidSource
+from troth.streaming.eventsocket.facts import Over, Seen, Shut
 from troth.streaming.eventsocket.headers import NO_HEADERS, Headers, LineMemory
 from troth.streaming.eventsocket.latch import Action, Phase, Signal
 from troth.streaming.eventsocket.limits import Limits, nanoseconds
@@ -33,7 +34,6 @@ from troth.streaming.eventsocket.outputs import (
     Ready,
     Remark,
     Settle,
-    Write,
 )
 from troth.vm.errors import TrothError
 
@@ -78,6 +78,7 @@ class OutboundCore(ExchangeOwner):
         event_format: EventFormat = EventFormat.PLAIN,
         linger: bool = True,
         linger_s: int | None = None,
+        recorded: bool = False,
     ) -> None:
         self.limits = limits or Limits()
         self.headers: Headers = NO_HEADERS
@@ -86,7 +87,7 @@ class OutboundCore(ExchangeOwner):
         self.step = Step.CONNECT
         self.lingers = False
         self.outcome: Outcome | None = None
-        super().__init__(Exchange(self.limits, next_uuid, memory))
+        super().__init__(Exchange(self.limits, next_uuid, memory, recorded=recorded))
         self._event_format = event_format
         self._linger = linger
         self._linger_s = linger_s
@@ -170,10 +171,12 @@ class OutboundCore(ExchangeOwner):
     # --- messages ---------------------------------------------------------------------------
 
     def _handle(self, message: Message, now_ns: int) -> None:
+        if isinstance(message, CommandReply | ApiResponse):
+            self._handle_reply(message, now_ns)
+            return
+        self._exchange.note(Seen(message))
         if isinstance(message, Event):
             self._handle_event(message, now_ns)
-        elif isinstance(message, CommandReply | ApiResponse):
-            self._handle_reply(message, now_ns)
         elif isinstance(message, DisconnectNotice):
             self._shutdown |= message.is_shutdown
             self._signal(Signal.NOTICE, now_ns)
@@ -262,6 +265,7 @@ class OutboundCore(ExchangeOwner):
         elif action is Action.CLOSE:
             assert self.outcome is not None, "only a settled session is closed"
             self._deadline_ns = None
+            self._exchange.note(Shut())
             self._put(Close(self.outcome))
 
     def _settle(self, ending: Ending, detail: str, now_ns: int) -> None:
@@ -278,6 +282,7 @@ class OutboundCore(ExchangeOwner):
     def _close_queues(self, outcome: Outcome, now_ns: int) -> None:
         self.outcome = outcome
         self._deadline_ns = now_ns + nanoseconds(self.limits.hooks_s)
+        self._exchange.note(Over(outcome))
         self._exchange.close(outcome.ending)
         self._put(Settle(outcome))
 
@@ -286,7 +291,7 @@ class OutboundCore(ExchangeOwner):
             self._signal(Signal.END, now_ns)
             return
         self._deadline_ns = now_ns + nanoseconds(self.limits.exit_s)
-        self._put(Write(commands.line("exit")))
+        self._exchange.write("exit", commands.line("exit"))
 
     def _time_is_up(self, now_ns: int) -> None:
         if self.phase is Phase.SETTLING:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from troth.streaming.eventsocket.completion import Completion
 from troth.streaming.eventsocket.endings import Outcome
 from troth.streaming.eventsocket.event import Event
+from troth.streaming.eventsocket.facts import Fact
 from troth.streaming.eventsocket.messages import ApiResponse, CommandReply, LogLine
 from troth.vm.errors import TrothError
 
@@ -81,4 +82,23 @@ class Remark:
     detail: str = ""
 
 
-Output = Write | Answered | Completed | Failed | Deliver | Ready | Settle | Abandon | Close | Remark
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something for the record; what comes of it follows. Only for a core that is recorded."""
+
+    fact: Fact
+
+
+Output = (
+    Write
+    | Answered
+    | Completed
+    | Failed
+    | Deliver
+    | Ready
+    | Settle
+    | Abandon
+    | Close
+    | Remark
+    | Noted
+)

@@ -69,7 +69,7 @@ class Replies:
             )
         self._unsent.append(order)
 
-    def take(self, now_ns: int) -> bytes | None:
+    def take(self, now_ns: int) -> Order | None:
         """What is to be written now: the next command, when no caller waits for a reply.
 
         With too many replies due to callers who have given up, it waits for those first.
@@ -80,7 +80,7 @@ class Replies:
             return None
         order = self._unsent.popleft()
         self._due.append(_Due(order, now_ns + order.limit_ns))
-        return order.data
+        return order
 
     def forget(self, serial: int) -> None:
         """The caller has given up. A reply that is still due goes to nobody."""

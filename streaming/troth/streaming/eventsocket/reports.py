@@ -41,7 +41,11 @@ class Counts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionReport:
-    """How one session went. `set_up_ns` is None when it was never set up."""
+    """How one session went. `set_up_ns` is None when it was never set up.
+
+    `record` is the file of its record, when there is one, and `record_failure` why that is not
+    whole.
+    """
 
     uuid: str | None
     outcome: Outcome
@@ -49,6 +53,8 @@ class SessionReport:
     duration_ns: int
     set_up_ns: int | None
     counts: Counts
+    record: str | None = None
+    record_failure: str | None = None
 
     def json(self) -> str:
         """One line for a log."""
@@ -62,6 +68,8 @@ class SessionReport:
                 "handler": self.handler.value,
                 "duration_ns": self.duration_ns,
                 "set_up_ns": self.set_up_ns,
+                "record": self.record,
+                "record_failure": self.record_failure,
                 **asdict(self.counts),
             }
         )

@@ -37,6 +37,13 @@ from troth.streaming.eventsocket.running import EXECUTE, EXECUTE_COMPLETE
 from troth.streaming.eventsocket.shell_call import new_uuid, run_api
 from troth.streaming.eventsocket.shell_hooks import EventStream, Hook, Listeners, give_report
 from troth.streaming.eventsocket.shell_link import Link, now_ns
+from troth.streaming.eventsocket.shell_record import (
+    INBOUND,
+    ConnectionRecorder,
+    Recorders,
+    Recording,
+    recording_of,
+)
 from troth.streaming.eventsocket.subscriptions import Subscriptions
 from troth.vm.errors import TrothError
 
@@ -50,6 +57,7 @@ class ClientOptions:
     """How a client treats its connections.
 
     Without `reconnect` the first end is the last. `user` is for `userauth`, as `1000@example.com`.
+    With `record` each connection is recorded in a file of its own.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -58,6 +66,7 @@ class ClientOptions:
     reconnect: Backoff | None = None
     connect_s: float = 10.0
     on_report: Callable[[SessionReport], None] | None = None
+    record: Recording | bool = False
 
 
 class Client(ApiCommands):
@@ -85,6 +94,8 @@ class Client(ApiCommands):
         self._ready = asyncio.Event()
         self._failure: TrothError | None = None
         self._closing = False
+        recording = recording_of(self.options.record)
+        self._recorders = None if recording is None else Recorders(recording, INBOUND)
 
     # --- connection -------------------------------------------------------------------------
 
@@ -363,6 +374,9 @@ class Client(ApiCommands):
         LOGGER.info("%s", report.json())
         give_report(self.options.on_report, report)
 
+    def new_recorder(self) -> ConnectionRecorder | None:
+        return None if self._recorders is None else self._recorders.new()
+
     def new_core(self, now: int) -> InboundCore:
         return InboundCore(
             now_ns=now,
@@ -371,6 +385,7 @@ class Client(ApiCommands):
             user=self.options.user,
             limits=self.options.limits,
             memory=self._memory,
+            recorded=self._recorders is not None,
         )
 
     def _finish_job(self, event: Event) -> None:
@@ -419,7 +434,8 @@ class _Connection:
         self.set_up_ns: int | None = None
         self.admitted: asyncio.Future[None] = loop.create_future()
         self.over: asyncio.Future[Outcome] = loop.create_future()
-        self.link = Link(client.new_core, self)
+        self._recorder = client.new_recorder()
+        self.link = Link(client.new_core, self, self._recorder)
 
     def ready(self) -> None:
         if not self.admitted.done():
@@ -446,6 +462,8 @@ class _Connection:
                 duration_ns=now_ns() - self.began_ns,
                 set_up_ns=self.set_up_ns,
                 counts=self.link.counts,
+                record=None if self._recorder is None else self._recorder.path,
+                record_failure=None if self._recorder is None else self._recorder.failure,
             )
         )
 

@@ -105,6 +105,7 @@ def _add_serve(subparsers: Any) -> None:
     parser.add_argument(
         "--calls", type=int, metavar="N", help="end when N calls are over; else when interrupted"
     )
+    _add_recording(parser, "calls")
     parser.set_defaults(run=run_serve)
 
 
@@ -136,7 +137,22 @@ def _add_call(subparsers: Any) -> None:
     parser.add_argument(
         "--fault-in", metavar="APPLICATION", help="when this application begins, instead"
     )
+    _add_recording(parser, "the call")
     parser.set_defaults(run=lambda given: run_call(given, END_ORDERS, FAULTS))
+
+
+def _add_recording(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--record", type=Path, metavar="FOLDER", help=f"record {what} into artifacts in this folder"
+    )
+    parser.add_argument(
+        "--keys", type=Path, metavar="FOLDER",
+        help="the keys App and observer for the record; else keys that nobody will see again",
+    )  # fmt: skip
+    parser.add_argument(
+        "--record-all", action="store_true",
+        help="record all headers, arguments and replies, also those with numbers of callers",
+    )  # fmt: skip
 
 
 def password_of(given: argparse.Namespace) -> str:

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from troth.streaming.eventsocket.completion import Completion
 from troth.streaming.eventsocket.endings import Ending, Outcome
 from troth.streaming.eventsocket.event import Event
+from troth.streaming.eventsocket.facts import Fact
 from troth.streaming.eventsocket.limits import NANOSECONDS_PER_SECOND
 from troth.streaming.eventsocket.messages import ApiResponse, CommandReply, LogLine
 from troth.streaming.eventsocket.outputs import (
@@ -19,6 +20,7 @@ from troth.streaming.eventsocket.outputs import (
     Completed,
     Deliver,
     Failed,
+    Noted,
     Output,
     Ready,
     Remark,
@@ -71,6 +73,13 @@ class Owner(Protocol):
     def remark(self, what: str, detail: str) -> None: ...
 
 
+class Recorder(Protocol):
+    """Who keeps the record of a connection."""
+
+    def note(self, fact: Fact) -> None: ...
+    def flush(self) -> None: ...
+
+
 CoreT = TypeVar("CoreT", bound=Core)
 Result = CommandReply | ApiResponse | Completion
 
@@ -82,10 +91,13 @@ def now_ns() -> int:
 class Link(asyncio.Protocol, Generic[CoreT]):
     """Carries out what its core decides, in order."""
 
-    def __init__(self, make_core: Callable[[int], CoreT], owner: Owner) -> None:
+    def __init__(
+        self, make_core: Callable[[int], CoreT], owner: Owner, recorder: Recorder | None = None
+    ) -> None:
         self.core = make_core(now_ns())
         self.counts = Counts()
         self._owner = owner
+        self._recorder = recorder
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._futures: dict[int, asyncio.Future[Result]] = {}
@@ -179,10 +191,19 @@ class Link(asyncio.Protocol, Generic[CoreT]):
         self._flushing = True
         try:
             while (output := self.core.poll()) is not None:
+                if isinstance(output, Noted):
+                    self._note(output.fact)
+                    continue
+                if self._recorder is not None:
+                    self._recorder.flush()
                 self._carry_out(output)
         finally:
             self._flushing = False
         self._set_timer()
+
+    def _note(self, fact: Fact) -> None:
+        if self._recorder is not None:
+            self._recorder.note(fact)
 
     def _carry_out(self, output: Output) -> None:
         match output:

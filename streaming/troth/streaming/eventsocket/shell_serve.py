@@ -13,7 +13,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Final, cast
 
-from troth.streaming.eventsocket.reports import SessionReport
+from troth.streaming.eventsocket.privacy import Privacy
+from troth.streaming.eventsocket.reports import HandlerEnd, SessionReport
+from troth.streaming.eventsocket.shell_record import Recording
 from troth.streaming.eventsocket.shell_server import (
     EventSocketServer,
     Handler,
@@ -44,7 +46,7 @@ async def _serve(handler: Handler, arguments: argparse.Namespace) -> int:
         if ended == arguments.calls:
             stop.set()
 
-    options = ServerOptions(on_report=count)
+    options = ServerOptions(on_report=count, record=recording_given(arguments))
     server = await start_server(handler, arguments.host, arguments.port, options=options)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -72,10 +74,38 @@ def run_call(
         fault_in=arguments.fault_in,
     )
     if arguments.port is not None:
+        if arguments.record is not None:
+            raise Unusable(
+                "esl.argument",
+                "a call to an application elsewhere cannot be recorded here",
+                expected="--record without --port",
+                actual="both",
+                advice="Give --record to the application: troth esl serve --record",
+            )
         return asyncio.run(_call_only(arguments.host, arguments.port, script))
     handler = load_handler(arguments.handler)
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s", stream=sys.stderr)
-    return asyncio.run(_call_here(handler, script))
+    return asyncio.run(_call_here(handler, script, recording_given(arguments)))
+
+
+def recording_given(arguments: argparse.Namespace) -> Recording | bool:
+    """What `--record`, `--keys` and `--record-all` ask for.
+
+    Raises:
+        Unusable: one of the others without `--record`.
+    """
+    if arguments.record is None:
+        if arguments.keys is not None or arguments.record_all:
+            raise Unusable(
+                "esl.argument",
+                "there is nothing to record",
+                expected="--record with --keys and --record-all",
+                actual="no --record",
+                advice="Add --record FOLDER",
+            )
+        return False
+    privacy = Privacy.everything() if arguments.record_all else Privacy()
+    return Recording(folder=arguments.record, keys=arguments.keys, privacy=privacy)
 
 
 async def _call_only(host: str, port: int, script: Script) -> int:
@@ -84,10 +114,10 @@ async def _call_only(host: str, port: int, script: Script) -> int:
     return 0 if transcript.commands else EXIT_NOT_ANSWERED
 
 
-async def _call_here(handler: Handler, script: Script) -> int:
+async def _call_here(handler: Handler, script: Script, record: Recording | bool) -> int:
     reports: list[SessionReport] = []
     server: EventSocketServer = await start_server(
-        handler, port=0, options=ServerOptions(on_report=reports.append)
+        handler, port=0, options=ServerOptions(on_report=reports.append, record=record)
     )
     async with server:
         transcript = await (await call(server.port, script)).finished()
@@ -95,7 +125,14 @@ async def _call_here(handler: Handler, script: Script) -> int:
     _show(transcript)
     for report in reports:
         write(f"session: {report.outcome.describe()}; handler: {report.handler.value}")
-    return EXIT_NOT_ANSWERED if any(report.handler.value == "failed" for report in reports) else 0
+    failed = [report for report in reports if report.record_failure is not None]
+    for report in failed:
+        say(f"the record {report.record} is not whole: {report.record_failure}")
+    return (
+        EXIT_NOT_ANSWERED
+        if failed or any(report.handler.value == "failed" for report in reports)
+        else 0
+    )
 
 
 def _show(transcript: Transcript) -> None:

@@ -25,6 +25,13 @@ from troth.streaming.eventsocket.reports import HandlerEnd, Metrics, SessionRepo
 from troth.streaming.eventsocket.shell_call import Call, new_uuid
 from troth.streaming.eventsocket.shell_hooks import Listeners, give_report
 from troth.streaming.eventsocket.shell_link import Link, now_ns
+from troth.streaming.eventsocket.shell_record import (
+    OUTBOUND,
+    ConnectionRecorder,
+    Recorders,
+    Recording,
+    recording_of,
+)
 
 LOGGER: Final = logging.getLogger("troth.eventsocket")
 
@@ -52,7 +59,8 @@ class ServerOptions:
 
     `linger_s` bounds how long the switch waits for us after the end; None is for as long as we
     like. `hooks` are those of every call, and miss no event. `on_report` gets one report for each
-    session. Of calls beyond `calls_max` at once the connection is closed at once.
+    session. Of calls beyond `calls_max` at once the connection is closed at once. With `record`
+    each call is recorded in a file of its own.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -65,6 +73,7 @@ class ServerOptions:
     failure_cause: str = "NORMAL_TEMPORARY_FAILURE"
     hooks: Mapping[str, CallHook] = field(default_factory=dict)
     on_report: Callable[[SessionReport], None] | None = None
+    record: Recording | bool = False
 
 
 class EventSocketServer:
@@ -78,6 +87,11 @@ class EventSocketServer:
         self._server: asyncio.Server | None = None
         self._sessions: dict[int, _Session] = {}
         self._next_session = 0
+        recording = recording_of(options.record)
+        self._recorders = None if recording is None else Recorders(recording, OUTBOUND)
+
+    def new_recorder(self) -> ConnectionRecorder | None:
+        return None if self._recorders is None else self._recorders.new()
 
     async def start(self, host: str, port: int, *, backlog: int = 1024) -> None:
         loop = asyncio.get_running_loop()
@@ -178,6 +192,7 @@ class _Session:
         self._settling: asyncio.Task[None] | None = None
         self._abandoned = asyncio.Event()
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._recorder = server.new_recorder()
         self.link = _CallLink(
             lambda now: OutboundCore(
                 now_ns=now,
@@ -187,8 +202,10 @@ class _Session:
                 event_format=options.event_format,
                 linger=options.linger,
                 linger_s=options.linger_s,
+                recorded=self._recorder is not None,
             ),
             self,
+            self._recorder,
         )
         self._listeners = Listeners(options.limits, self.link.counts, f"session {number}")
         self.call = Call(self.link, self._listeners)
@@ -225,6 +242,8 @@ class _Session:
             duration_ns=now_ns() - self._began_ns,
             set_up_ns=self._set_up_ns,
             counts=self.link.counts,
+            record=None if self._recorder is None else self._recorder.path,
+            record_failure=None if self._recorder is None else self._recorder.failure,
         )
         self._server.metrics.ended(report)
         self._server.forget(self._number)

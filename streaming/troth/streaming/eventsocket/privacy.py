@@ -1,0 +1,99 @@
+"""What of a call goes into its record. What is left out never enters the machine.
+
+Caller numbers, names, digits and the like are in headers, arguments and replies, so of these only
+what is named here is kept. A record counts what was left out, and says first what is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+VALUE_CHARACTERS_MAX: Final = 4_096
+"""A longer value is left out, whatever it is."""
+HEADERS_KEPT_MAX: Final = 256
+"""So many headers of one event are kept at most."""
+
+HARMLESS_HEADERS: Final = frozenset(
+    {
+        "Event-Name",
+        "Event-Subclass",
+        "Event-Date-Timestamp",
+        "Unique-ID",
+        "Job-UUID",
+        "Application",
+        "Application-UUID",
+        "Application-Response",
+        "Answer-State",
+        "Channel-State",
+        "Channel-Call-State",
+        "Call-Direction",
+        "Hangup-Cause",
+        "Socket-Mode",
+        "Control",
+    }
+)
+"""What is kept by default: what happened to a channel, not who was on it."""
+
+Kept = tuple[list[dict[str, str]], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy:
+    """What a record keeps.
+
+    Attributes:
+        headers: the names of headers of events that are kept; None for all.
+        arguments: keep the arguments of commands and applications.
+        replies: keep the text of replies, the output of api commands, and lines of the log.
+    """
+
+    headers: frozenset[str] | None = HARMLESS_HEADERS
+    arguments: bool = False
+    replies: bool = False
+
+    @classmethod
+    def everything(cls) -> Privacy:
+        """Nothing is left out but passwords, and what is too long."""
+        return cls(headers=None, arguments=True, replies=True)
+
+    def stated(self) -> list[str]:
+        """What is kept, as a record says it."""
+        headers = ["all headers"] if self.headers is None else sorted(self.headers)
+        extra = [name for name in ("arguments", "replies") if getattr(self, name)]
+        return [*headers, *extra]
+
+    def pairs(self, headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Kept:
+        """The headers that are kept, and how many are not."""
+        items = headers.items() if isinstance(headers, Mapping) else headers
+        kept: list[dict[str, str]] = []
+        hidden = 0
+        for name, value in items:
+            known = self.headers is None or name in self.headers
+            fits = len(value) <= VALUE_CHARACTERS_MAX and len(name) <= VALUE_CHARACTERS_MAX
+            if known and fits and len(kept) < HEADERS_KEPT_MAX:
+                kept.append({"name": sound(name), "value": sound(value)})
+            else:
+                hidden += 1
+        return kept, hidden
+
+    def argument(self, text: str) -> tuple[str, int]:
+        """An argument, and whether it is hidden: 0 or 1."""
+        return _text(text, self.arguments)
+
+    def reply(self, text: str) -> tuple[str, int]:
+        return _text(text, self.replies)
+
+
+def sound(text: str) -> str:
+    """Text that a message can carry: halves of characters become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _text(text: str, keep: bool) -> tuple[str, int]:
+    if not text:
+        return "", 0
+    if keep and len(text) <= VALUE_CHARACTERS_MAX:
+        return sound(text), 0
+    return "", 1
