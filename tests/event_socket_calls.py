@@ -16,11 +16,13 @@ from troth.streaming.eventsocket.outputs import (
     Completed,
     Deliver,
     Failed,
+    Noted,
     Output,
     Ready,
     Settle,
     Write,
 )
+from troth.streaming.eventsocket.shell_record import ConnectionRecorder
 from troth.vm.errors import TrothError
 
 UUID: Final = "11111111-2222-3333-4444-555555555555"
@@ -67,8 +69,14 @@ def uuids() -> Iterator[str]:
 class CallDriver:
     """An `OutboundCore` with everything it put out."""
 
-    def __init__(self, limits: Limits | None = None, **options: object) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        recorder: ConnectionRecorder | None = None,
+        **options: object,
+    ) -> None:
         self.now_ns = 0
+        self.recorder = recorder
         source = uuids()
         linger_s = options.get("linger_s")
         assert linger_s is None or isinstance(linger_s, int)
@@ -78,13 +86,18 @@ class CallDriver:
             limits=limits,
             linger=bool(options.get("linger", True)),
             linger_s=linger_s,
+            recorded=recorder is not None,
         )
         self.outputs: list[Output] = []
         self.drain()
 
     def drain(self) -> None:
         while (output := self.core.poll()) is not None:
-            self.outputs.append(output)
+            if isinstance(output, Noted):
+                assert self.recorder is not None, "nobody asked for it"
+                self.recorder.note(output.fact)
+            else:
+                self.outputs.append(output)
 
     def feed(self, *data: bytes) -> CallDriver:
         for piece in data:
@@ -150,9 +163,11 @@ class CallDriver:
         return found[0].outcome if found else None
 
 
-def set_up(limits: Limits | None = None, **options: object) -> CallDriver:
+def set_up(
+    limits: Limits | None = None, recorder: ConnectionRecorder | None = None, **options: object
+) -> CallDriver:
     """A call whose handler may run."""
-    driver = CallDriver(limits, **options)
+    driver = CallDriver(limits, recorder, **options)
     driver.feed(CONNECT_REPLY, OK)
     if options.get("linger", True):
         driver.feed(OK)

@@ -311,12 +311,12 @@ class Run:
         """Whoever stopped the run needs to know what became of the record."""
         if self.writer is None:
             return
-        try:
-            # Bytes that could not be written are not tried again: nothing follows them.
-            self.flush(force=True)
-            self._close()
-        except TrothError as late:
-            error.add_note(str(late))
+        # Bytes that could not be written are not tried again: nothing follows them.
+        for work in (lambda: self.flush(force=True), self._close):
+            try:
+                work()
+            except TrothError as late:
+                error.add_note(str(late))
         if isinstance(error, TrothError) and error.code.startswith("resume."):
             return
         resumable = self.options.keys is not None and self.player is None

@@ -25,6 +25,7 @@ from troth.streaming.eventsocket.limits import Limits as Limits
 from troth.streaming.eventsocket.messages import CommandReply as CommandReply
 from troth.streaming.eventsocket.messages import LogLine as LogLine
 from troth.streaming.eventsocket.parser import MessageParser as MessageParser
+from troth.streaming.eventsocket.privacy import Privacy as Privacy
 from troth.streaming.eventsocket.reports import HandlerEnd as HandlerEnd
 from troth.streaming.eventsocket.reports import Metrics as Metrics
 from troth.streaming.eventsocket.reports import SessionReport as SessionReport
@@ -33,6 +34,7 @@ from troth.streaming.eventsocket.shell_client import Channel as Channel
 from troth.streaming.eventsocket.shell_client import Client as Client
 from troth.streaming.eventsocket.shell_client import ClientOptions as ClientOptions
 from troth.streaming.eventsocket.shell_client import connect as connect
+from troth.streaming.eventsocket.shell_record import Recording as Recording
 from troth.streaming.eventsocket.shell_server import EventSocketServer as EventSocketServer
 from troth.streaming.eventsocket.shell_server import ServerOptions as ServerOptions
 from troth.streaming.eventsocket.shell_server import WhenDone as WhenDone
@@ -64,7 +66,9 @@ __all__ = [
     "Metrics",
     "NoAnswer",
     "Outcome",
+    "Privacy",
     "Progress",
+    "Recording",
     "ServerOptions",
     "SessionFailure",
     "SessionReport",

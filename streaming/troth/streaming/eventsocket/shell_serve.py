@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, cast
 
 from troth.streaming.eventsocket.privacy import Privacy
-from troth.streaming.eventsocket.reports import HandlerEnd, SessionReport
+from troth.streaming.eventsocket.reports import SessionReport
 from troth.streaming.eventsocket.shell_record import Recording
 from troth.streaming.eventsocket.shell_server import (
     EventSocketServer,
