@@ -37,7 +37,7 @@ from troth.streaming.eventsocket.testing import (
 from troth.vm.errors import Unusable
 from troth.vm.shell_artifact import ArtifactWriter
 
-BOUNDED = Limits(set_up_s=0.3, reply_s=0.3, latch_s=0.3, hooks_s=1, exit_s=0.3)
+BOUNDED = Limits(set_up_s=1.5, reply_s=1.5, latch_s=0.5, hooks_s=3, exit_s=0.5)
 
 
 def holds(data: bytes) -> conformance.Verdict:
