@@ -125,6 +125,11 @@ def _late(driver: CallDriver) -> None:
     driver.feed(OK, OK, OK, COMPLETE, NOTICE)
 
 
+def _leave(driver: CallDriver) -> None:
+    driver.core.leave(driver.now_ns)
+    driver.drain()
+
+
 STORIES: Final[Mapping[str, tuple[Callable[[CallDriver], object], dict[str, object]]]] = {
     "ivr": (_ivr, {}),
     "notice_first": (_notice_first, {}),
@@ -132,8 +137,8 @@ STORIES: Final[Mapping[str, tuple[Callable[[CallDriver], object], dict[str, obje
     "cut": (lambda driver: _lose(driver, Ending.CUT), {}),
     "reset": (lambda driver: _lose(driver, Ending.RESET), {}),
     "time_limit": (lambda driver: driver.feed(COMPLETE).wait(3), {}),
-    "left": (lambda driver: (driver.core.leave(driver.now_ns), driver.drain()), {}),
-    "no_call": (lambda driver: (driver.feed(NOTICE), _lose(driver, Ending.CUT)), {"bare": True}),
+    "left": (_leave, {}),
+    "no_call": (lambda driver: _lose(driver.feed(NOTICE), Ending.CUT), {"bare": True}),
     "refused": (lambda driver: driver.feed(CONNECT_REPLY, refusal("-ERR no")), {"bare": True}),
     "malformed": (lambda driver: driver.feed(b"Content-Length: -1\n\n"), {}),
 }

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -312,7 +313,7 @@ class Run:
         if self.writer is None:
             return
         # Bytes that could not be written are not tried again: nothing follows them.
-        for work in (lambda: self.flush(force=True), self._close):
+        for work in (partial(self.flush, force=True), self._close):
             try:
                 work()
             except TrothError as late:
