@@ -55,17 +55,21 @@ class Endings(Part):
         role.noticed = True
         if session.status == 0:
             session.causes.add(DRAINING)
-        if all(one.noticed for one in session.roles.values()) and session.clock is None:
-            session.clock = self.file.now
+        if all(_is_done(one) for one in session.together):
+            for one in session.together:
+                if one.clock is None:
+                    one.clock = self.file.now
 
     def on_ask_end(self, record: Record, facts: Facts) -> None:
         session = self.session(facts)
         require(session.clock is None, "the linger clock runs already")
         require(facts["now"] >= self.file.now, "time runs backwards")
         self.round(facts["round"])
-        session.clock = self.file.now = facts["now"]
-        if session.status == 0:
-            session.causes.add(DRAINING)
+        self.file.now = facts["now"]
+        for one in session.together:
+            one.clock = self.file.now
+            if one.status == 0:
+                one.causes.add(DRAINING)
         self.leaf(record)
 
     def on_receipt(self, record: Record, facts: Facts) -> None:
@@ -114,8 +118,7 @@ class Endings(Part):
         require(not session.causes, "the session is about to end")
         if facts["round"] is not None:
             self.round(facts["round"])
-        session.causes.add(CANCELLED)
-        session.reason = facts["reason"]
+        self._end_with(session, CANCELLED, reason=facts["reason"])
         if facts["role"] is None:
             require(facts["signature"] == b"", "nobody signs what the host does")
             if facts["round"] is None:
@@ -140,8 +143,8 @@ class Endings(Part):
     def _ended_elsewhere(
         self, session: Session, *, reason: str | None = None, failure: str | None = None
     ) -> None:
-        session.causes.add(FAULTED if reason is None else CANCELLED)
-        session.reason, session.failure = reason, failure
+        cause = FAULTED if reason is None else CANCELLED
+        self._end_with(session, cause, reason=reason, failure=failure)
 
     def on_fail(self, record: Record, facts: Facts) -> None:
         session = self.session(facts, ended=True)
@@ -162,6 +165,19 @@ class Endings(Part):
         else:
             self._ended_elsewhere(session, failure=facts["code"])
         self.leaf(record)
+
+    def _end_with(
+        self,
+        session: Session,
+        cause: int,
+        *,
+        reason: str | None = None,
+        failure: str | None = None,
+    ) -> None:
+        """The sessions of a bundle end together."""
+        for one in session.together:
+            one.causes.add(cause)
+            one.reason, one.failure = reason, failure
 
     # --- the end -------------------------------------------------------------------------
 
@@ -190,6 +206,7 @@ class Endings(Part):
             require(found, "nothing ended the session like this")
             left = any(edge.flight for edge in session.edges.values() if _ends_here(session, edge))
             require(not left, "a message is neither received nor listed")
+            self._bundle_ends(session, status)
         if status in (DRAINING, CLOSED):
             require(facts["detail"] == self._detail(session, status), "not the detail")
         session.status = status
@@ -200,22 +217,37 @@ class Endings(Part):
         """What a fault brings about stands right behind it, and nothing between."""
         if self.file.fault_reaches == record.number:
             self.file.fault_reaches += 1
+    def _bundle_ends(self, session: Session, status: int) -> None:
+        """The first session that ends says how the others do, before anything else happens."""
+        if session.bundle is None:
+            return
+        bundle = session.bundle
+        require(len(bundle.sessions) == bundle.size, "not all of the bundle was opened")
+        ended = {one.status for one in bundle.sessions if not one.alive and one is not session}
+        require(ended <= {status}, "the sessions of a bundle end in different ways")
+        for one in bundle.sessions:
+            one.causes.add(status)
 
     def _detail(self, session: Session, status: int) -> str:
         missing = [role.name for role in session.roles.values() if not role.noticed]
-        if status == DRAINING or not (missing or session.listed):
+        over = any(one.listed or not _is_done(one) for one in session.together)
+        if status == DRAINING or not over:
             return ""
         return "linger time is over" + ("; no notice of " + ", ".join(missing) if missing else "")
 
     def _may_end(self, session: Session, status: int, number: int, detail: str) -> bool:
         if status == CLOSED:
-            done = all(role.noticed for role in session.roles.values()) and not session.listed
+            done = all(_is_done(one) and not one.listed for one in session.together)
             over = session.clock is not None and self.file.now >= session.clock + session.linger
-            return session.status == DRAINING and (done or over) and not session.causes
+            return session.status == DRAINING and (done or over) and session.causes <= {CLOSED}
         if status == CANCELLED:
             return CANCELLED in session.causes and detail == session.reason
         behind = self.file.fault_reaches == number and session.reason is None
         return detail == (self.file.fault if behind else session.failure)
+
+
+def _is_done(session: Session) -> bool:
+    return all(role.noticed for role in session.roles.values())
 
 
 def _ends_here(session: Session, edge: Edge) -> bool:

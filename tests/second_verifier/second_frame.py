@@ -85,6 +85,11 @@ class Frame(Part):
 
     def on_end(self, record: Record, facts: Facts) -> None:
         require(facts["records"] == record.number, "END counts the records before it")
+        alive = (
+            one.alive and any(not other.alive for other in one.together)
+            for one in self.file.sessions
+        )
+        require(not any(alive), "a session of a bundle outlives the others")
         require(facts["outcome"] in ("ok", "failed"), "no such outcome")
         self.round(facts["rounds"])
         require(facts["rounds"] >= self.file.sealed_round, "rounds run backwards")

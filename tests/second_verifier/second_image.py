@@ -76,6 +76,16 @@ class Image:
     programs: list[tuple[str, int]]
     """The name of each, and how many instructions it has."""
     guards: int
+    bundles: list[Bundle]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """`sessions` are rows of name, protocol and the players of its roles."""
+
+    name: str
+    roles: list[str]
+    sessions: list[tuple[str, Protocol, list[str]]]
 
 
 def image_id(data: bytes) -> bytes:
@@ -83,7 +93,7 @@ def image_id(data: bytes) -> bytes:
 
 
 def parsed_image(data: bytes) -> Image:
-    version, protocols, effects, programs, _, _, guards = array(decoded(data), 7)
+    version, protocols, effects, programs, _, _, guards, bundles = array(decoded(data), 8)
     if version != 1:
         raise Refused("an image of another version")
     found = [_protocol(item) for item in array(protocols)]
@@ -92,7 +102,26 @@ def parsed_image(data: bytes) -> Image:
         effects=[_effect(item) for item in array(effects)],
         programs=[_program(item) for item in array(programs)],
         guards=len(array(guards)),
+        bundles=[_bundle(item, found) for item in array(bundles)],
     )
+
+
+def _bundle(item: Item, protocols: list[Protocol]) -> Bundle:
+    name, roles, sessions = array(item, 3)
+    names = [text(role) for role in array(roles)]
+    rows = []
+    for one in array(sessions):
+        child, number, players = array(one, 3)
+        if type(number) is not int or not 0 <= number < len(protocols):
+            raise Refused("a session of a bundle follows a protocol of the image")
+        rows.append((text(child), protocols[number], [_player(p, names) for p in array(players)]))
+    return Bundle(text(name), names, rows)
+
+
+def _player(item: Item, roles: list[str]) -> str:
+    if type(item) is not int or not 0 <= item < len(roles):
+        raise Refused("a role is played by a role of the bundle")
+    return roles[item]
 
 
 def _protocol(item: Item) -> Protocol:

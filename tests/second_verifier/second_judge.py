@@ -72,6 +72,8 @@ def _step(
     kind, facts = shaped(record)
     require(record.number > 0 or kind == "HEADER", "record 0 is HEADER")
     require(not file.ended or kind == "SEAL", "only seals follow END")
+    opening = not file.due or kind in ("OPEN", "PRINCIPAL", "PEER", "PROTOCOL")
+    require(opening, "a bundle is followed by its sessions")
     announced = any(DRAINING in one.causes for one in file.sessions)
     require(not announced or kind == "STATUS", "the first notice is followed by a status")
     handlers[kind](record, facts)

@@ -297,6 +297,18 @@ KINDS: Final[Mapping[int, Kind]] = {
         },
     ),
     45: Kind("PEER_ROTATE", {**_EDGE, "generation": NUMBER, "count": NUMBER, **_SIGNED, **_INPUT}),
+    46: Kind(
+        "BUNDLE",
+        {
+            "bundle_id": HASH,
+            "name": NAME,
+            "roles": array(NAME),
+            "principals": array(INDEX),
+            "sessions": array(row(NAME, INDEX, array(INDEX))),
+            "nonce": NONCE,
+            "coroutine": INDEX,
+        },
+    ),
     42: Kind("ASK_END", {"session": INDEX, "now": NUMBER, **_INPUT}),
 }
 

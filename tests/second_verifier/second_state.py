@@ -122,6 +122,28 @@ class Role:
 
 
 @dataclass
+class Together:
+    """The sessions of one bundle; `size` is how many this file has."""
+
+    size: int = 0
+    sessions: list[Session] = field(default_factory=list)
+
+
+@dataclass
+class Due:
+    """A session of a bundle that has to be opened next."""
+
+    together: Together
+    coroutine: int
+    protocol: int
+    principals: list[int]
+    nonce: bytes
+    shares: list[bytes]
+    """What the players of its roles have added to the bundle's nonce; empty where all are here."""
+    observed: list[Any]
+
+
+@dataclass
 class Session:
     id: bytes
     protocol: Protocol
@@ -141,6 +163,12 @@ class Session:
     """Why it is cancelled."""
     failure: str | None = None
     """The code of the fault that ended it at another machine."""
+    bundle: Together | None = None
+
+    @property
+    def together(self) -> list[Session]:
+        """The sessions that end when this one does."""
+        return [self] if self.bundle is None else self.bundle.sessions
 
     @property
     def alive(self) -> bool:
@@ -161,6 +189,7 @@ class File:
     protocols: list[Protocol] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     coroutines: list[Coroutine] = field(default_factory=list)
+    due: list[Due] = field(default_factory=list)
     guards: dict[int, int] = field(default_factory=dict)
     effects: dict[bytes, int] = field(default_factory=dict)
     round: int = 0

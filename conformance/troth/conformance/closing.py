@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from troth.conformance.divergence import Divergence
 from troth.conformance.tables import describe_state
-from troth.conformance.world import Edge, Session, World
+from troth.conformance.world import Bundle, Edge, Session, World
 from troth.vm.events import Status
 from troth.vm.lifecycle import LIVE
 from troth.vm.record_codec import Items
@@ -69,12 +69,17 @@ class Closing:
         self.count_notice(session, role)
 
     def count_notice(self, session: Session, role: int) -> None:
+        """A bundle waits for the last notice in any of its sessions."""
         session.noticed[role] = True
         self._start_drain(session)
-        if all(session.noticed):
-            if session.linger_from_ns is None:
-                session.linger_from_ns = self.world.now_ns
-            session.latched = session.drained_edges
+        together = session.together
+        if not all(all(one.noticed) for one in together):
+            return
+        latched = all(one.drained_edges for one in together)
+        for one in together:
+            if one.linger_from_ns is None:
+                one.linger_from_ns = self.world.now_ns
+            one.latched = latched
 
     def receipt(self, items: Items) -> None:
         _, _, role, _, generation, consumed, discarded, _, _ = items
@@ -127,8 +132,7 @@ class Closing:
             raise broken(session, role, "protocol.close", "the session is cancelled twice")
         if session.ending or session.latched:
             raise after_its_end(session, role)
-        session.cancelled = reason
-        session.ending = True
+        end_together(session, cancelled=reason)
         if role is not None and (role in session.in_transit or session.noticed[role]):
             raise broken(
                 session, role, "protocol.close", "a role cancels that does not hold its endpoint"
@@ -145,9 +149,14 @@ class Closing:
             raise broken(
                 session, None, "protocol.close", "the session's end is asked for, but its time runs"
             )
-        session.end_asked = True
-        self._start_drain(session)
-        session.linger_from_ns = self.world.now_ns
+        place = self.world.record.index
+        for one in session.together:
+            one.end_asked = True
+            one.linger_from_ns = self.world.now_ns
+            # Each of them that was active says that it drains, one after the other.
+            if one.drains_at is None:
+                place += 1
+                one.drains_at = place
 
     def _start_drain(self, session: Session) -> None:
         if session.drains_at is None:
@@ -165,7 +174,7 @@ class Closing:
         _, _, number, epoch, detail = items
         session = self.world.judged
         status = Status(number)
-        if session.skip:
+        if session.excused:
             return
         wanted = 1 if status is Status.CLOSED else 0
         if epoch != wanted:
@@ -196,6 +205,8 @@ class Closing:
         self._way_out(session, status, detail)
         if status not in LIVE:
             self._nothing_left(session)
+            if session.bundle is not None:
+                _end_bundle(session, session.bundle, status, detail)
 
     def _way_out(self, session: Session, status: Status, detail: str) -> None:
         """The status is one that what came before leads to."""
@@ -280,19 +291,21 @@ class Closing:
 
     def _closed(self, session: Session, detail: str) -> None:
         silent = silent_roles(session)
-        if (silent and not session.end_asked) or session.cancelled is not None:
+        everywhere = [role for one in session.together for role in silent_roles(one)]
+        if (everywhere and not session.end_asked) or session.cancelled is not None:
             raise broken(
                 session,
                 None,
                 "protocol.close",
                 "the session is closed though not every role gave notice",
-                expected=f"a notice of {', '.join(silent)}" if silent else "cancelled",
+                expected=f"a notice of {', '.join(everywhere)}" if everywhere else "cancelled",
                 actual="closed",
             )
-        listed = sum(edge.listed for edge in session.edges.values())
+        edges = [edge for one in session.together for edge in one.edges.values()]
+        listed = sum(edge.listed for edge in edges)
         assert session.linger_from_ns is not None
         over_ns = session.linger_from_ns + session.linger_ns
-        lingered = bool(listed or silent) or not session.drained_edges
+        lingered = bool(listed or everywhere) or not all(edge.drained for edge in edges)
         wanted = linger_detail(silent) if lingered else ""
         if detail != wanted or (lingered and self.world.now_ns < over_ns):
             raise broken(
@@ -321,16 +334,17 @@ class Closing:
     def end(self) -> None:
         """At the end of the file no session is past the point where it had to be closed."""
         for session in self.world.sessions.values():
-            if session.skip:
+            if session.excused:
                 continue
             if (session.end_asked or any(session.noticed)) and not session.drained:
                 raise broken(session, None, "protocol.close", "a notice did not drain it")
             ended = session.cancelled is not None or session.failed is not None
+            ended |= session.bundle is not None and session.bundle.ended is not None
             if ended or any(e.listed for e in session.edges.values()):
                 raise broken(
                     session, None, "protocol.close", "the session has ended without a status"
                 )
-            if all(session.noticed) and session.drained_edges:
+            if all(all(one.noticed) and one.drained_edges for one in session.together):
                 raise broken(
                     session,
                     None,
@@ -339,6 +353,34 @@ class Closing:
                     expected="closed",
                     actual=session.status.name.lower(),
                 )
+
+
+def end_together(
+    session: Session, *, cancelled: str | None = None, failed: str | None = None
+) -> None:
+    """What ends a session at once ends those of its bundle."""
+    for one in session.together:
+        one.cancelled, one.failed = cancelled, failed
+        one.ending = True
+
+
+def _end_bundle(session: Session, bundle: Bundle, status: Status, detail: str) -> None:
+    """The first session that ends says how; the others follow before anything else happens."""
+    if len(bundle.sessions) < bundle.expected or bundle.ended not in (None, status):
+        raise broken(
+            session,
+            None,
+            "protocol.bundle",
+            "the sessions of a bundle do not end together",
+            expected="all of them" if bundle.ended is None else bundle.ended.name.lower(),
+            actual=status.name.lower(),
+        )
+    if bundle.ended is None:
+        bundle.ended = status
+        for one in bundle.sessions:
+            one.ending = True
+            if status is Status.FAULTED:
+                one.failed = detail
 
 
 def silent_roles(session: Session) -> list[str]:

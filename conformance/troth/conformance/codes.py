@@ -415,6 +415,12 @@ CODES: Final = (
         "The close was not honest: compare with the other parties' records",
     ),
     Code(
+        "protocol.bundle",
+        Category.WITHHELD,
+        "The sessions of a bundle did not end together, or not in the same way.",
+        "The end was not honest: compare with the other parties' records",
+    ),
+    Code(
         "protocol.undelivered",
         Category.WITHHELD,
         "The list of undelivered messages is not what was sent and not received.",

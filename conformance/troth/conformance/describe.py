@@ -83,6 +83,14 @@ def kind_name(number: int) -> str:
     return Kind(number).name if number in _KINDS else f"kind {number}"
 
 
+def _bundle(items: Items, names: Names) -> str:
+    """Such as `Desktop abcd… among Host, Client: video, input`."""
+    _, identity, name, _, principals, rows, _, _ = items
+    parties = ", ".join(names.principal(principal) for principal in principals)
+    children = ", ".join(child for child, _, _ in rows)
+    return f"{name} {identity.hex()[:16]}… among {parties}: {children}"
+
+
 def _send(items: Items, names: Names) -> str:
     _, session, sender, receiver, _, label, _, sequence, _, payload, *_ = items
     return (
@@ -237,6 +245,7 @@ _WORDS: Final[dict[int, Callable[[Items, Names], str]]] = {
     Kind.PRINCIPAL: lambda items, _: f"{items[1]} key {items[2].hex()}",
     Kind.PROTOCOL: lambda items, _: f"{items[2]} id {items[1].hex()}",
     Kind.OPEN: _open,
+    Kind.BUNDLE: _bundle,
     Kind.SEND: _send,
     Kind.RECEIVE: _receive,
     Kind.DELEGATE: _delegate,

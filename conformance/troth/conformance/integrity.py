@@ -16,7 +16,7 @@ from troth.conformance.peers_integrity import PeerIntegrity
 from troth.conformance.protocols import ProtocolSource
 from troth.conformance.world import Principal, Session, World
 from troth.vm import statements
-from troth.vm.descriptor import Descriptor
+from troth.vm.descriptor import BundleDescriptor, Descriptor
 from troth.vm.merkle import Frontier
 from troth.vm.record_codec import Items
 from troth.vm.records import SIGNER_OWNED, Kind
@@ -47,6 +47,7 @@ class Integrity:
             Kind.PRINCIPAL: self.principal,
             Kind.PROTOCOL: self.protocol,
             Kind.OPEN: self.open,
+            Kind.BUNDLE: self.bundle,
             Kind.SEND: self.send,
             Kind.RECEIVE: self.receive,
             Kind.DELEGATE: self.delegate,
@@ -149,6 +150,28 @@ class Integrity:
                 expected=descriptor.session.hex(),
                 actual=identity.hex(),
                 session=session,
+            )
+
+    def bundle(self, items: Items) -> None:
+        self.machine_leaf(items)
+        _, identity, name, roles, principals, rows, nonce, _ = items
+        world = self.world
+        descriptor = BundleDescriptor(
+            name,
+            roles,
+            tuple(world.principals[index].key for index in principals),
+            tuple(
+                (child, world.protocols[number].id, tuple(roles[player] for player in players))
+                for child, number, players in rows
+            ),
+            nonce,
+        )
+        if descriptor.bundle != identity:
+            raise Divergence(
+                "integrity.session",
+                "the bundle id is not the hash of the bundle's descriptor",
+                expected=descriptor.bundle.hex(),
+                actual=identity.hex(),
             )
 
     # --- signatures ---

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from troth.conformance.closing import Closing, after_its_end, broken, silent_roles
+from troth.conformance.closing import Closing, after_its_end, broken, end_together, silent_roles
 from troth.conformance.world import World
 from troth.vm.events import ENDED_BY_HOST
 from troth.vm.instructions import ReplayMode
@@ -52,6 +52,8 @@ class PeerClosing:
             recent = world.fault_reaches == world.record.index + 1
             expected = world.last_fault if recent else "no fault"
             holds = recent and code == world.last_fault and not reason
+            # A session of a bundle ends when another machine has ended one of the others.
+            holds |= session.bundle is not None and session.failed == code and not reason
         if not holds:
             raise broken(
                 session,
@@ -103,5 +105,4 @@ class PeerClosing:
         session = self.world.judged
         if not session.skip and (session.ending or session.latched):
             raise after_its_end(session, role)
-        session.cancelled, session.failed = cancelled, failed
-        session.ending = True
+        end_together(session, cancelled=cancelled, failed=failed)

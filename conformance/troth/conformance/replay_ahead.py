@@ -36,6 +36,7 @@ _BEFORE_SEND: Final = frozenset((int(Kind.DELEGATE), int(Kind.ROTATE), _OVERWRIT
 _STATUS: Final = int(Kind.STATUS)
 _STATED: Final = frozenset(map(int, STATED))
 _INTRODUCTIONS: Final = frozenset((int(Kind.PRINCIPAL), int(Kind.PEER), int(Kind.PROTOCOL)))
+_OPENING: Final = _INTRODUCTIONS | {int(Kind.BUNDLE)}
 
 
 class Parted(Divergence):
@@ -189,7 +190,7 @@ class RecordedSigner:
         return signature
 
     def principal(self, protocol: str, role: str) -> bytes:
-        """The key that the next OPEN names for the role."""
+        """The key that the next OPEN or BUNDLE names for the role."""
         place, world = 0, self._world
         while (record := self._ahead.peek(place)) is not None:
             if record.items[0] not in _INTRODUCTIONS or place > world.limits.roles_max:
@@ -197,6 +198,12 @@ class RecordedSigner:
             place += 1
         if record is None:
             raise FileEnds
+        if record.items[0] == Kind.BUNDLE:
+            _, _, name, roles, principals, *_ = record.items
+            if name != protocol or role not in roles:
+                raise _no_session(protocol, record, name)
+            player: bytes = world.principals[principals[roles.index(role)]].key
+            return player
         if record.items[0] != Kind.OPEN:
             self._refuse(record)
             raise _no_session(protocol, record)
@@ -218,9 +225,11 @@ class RecordedSigner:
         ahead = self._ahead
         place = self._after_receives(ahead.answered)
         record = ahead.peek(place)
-        opens = 0
+        opens = 1
         while record is not None and (_unsigned(record.items) or _opens(record.items, opens)):
-            opens += record.items[0] == Kind.OPEN
+            if record.items[0] == Kind.BUNDLE:
+                opens = len(record.items[5])
+            opens -= record.items[0] == Kind.OPEN
             place += 1
             record = ahead.peek(place)
         if record is None:
@@ -275,8 +284,12 @@ def _unsigned(items: Items) -> bool:
 
 
 def _opens(items: Items, opens: int) -> bool:
-    """Whether the record opens a session, the first, whose roles sign that they join it next."""
-    return items[0] in _INTRODUCTIONS or (items[0] == Kind.OPEN and opens == 0)
+    """Whether the record opens a session whose roles sign next that they join it.
+
+    `opens` is how many there still can be: those of a bundle are opened before any of them is
+    joined.
+    """
+    return items[0] in _OPENING or (items[0] == Kind.OPEN and opens > 0)
 
 
 def _no_session(protocol: str, record: RawRecord, other: str | None = None) -> Parted:

@@ -113,6 +113,7 @@ SHAPES: Final[Mapping[int, RowShape]] = {
     Kind.PROTOCOL: RowShape("file", "t", _nothing),
     # The collector knows the number of a session that opens; the record does not say it.
     Kind.OPEN: RowShape("sessions", "st", _nothing),
+    Kind.BUNDLE: RowShape("sessions", "t", _nothing),
     Kind.SEND: RowShape("messages", "saplnt", _send),
     Kind.RECEIVE: RowShape("receives", "sapn", _receive),
     Kind.DELEGATE: RowShape("sessions", "sat", _role),

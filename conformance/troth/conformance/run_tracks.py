@@ -68,6 +68,7 @@ class Tracks:
         self._calls: dict[bytes, int] = {}
         self._readers: dict[int, Callable[[Items], tuple[Track, Items]]] = {
             Kind.OPEN: self._open,
+            Kind.BUNDLE: lambda items: (Track(coroutine=items[7]), items[2:4]),
             Kind.RECEIVE: self._acted(slice(1, 6)),
             Kind.DELEGATE: self._acted(slice(1, 4)),
             Kind.NOTICE: self._acted(slice(1, 4)),

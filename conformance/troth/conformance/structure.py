@@ -67,6 +67,7 @@ class Structure:
             Kind.PRINCIPAL: introductions.principal,
             Kind.PROTOCOL: introductions.protocol,
             Kind.OPEN: introductions.open,
+            Kind.BUNDLE: introductions.bundle,
             Kind.SEND: self.send,
             Kind.RECEIVE: self.receive,
             Kind.DELEGATE: self.delegate,
@@ -335,6 +336,8 @@ class Structure:
     def end(self, items: Items) -> None:
         world = self.world
         _, rounds, records, outcome = items
+        if world.children_due:
+            raise out_of_order("the end", "the sessions of a bundle", "the end of the run")
         if records != world.record.index:
             raise Divergence(
                 "structure.count",

@@ -19,6 +19,8 @@ from troth.conformance.refusals import (
 )
 from troth.conformance.world import (
     ROLES_STRIDE,
+    Bundle,
+    ChildDue,
     Coroutine,
     Header,
     Principal,
@@ -98,6 +100,7 @@ class Introductions:
             raise duplicate("principal", key.hex())
         self._keys.add(key)
         world = self.world
+        self._introduces()
         world.principals.append(Principal(len(world.principals), name, key, world.record))
         world.keepers.append(world.principals[-1])
 
@@ -108,11 +111,18 @@ class Introductions:
             raise duplicate("principal", key.hex())
         self._peer_keys.add(key)
         world = self.world
+        self._introduces()
         index = len(world.principals)
         world.principals.append(Principal(index, name, key, world.record, here=False))
 
+    def _introduces(self) -> None:
+        """What a record introduces may stand between a bundle and its sessions."""
+        if self.world.children_reach == self.world.record.index:
+            self.world.children_reach += 1
+
     def protocol(self, items: Items) -> None:
         _, identity, name, roles, labels = items
+        self._introduces()
         if (identity, name) in self._protocols:
             raise duplicate("protocol", name)
         self._protocols.add((identity, name))
@@ -124,11 +134,96 @@ class Introductions:
         entry.tables = self.source.tables(identity)
         self.world.protocols.append(entry)
 
+    def bundle(self, items: Items) -> None:
+        """Sessions that are opened together: those that have a role here come right behind."""
+        world = self.world
+        assert world.header is not None
+        _, identity, name, roles, principals, rows, nonce, coroutine = items
+        opener = self._coroutine(coroutine)
+        if world.children_due:
+            raise out_of_order("a bundle", "the sessions of the bundle before", "another one")
+        if len(principals) != len(roles) or len(roles) > world.limits.roles_max:
+            raise wrong_setting("the principals", f"{len(roles)} of them", len(principals))
+        if max(principals) >= len(world.principals):
+            raise no_reference("there is no such principal", "a principal", max(principals))
+        signers = [world.principals[index] for index in principals]
+        peers, nonces = self._parties(opener, roles, signers)
+        expected = (
+            statements.joint_nonce(nonces)
+            if nonces
+            else statements.session_nonce(world.header.seed, opener.id, opener.sessions)
+        )
+        if nonce != expected:
+            raise wrong_id("bundle nonce", expected, nonce)
+        opener.sessions += 1
+        self._check_rows(name, roles, rows)
+        bundle = Bundle(identity, 0)
+        for child, protocol, players in rows:
+            away = frozenset(role for role, player in enumerate(players) if player in peers)
+            if len(away) < len(players):
+                own = tuple(principals[player] for player in players)
+                shares = tuple(nonces[player] for player in players) if away else ()
+                own_nonce = statements.child_nonce(identity, child)
+                seen = tuple(
+                    role
+                    for role, player in enumerate(players)
+                    if world.header.is_observed(name, roles[player])
+                )
+                due = ChildDue(bundle, coroutine, protocol, own, own_nonce, away, shares, seen)
+                world.children_due.append(due)
+        bundle.expected = len(world.children_due)
+        world.children_reach = world.record.index + 1
+
+    def _check_rows(self, name: str, roles: tuple[str, ...], rows: tuple[Items, ...]) -> None:
+        """The image has the bundle, where there is an image."""
+        world = self.world
+        numbers = range(len(world.protocols))
+        if not rows or any(protocol not in numbers for _, protocol, _ in rows):
+            raise no_reference("there is no such protocol", "a protocol of the file", name)
+        if len({child for child, _, _ in rows}) != len(rows) or len(set(roles)) != len(roles):
+            raise wrong_setting("the bundle", "names that differ", name)
+        for _, protocol, players in rows:
+            count = len(world.protocols[protocol].roles)
+            if not len(players) == len(set(players)) == count or max(players) >= len(roles):
+                raise wrong_setting("the players", f"{count} different roles", players)
+        if world.image is None:
+            return
+        found = tuple((row[0], world.protocols[row[1]].name, row[2]) for row in rows)
+        image = world.image.image
+        for known in image.bundles:
+            children = tuple(
+                (child.name, image.protocols[child.protocol].name, child.players)
+                for child in known.children
+            )
+            if (known.name, known.roles, children) == (name, roles, found):
+                return
+        raise no_reference("the image has no such bundle", "a bundle of the image", name)
+
+    def _child(self, items: Items) -> ChildDue | None:
+        """The session that has to be opened now, when a bundle is being opened."""
+        world = self.world
+        if not world.children_due:
+            return None
+        due = world.children_due.popleft()
+        _, _, number, principals, _, _, _, nonce, coroutine, _ = items
+        told = (number, principals, nonce, coroutine)
+        if world.children_reach != world.record.index or told != (
+            *(due.protocol, due.principals, due.nonce, due.coroutine),
+        ):
+            raise out_of_order("a session", "the next one of the bundle", "another one")
+        world.children_reach += 1
+        return due
+
     def open(self, items: Items) -> None:
         world = self.world
         opener = self._coroutine(items[8])
-        session = self._session(items, opener)
-        opener.sessions += 1
+        due = self._child(items)
+        session = self._session(items, opener, due)
+        if due is None:
+            opener.sessions += 1
+        else:
+            session.bundle = due.bundle
+            due.bundle.sessions.append(session)
         world.sessions[session.index] = session
         world.sessions_by_id[session.id] = session
         world.sessions_opened += 1
@@ -136,7 +231,7 @@ class Introductions:
         if len(world.sessions) > world.limits.sessions_max:
             raise over_limit("sessions", "sessions_max", world.limits.sessions_max)
 
-    def _session(self, items: Items, opener: Coroutine) -> Session:
+    def _session(self, items: Items, opener: Coroutine, due: ChildDue | None) -> Session:
         world = self.world
         assert world.header is not None
         _, identity, number, principals, rows, seal, linger_ns, nonce, _, observed = items
@@ -152,35 +247,43 @@ class Introductions:
         if world.header.seal not in (None, seal):
             raise wrong_setting("the session's seal", f"{world.header.seal}, as the run's", seal)
         signers = [world.principals[index] for index in principals]
-        peers, nonces = self._parties(opener, protocol, signers)
-        expected = (
-            statements.joint_nonce(nonces)
-            if nonces
-            else statements.session_nonce(world.header.seed, opener.id, opener.sessions)
-        )
-        if nonce != expected:
-            raise wrong_id("session nonce", expected, nonce)
+        if due is not None:
+            peers, nonces = due.peers, due.shares
+        else:
+            peers, nonces = self._parties(opener, protocol.roles, signers)
+            expected = (
+                statements.joint_nonce(nonces)
+                if nonces
+                else statements.session_nonce(world.header.seed, opener.id, opener.sessions)
+            )
+            if nonce != expected:
+                raise wrong_id("session nonce", expected, nonce)
         if identity in world.sessions_by_id:
             raise duplicate("session", identity.hex())
         session = Session(world.sessions_opened, identity, protocol, signers, linger_ns, peers)
         session.nonces = nonces
         session.opener = (opener.index, world.record.index)
         session.round_sealed = seal == Seal.ROUND
-        session.observed = self._observed(protocol, observed)
+        if due is None:
+            session.observed = self._observed(protocol, observed)
+        elif observed != due.observed:
+            raise wrong_setting("the observed roles", f"{due.observed}, as the run's", observed)
+        else:
+            session.observed = frozenset(observed)
         self._add_edges(session, rows)
         self._note_protection(session)
         protocol.sessions += 1
         return session
 
     def _parties(
-        self, opener: Coroutine, protocol: ProtocolEntry, signers: list[Principal]
+        self, opener: Coroutine, roles: tuple[str, ...], signers: list[Principal]
     ) -> tuple[frozenset[int], tuple[bytes, ...]]:
         """The roles of other machines, and the nonces of all roles if there are such."""
         world = self.world
         assert world.header is not None
         met = {role: (key, nonce) for role, key, nonce in world.met.pop(opener.index, ())}
         peers, nonces = set(), []
-        for role, (name, signer) in enumerate(zip(protocol.roles, signers, strict=True)):
+        for role, (name, signer) in enumerate(zip(roles, signers, strict=True)):
             if name in met:
                 key, nonce = met.pop(name)
                 if key != signer.key:

@@ -9,7 +9,8 @@ once, not with the file.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 from troth.conformance.tables import INITIAL_STATE, TraceTables
@@ -237,6 +238,33 @@ class Edge:
         return f"{self.config.sender} -> {self.config.receiver}"
 
 
+@dataclass(slots=True)
+class Bundle:
+    """Sessions that are opened and closed together.
+
+    `sessions` are those that this file has, `expected` how many; `ended` is how the first of them
+    ended, and all the others do.
+    """
+
+    id: bytes
+    expected: int
+    sessions: list[Session] = field(default_factory=list)
+    ended: Status | None = None
+
+
+class ChildDue(NamedTuple):
+    """A session of a bundle whose OPEN has to come: see `structure_head`."""
+
+    bundle: Bundle
+    coroutine: int
+    protocol: int
+    principals: tuple[int, ...]
+    nonce: bytes
+    peers: frozenset[int]
+    shares: tuple[bytes, ...]
+    observed: tuple[int, ...]
+
+
 class Session:
     """One live session.
 
@@ -256,6 +284,7 @@ class Session:
 
     __slots__ = (
         "acted",
+        "bundle",
         "cancelled",
         "drained",
         "drains_at",
@@ -298,6 +327,7 @@ class Session:
         peers: frozenset[int] = frozenset(),
     ) -> None:
         self.peers = peers
+        self.bundle: Bundle | None = None
         self.nonces: tuple[bytes, ...] = ()
         self.joined: set[int] = set()
         self.failed: str | None = None
@@ -334,6 +364,16 @@ class Session:
     def name(self) -> str:
         """How findings name the session."""
         return f"{self.index} of {self.protocol.name}, id {self.id.hex()}"
+
+    @property
+    def together(self) -> Sequence[Session]:
+        """The sessions that end when this one does."""
+        return (self,) if self.bundle is None else self.bundle.sessions
+
+    @property
+    def excused(self) -> bool:
+        """Whether its end cannot be judged, or that of a session that ends with it."""
+        return self.skip or (self.bundle is not None and any(s.skip for s in self.bundle.sessions))
 
     @property
     def drained_edges(self) -> bool:
@@ -393,7 +433,8 @@ class World:
     delegated and whose message has not come yet. `edges_off` are the first few edges whose
     replay protection was turned off. `keepers` are the principals whose logs are in the file,
     `met` the other machines of the sessions that coroutines are about to open, `heads` the heads
-    of the logs that those keep. `last_fault` is a fault's code, and
+    of the logs that those keep. `children_due` are the sessions of a bundle that are still to be
+    opened, and `children_reach` the number of the next record that can be about that. `last_fault` is a fault's code, and
     `fault_reaches` the number of the next record that can be a part of it.
     """
 
@@ -406,6 +447,8 @@ class World:
         self.keepers: list[Principal] = []
         self.met: dict[int, tuple[tuple[str, bytes, bytes], ...]] = {}
         self.heads = PeerHeads()
+        self.children_due: deque[ChildDue] = deque()
+        self.children_reach = -1
         self.protocols: list[ProtocolEntry] = []
         self.sessions: dict[int, Session] = {}
         self.sessions_by_id: dict[bytes, Session] = {}

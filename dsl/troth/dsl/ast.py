@@ -167,6 +167,24 @@ class ProtocolDecl:
     sizes: tuple[tuple[str, Name], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class BundleChildDecl:
+    """`name: Protocol(A, B)`: the roles of the bundle that play those of the protocol."""
+
+    name: Name
+    protocol: Name
+    players: tuple[Name, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class BundleDecl:
+    name: Name
+    roles: tuple[Name, ...]
+    children: tuple[BundleChildDecl, ...]
+    span: Span
+
+
 # --- expressions -------------------------------------------------------------------------
 
 
@@ -392,8 +410,11 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class CloseStatement:
+    """`shared` says that it stands for all sessions of a bundle: those that are gone stay so."""
+
     endpoint: Name
     span: Span
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,6 +422,7 @@ class CancelStatement:
     endpoint: Name
     reason: Expression
     span: Span
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,12 +434,17 @@ class SpawnStatement:
 
 @dataclass(frozen=True, slots=True)
 class OpenStatement:
-    """`open Protocol as a, b with key = value, …`"""
+    """`open Protocol as a, b with key = value, …`
+
+    Of a bundle `targets` are the endpoints of all its sessions once `expand_bundles` has run, and
+    `bundle` its declaration.
+    """
 
     protocol: Name
     targets: tuple[Name, ...]
     settings: tuple[Setting, ...]
     span: Span
+    bundle: BundleDecl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -529,7 +556,7 @@ class ProgramDecl:
     span: Span
 
 
-Declaration: TypeAlias = ProtocolDecl | EffectDecl | TypeDecl | GuardDecl | ProgramDecl
+Declaration: TypeAlias = ProtocolDecl | BundleDecl | EffectDecl | TypeDecl | GuardDecl | ProgramDecl
 
 
 @dataclass(frozen=True, slots=True)

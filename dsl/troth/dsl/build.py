@@ -6,7 +6,7 @@ from typing import Final
 
 from troth.dsl.ast import Declaration, EffectDecl, GuardDecl, Name, ProgramDecl, Span, TypeDecl
 from troth.dsl.build_nodes import Node, name_of, trees
-from troth.dsl.build_protocols import protocol
+from troth.dsl.build_protocols import bundle, protocol
 from troth.dsl.build_statements import statements
 from troth.dsl.build_types import fields, type_expression
 from troth.dsl.parser_report import Reporter, tree_span
@@ -15,7 +15,7 @@ EXPRESSION_DEPTH_MAX: Final = 100
 _MAIN_LENGTH: Final = len("main")
 # Nodes at which the depth of an expression starts to be counted anew.
 _CONTAINERS: Final = frozenset(
-    {"declaration", "program", "main", "protocol", "statements", "interactions", "case"}
+    {"declaration", "program", "main", "protocol", "bundle", "statements", "interactions", "case"}
 )
 
 
@@ -33,6 +33,8 @@ def _declaration(node: Node, reporter: Reporter) -> Declaration:
     match node.data:
         case "protocol":
             return protocol(node, reporter)
+        case "bundle":
+            return bundle(node)
         case "effect":
             result = type_expression(parts[2], reporter)
             name, parameters = name_of(parts[0]), fields(parts[1], reporter)

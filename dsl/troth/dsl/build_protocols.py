@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from troth.dsl.ast import (
+    BundleChildDecl,
+    BundleDecl,
     Choice,
     ContinueRec,
     Do,
@@ -35,6 +37,22 @@ def protocol(node: Node, reporter: Reporter) -> ProtocolDecl:
         tree_span(node),
         _sizes(trees(roles)),
     )
+
+
+def bundle(node: Node) -> BundleDecl:
+    name, roles, *children = trees(node)
+    return BundleDecl(
+        name_of(name),
+        tuple(map(role_of, trees(roles))),
+        tuple(_child(child) for child in children),
+        tree_span(node),
+    )
+
+
+def _child(node: Node) -> BundleChildDecl:
+    name, protocol, players = trees(node)
+    roles = tuple(map(role_of, trees(players)))
+    return BundleChildDecl(name_of(name), name_of(protocol), roles, tree_span(node))
 
 
 def _sizes(roles: list[Node]) -> tuple[tuple[str, Name], ...]:

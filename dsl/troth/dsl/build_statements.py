@@ -32,6 +32,7 @@ from troth.dsl.ast import (
     ReleaseStatement,
     Rollback,
     SendStatement,
+    Span,
     SpawnStatement,
     Speculate,
     Statement,
@@ -52,19 +53,42 @@ def statements(node: Node, reporter: Reporter) -> tuple[Statement, ...]:
 
 
 def _send(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
-    endpoint, peer, label = role_of(parts[0]), role_of(parts[1]), name_of(parts[2])
-    return SendStatement(endpoint, peer, label, arguments(parts[3], reporter), tree_span(node))
+    endpoint, (peer, label, given) = _endpoint(parts)
+    sent = arguments(given, reporter)
+    return SendStatement(endpoint, role_of(peer), name_of(label), sent, tree_span(node))
 
 
 def _recv(node: Node, parts: list[Node], _reporter: Reporter) -> Statement:
-    endpoint, peer, label = role_of(parts[0]), role_of(parts[1]), name_of(parts[2])
-    return RecvStatement(endpoint, peer, label, names_of(trees(parts[3])), tree_span(node))
+    endpoint, (peer, label, names) = _endpoint(parts)
+    targets = names_of(trees(names))
+    return RecvStatement(endpoint, role_of(peer), name_of(label), targets, tree_span(node))
 
 
 def _recv_choice(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
-    endpoint, peer = role_of(parts[0]), role_of(parts[1])
-    cases = tuple(_case(part, reporter) for part in parts[2:])
-    return RecvChoice(endpoint, peer, cases, tree_span(node))
+    endpoint, (peer, *rest) = _endpoint(parts)
+    cases = tuple(_case(part, reporter) for part in rest)
+    return RecvChoice(endpoint, role_of(peer), cases, tree_span(node))
+
+
+def _endpoint(parts: list[Node]) -> tuple[Name, list[Node]]:
+    """`s`, or `d.video` of a bundle, as one name; and the parts behind it."""
+    first, second, *rest = parts
+    if second.data != "child":
+        return role_of(first), [second, *rest]
+    return _child_of(role_of(first), name_of(trees(second)[0])), rest
+
+
+def _child_of(endpoint: Name, child: Name) -> Name:
+    start, end = endpoint.span, child.span
+    span = Span(start.line, start.column, end.end_line, end.end_column)
+    return Name(f"{endpoint.text}.{child.text}", span)
+
+
+def _close(node: Node, parts: list[Node], _reporter: Reporter) -> Statement:
+    endpoint = role_of(parts[0])
+    if len(parts) > 1:
+        endpoint = _child_of(endpoint, name_of(parts[1]))
+    return CloseStatement(endpoint, tree_span(node))
 
 
 def _case(node: Node, reporter: Reporter) -> RecvCase:
@@ -155,7 +179,10 @@ def _open(node: Node, parts: list[Node], _reporter: Reporter) -> Statement:
 
 
 def _cancel(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
-    return CancelStatement(name_of(parts[0]), expression(parts[1], reporter), tree_span(node))
+    endpoint = name_of(parts[0])
+    if len(parts) > 2:
+        endpoint = _child_of(endpoint, name_of(parts[1]))
+    return CancelStatement(endpoint, expression(parts[-1], reporter), tree_span(node))
 
 
 def _speculate(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
@@ -180,7 +207,7 @@ _BUILDERS: Final[dict[str, _Builder]] = {
     "print": lambda node, parts, report: Print(expression(parts[0], report), tree_span(node)),
     "yield": lambda node, _parts, _: YieldStatement(tree_span(node)),
     "fail": lambda node, parts, report: Fail(expression(parts[0], report), tree_span(node)),
-    "close": lambda node, parts, _: CloseStatement(role_of(parts[0]), tree_span(node)),
+    "close": _close,
     "cancel": _cancel,
     "spawn": _spawn,
     "open": _open,

@@ -24,6 +24,8 @@ NESTING_MAX: Final = 100
 class Facts:
     """What the check learns and the lowering needs; statements are named by their span.
 
+    `left_out` are the endings of a bundle's sessions of which the program has no endpoint.
+
     `choices` holds the sends and receives at a state with several labels; `variables` are the
     program's variables, parameters first, in the order of their first binding.
     """
@@ -31,6 +33,7 @@ class Facts:
     choices: set[Span] = field(default_factory=set)
     variables: dict[str, ValueType | None] = field(default_factory=dict)
     options: dict[Span, OpenOptions] = field(default_factory=dict)
+    left_out: set[Span] = field(default_factory=set)
 
 
 @dataclass(slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
-from troth.dsl.ast import Name, OpenStatement, Setting, SpawnStatement
+from troth.dsl.ast import BundleDecl, Name, OpenStatement, Setting, SpawnStatement
 from troth.dsl.check_edges import REPLAY_MODES, suggest_value
 from troth.dsl.check_expression import expect
 from troth.dsl.check_program_context import Context
@@ -37,9 +37,12 @@ _NANOSECONDS: Final[Mapping[str, int]] = {
 
 
 def check_open(context: Context, scope: Scope, item: OpenStatement) -> None:
-    protocol = _protocol(context, item.protocol)
     options = check_settings(context, item.settings)
     context.facts.options[item.span] = options
+    if item.bundle is not None:
+        _check_bundle(context, scope, item, item.bundle, options)
+        return
+    protocol = _protocol(context, item.protocol)
     if protocol is not None:
         _check_edges(context, item, protocol, options)
         if len(item.targets) != len(protocol.roles):
@@ -54,8 +57,36 @@ def check_open(context: Context, scope: Scope, item: OpenStatement) -> None:
                 fix="give one name for each role, in the order of the roles",
             )
             protocol = None
+    kinds: list[EndpointType | None] = [None] * len(item.targets)
+    if protocol is not None:
+        kinds = [EndpointType(protocol.name, role) for role in protocol.roles]
+    _bind_targets(context, scope, item, kinds)
+
+
+def _check_bundle(
+    context: Context,
+    scope: Scope,
+    item: OpenStatement,
+    bundle: BundleDecl,
+    options: OpenOptions,
+) -> None:
+    """The targets are the endpoints of all its sessions, one after the other."""
+    kinds: list[EndpointType | None] = []
+    for child in bundle.children:
+        protocol = context.symbols.protocols.get(child.protocol.text)
+        if protocol is None:
+            kinds += [None] * len(child.players)
+        else:
+            _check_edges(context, item, protocol, options)
+            kinds += [EndpointType(protocol.name, role) for role in protocol.roles]
+    _bind_targets(context, scope, item, kinds)
+
+
+def _bind_targets(
+    context: Context, scope: Scope, item: OpenStatement, kinds: Sequence[EndpointType | None]
+) -> None:
     seen: set[str] = set()
-    for position, target in enumerate(item.targets):
+    for target, kind in zip(item.targets, kinds, strict=True):
         if target.text in seen:
             context.error(
                 "check.variable.duplicate",
@@ -67,7 +98,6 @@ def check_open(context: Context, scope: Scope, item: OpenStatement) -> None:
             )
             continue
         seen.add(target.text)
-        kind = None if protocol is None else EndpointType(protocol.name, protocol.roles[position])
         context.bind(scope, target, kind)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from troth.dsl.ast import (
+    BundleDecl,
     EffectDecl,
     GuardDecl,
     Name,
@@ -78,6 +79,7 @@ def _effect(item: EffectDecl, types: TypeScope, diagnostics: Diagnostics) -> Eff
 
 KIND_NAMES = {
     ProtocolDecl: "protocol",
+    BundleDecl: "bundle",
     EffectDecl: "effect",
     TypeDecl: "type",
     GuardDecl: "guard",

@@ -338,7 +338,17 @@ def _report_missing(
 # --- close and cancel --------------------------------------------------------------------
 
 
+def _is_left_out(context: Context, scope: Scope, item: CloseStatement | CancelStatement) -> bool:
+    """Whether an ending that is written for a whole bundle is of an endpoint that is gone."""
+    gone = item.shared and isinstance(scope.endpoints.get(item.endpoint.text), Gone)
+    if gone:
+        context.facts.left_out.add(item.span)
+    return gone
+
+
 def check_close(context: Context, scope: Scope, item: CloseStatement) -> None:
+    if _is_left_out(context, scope, item):
+        return
     held = context.endpoint(scope, item.endpoint)
     if held is None:
         return
@@ -362,6 +372,8 @@ def check_close(context: Context, scope: Scope, item: CloseStatement) -> None:
 
 
 def check_cancel(context: Context, scope: Scope, item: CancelStatement) -> None:
+    if _is_left_out(context, scope, item):
+        return
     expect(
         context,
         scope,

@@ -150,6 +150,18 @@ CHECK_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "Declare the protocol.",
     ),
     (
+        "check.bundle.whole",
+        "A bundle where one session is meant",
+        "The name stands for all sessions of a bundle, and a statement is about one of them.",
+        "Name the session: `d.video`. A whole bundle can be spawned with, closed and cancelled.",
+    ),
+    (
+        "check.bundle.child",
+        "Unknown part of a bundle",
+        "The role has no such session in the bundle, or the bundle has no such role.",
+        "Use a session in which the role plays.",
+    ),
+    (
         "check.open.count",
         "Wrong number of endpoints",
         "`open` binds one name for each role of the protocol.",

@@ -302,4 +302,24 @@ PROTOCOL_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "The role's local type has too many states, or needs too much time to find.",
         "Tell the role earlier which branches were taken, or split the protocol.",
     ),
+    # --- bundles --------------------------------------------------------------------------
+    (
+        "protocol.bundle.role",
+        "Role of a bundle",
+        "A role of a bundle is not there, is there twice, plays in no session or twice in one, "
+        "or is a family.",
+        "Name at least two roles, and let each play in a session.",
+    ),
+    (
+        "protocol.bundle.session",
+        "Session of a bundle",
+        "Two sessions of a bundle have one name, or one has too few or too many players.",
+        "Give each session its own name and a player for each role of its protocol.",
+    ),
+    (
+        "protocol.bundle.protocol",
+        "Protocol of a bundle's session",
+        "The protocol is not in the file, or leaves the size of a role family open.",
+        "Declare the protocol, or give its family a size in its first line.",
+    ),
 )

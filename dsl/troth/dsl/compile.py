@@ -9,18 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from troth.dsl.ast import ProgramDecl, Script, Span
+from troth.dsl.ast import BundleDecl, ProgramDecl, Script, Span
 from troth.dsl.check_program import CheckedPrograms, check_programs
 from troth.dsl.check_program_names import check_names
 from troth.dsl.check_program_symbols import MAIN
 from troth.dsl.diag import Diagnostic, Diagnostics, Severity
+from troth.dsl.expand_bundles import expand_bundles
 from troth.dsl.expand_families import expand_families
 from troth.dsl.lower import Indexes, lower_program
 from troth.dsl.names import did_you_mean, one_of
 from troth.dsl.parser import parse
 from troth.dsl.protocols import check_protocols, local_type_text
 from troth.vm.errors import InternalError, Invalid, LimitExceeded, Malformed, Place
-from troth.vm.image import Image, Protocol
+from troth.vm.image import Bundle, BundleChild, Image, Protocol
 from troth.vm.image_codec import encode_image
 from troth.vm.limits import DEFAULT_LIMITS, IMAGE_BYTES_MAX, INSTRUCTIONS_PER_PROGRAM_MAX
 from troth.vm.loader import load as load_image
@@ -141,20 +142,27 @@ def _build(text: str, name: str) -> tuple[Image | None, Diagnostics]:
     diagnostics = Diagnostics(name, text)
     parsed = parse(text, name, diagnostics)
     check_names(parsed.script, diagnostics)
+    written = parsed.script
     parsed = expand_families(parsed, diagnostics)
+    expanded = expand_bundles(parsed, written, diagnostics)
+    parsed = expanded.parsed
     protocols = check_protocols(parsed, diagnostics)
     images = {key: checked.image for key, checked in protocols.checked.items()}
     broken = frozenset(parsed.broken) | protocols.broken
     checked = check_programs(parsed.script, protocols.scope, images, broken, diagnostics)
     if diagnostics.has_errors:
         return None, diagnostics
-    image = _lower(parsed.script, images, checked, name)
+    image = _lower(parsed.script, images, checked, expanded.bundles, name)
     _check_sizes(parsed.script, image, diagnostics)
     return (None if diagnostics.has_errors else image), diagnostics
 
 
 def _lower(
-    script: Script, protocols: dict[str, Protocol], checked: CheckedPrograms, name: str
+    script: Script,
+    protocols: dict[str, Protocol],
+    checked: CheckedPrograms,
+    bundles: tuple[BundleDecl, ...],
+    name: str,
 ) -> Image:
     declared = [item for item in script.declarations if isinstance(item, ProgramDecl)]
     effects = [effect for effect in checked.symbols.effects.values() if effect is not None]
@@ -164,6 +172,7 @@ def _lower(
         effects={effect.name: index for index, effect in enumerate(effects)},
         programs={item.name.text: index for index, item in enumerate(declared)},
         guards={name: index for index, name in enumerate(checked.symbols.guards)},
+        bundles={bundle.name.text: index for index, bundle in enumerate(bundles)},
     )
     programs = tuple(
         lower_program(
@@ -176,7 +185,21 @@ def _lower(
         for item in declared
     )
     main, guards = indexes.programs.get(MAIN), checked.symbols.guards
-    return Image(tuple(ordered), tuple(effects), programs, main, name, guards)
+    opened = tuple(_bundle(bundle, indexes) for bundle in bundles)
+    return Image(tuple(ordered), tuple(effects), programs, main, name, guards, opened)
+
+
+def _bundle(declared: BundleDecl, indexes: Indexes) -> Bundle:
+    roles = tuple(role.text for role in declared.roles)
+    children = tuple(
+        BundleChild(
+            child.name.text,
+            indexes.protocols[child.protocol.text],
+            tuple(roles.index(player.text) for player in child.players),
+        )
+        for child in declared.children
+    )
+    return Bundle(declared.name.text, roles, children)
 
 
 def _check_sizes(script: Script, image: Image, diagnostics: Diagnostics) -> None:

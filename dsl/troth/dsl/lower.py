@@ -69,6 +69,7 @@ from troth.vm.instructions import (
     Join,
     Move,
     Open,
+    OpenBundle,
     Operator,
     Recv,
     Release,
@@ -89,6 +90,7 @@ class Indexes:
     effects: Mapping[str, int]
     programs: Mapping[str, int]
     guards: Mapping[str, int]
+    bundles: Mapping[str, int]
 
 
 @dataclass(slots=True)
@@ -224,6 +226,8 @@ def _lower_simple(lowering: _Lowering, item: Statement) -> None:
             _lower_call(lowering, item.call, None)
         case Print():
             _lower_effectful(code, Operator.PRINT, item.value)
+        case CloseStatement() | CancelStatement() if item.span in lowering.facts.left_out:
+            pass
         case CloseStatement():
             code.emit(Close(lowering.register(item.endpoint)))
         case CancelStatement():
@@ -233,8 +237,13 @@ def _lower_simple(lowering: _Lowering, item: Statement) -> None:
             _lower_spawn(lowering, item)
         case OpenStatement():
             targets = tuple(lowering.register(name) for name in item.targets)
-            protocol = lowering.indexes.protocols[item.protocol.text]
-            code.emit(Open(protocol, targets, lowering.facts.options[item.span]))
+            options = lowering.facts.options[item.span]
+            if item.bundle is None:
+                protocol = lowering.indexes.protocols[item.protocol.text]
+                code.emit(Open(protocol, targets, options))
+            else:
+                bundle = lowering.indexes.bundles[item.protocol.text]
+                code.emit(OpenBundle(bundle, targets, options))
         case AcquireStatement():
             code.emit(Acquire(lowering.indexes.guards[item.guard.text]))
         case ReleaseStatement():

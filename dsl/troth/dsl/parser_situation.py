@@ -145,7 +145,7 @@ def _what(situation: Situation) -> str | None:
     """What a set of terminals that are accepted together is called."""
     accepts = situation.accepts
     if situation.at_declaration:
-        return "`protocol`, `program`, `effect`, `type`, `guard` or `main:`"
+        return "`protocol`, `bundle`, `program`, `effect`, `type`, `guard` or `main:`"
     if situation.at_interaction:
         return "a message or another step of the protocol"
     if situation.at_statement:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-DECLARATION_WORDS: Final = ("protocol", "program", "effect", "type", "guard", "main")
+DECLARATION_WORDS: Final = ("protocol", "bundle", "program", "effect", "type", "guard", "main")
 STATEMENT_WORDS: Final = (
     *("send", "recv", "let", "if", "elif", "else", "while", "for", "loop", "break"),
     *("continue", "pass", "print", "yield", "fail", "close", "cancel", "spawn", "open", "call"),
@@ -19,7 +19,6 @@ ONLY_PROGRAMS: Final = frozenset(STATEMENT_WORDS) - {"continue", "loop", "foreac
 TIMED: Final = "a timed choice (`within` and `timeout`)"
 _CRASH: Final = "`on crash`"
 UNSUPPORTED: Final = {
-    "bundle": "a `bundle` of sessions",
     "within": TIMED,
     "timeout": TIMED,
     "on": _CRASH,

@@ -7,7 +7,6 @@ from typing import Final
 from troth.vm.errors import TrothError
 from troth.vm.faults import fault
 from troth.vm.instructions import Open, Seal
-from troth.vm.loaded import ProtocolTables
 from troth.vm.settings import Settled, settle
 from troth.vm.turn import Context, Turn
 
@@ -50,23 +49,25 @@ def settle_session(context: Context, instruction: Open) -> Settled:
     return settled
 
 
-def principal_of(turn: Turn, tables: ProtocolTables, role: str) -> bytes:
+def principal_of(turn: Turn, name: str, role: str) -> bytes:
     """The sound public key of who stands behind a role of this machine.
+
+    `name` is that of the protocol, or of the bundle.
 
     Raises:
         Fault: `vm.fault.key`.
     """
     try:
-        key = turn.context.roster.principal(tables.protocol.name, role)
+        key = turn.context.roster.principal(name, role)
     except TrothError as error:
         raise fault(
             "vm.fault.key",
-            f"nobody stands behind {role} of {tables.protocol.name}: {error.message}",
+            f"nobody stands behind {role} of {name}: {error.message}",
             expected=error.expected,
             actual=error.actual,
             advice=error.advice,
         ) from error
-    require_sound_key(turn.context, tables.protocol.name, role, key)
+    require_sound_key(turn.context, name, role, key)
     return key
 
 

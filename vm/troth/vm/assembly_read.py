@@ -14,12 +14,21 @@ from troth.vm.assembly_cursor import Cursor, Reference, Spot, Token, refuse_at, 
 from troth.vm.assembly_operands import (
     EDGE_SETTINGS,
     PROGRAM,
+    PROTOCOL,
     read_settings,
 )
 from troth.vm.assembly_parts import read_fields, read_name, read_text, read_type, read_word
 from troth.vm.assembly_syntax import read_instruction
 from troth.vm.assembly_words import FIRST_WORD, VERSION
-from troth.vm.image import EdgeSettings, Effect, Image, Program, Protocol
+from troth.vm.image import (
+    Bundle,
+    BundleChild,
+    EdgeSettings,
+    Effect,
+    Image,
+    Program,
+    Protocol,
+)
 from troth.vm.image_codec import ITEMS_MAX, encode_image
 from troth.vm.instructions import (
     Acquire,
@@ -30,10 +39,12 @@ from troth.vm.instructions import (
     Jump,
     JumpIf,
     Open,
+    OpenBundle,
     Release,
     Spawn,
 )
 from troth.vm.limits import (
+    BUNDLES_MAX,
     GUARDS_MAX,
     IMAGE_BYTES_MAX,
     INSTRUCTIONS_PER_PROGRAM_MAX,
@@ -109,6 +120,19 @@ class _ProtocolDraft:
 
 
 @dataclass(slots=True)
+class _BundleDraft:
+    name: str
+    roles: tuple[str, ...]
+    children: list[BundleChild] = field(default_factory=list)
+
+    def finish(self, resolved: Sequence[int]) -> Bundle:
+        children = [
+            replace(child, protocol=_number(child.protocol, resolved)) for child in self.children
+        ]
+        return Bundle(self.name, self.roles, tuple(children))
+
+
+@dataclass(slots=True)
 class _ProgramDraft:
     """`marks[pc]` is the source line, None as long as none was named."""
 
@@ -136,8 +160,9 @@ class _Reader:
         self._protocols: list[_ProtocolDraft] = []
         self._effects: list[Effect] = []
         self._guards: list[str] = []
+        self._bundles: list[_BundleDraft] = []
         self._programs: list[_ProgramDraft] = []
-        self._section: _ProtocolDraft | _ProgramDraft | None = None
+        self._section: _ProtocolDraft | _ProgramDraft | _BundleDraft | None = None
         self._source: str | None = None
         self._entry: int | None = None
         self._statements: Mapping[str, Callable[[], None]] = {
@@ -148,6 +173,8 @@ class _Reader:
             "type": self._read_type,
             "effect": self._read_effect,
             "guard": self._read_guard,
+            "bundle": self._read_bundle,
+            "child": self._read_child,
             "program": self._read_program,
             "lines": self._read_lines,
         }
@@ -254,6 +281,28 @@ class _Reader:
         cursor.expect(":")
         states.append(_read_state(cursor))
 
+    # --- bundles -----------------------------------------------------------------------------
+
+    def _read_bundle(self) -> None:
+        cursor = self._cursor
+        self._start(len(self._bundles), BUNDLES_MAX)
+        name = read_name(cursor)
+        draft = _BundleDraft(name, cursor.list_of("(", ")", read_name, ITEMS_MAX))
+        self._bundles.append(draft)
+        self._section = draft
+
+    def _read_child(self) -> None:
+        cursor, draft = self._cursor, self._section
+        if not isinstance(draft, _BundleDraft):
+            cursor.refuse("assembly.place", expected="a bundle before this line")
+        self._start(len(draft.children), ITEMS_MAX)
+        name = read_name(cursor)
+        cursor.expect("=")
+        protocol = PROTOCOL.read(cursor)
+        assert isinstance(protocol, int)
+        players = cursor.list_of("(", ")", _read_player, ITEMS_MAX)
+        draft.children.append(BundleChild(name, protocol, players))
+
     # --- programs ----------------------------------------------------------------------------
 
     def _read_program(self) -> None:
@@ -315,6 +364,7 @@ class _Reader:
             None if entry is None else _number(entry, resolved),
             self._source or "",
             tuple(self._guards),
+            tuple([draft.finish(resolved) for draft in self._bundles]),
         )
 
     def _resolve(self) -> list[int]:
@@ -324,6 +374,7 @@ class _Reader:
             "effect": _numbers([effect.name for effect in self._effects]),
             "program": _numbers([draft.name for draft in self._programs]),
             "guard": _numbers(self._guards),
+            "bundle": _numbers([draft.name for draft in self._bundles]),
         }
         return [self._find(item, known) for item in self._cursor.references]
 
@@ -344,6 +395,10 @@ class _Reader:
             actual=f"{shorten(item.name)}: {count} called that",
             spot=item.spot,
         )
+
+
+def _read_player(cursor: Cursor) -> int:
+    return cursor.integer(0, ITEMS_MAX)
 
 
 def _read_line(cursor: Cursor) -> int:
@@ -387,6 +442,8 @@ def _settle(instruction: Instruction, resolved: Sequence[int]) -> Instruction:
         return replace(instruction, target=_number(instruction.target, resolved))
     if isinstance(instruction, Open):
         return replace(instruction, protocol=_number(instruction.protocol, resolved))
+    if isinstance(instruction, OpenBundle):
+        return replace(instruction, bundle=_number(instruction.bundle, resolved))
     if isinstance(instruction, Invoke):
         return replace(instruction, effect=_number(instruction.effect, resolved))
     if isinstance(instruction, Spawn):

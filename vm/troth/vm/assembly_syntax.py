@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from troth.vm.assembly_cursor import Cursor, Spot, shorten
 from troth.vm.assembly_operands import (
     ARGUMENTS,
+    BUNDLE,
     CASES,
     EFFECT,
     GUARD,
@@ -46,6 +47,7 @@ from troth.vm.instructions import (
     Move,
     Op,
     Open,
+    OpenBundle,
     Recv,
     Release,
     Select,
@@ -75,6 +77,7 @@ SYNTAX: Final[Mapping[type, Row]] = {
         ("options", OPTIONS),
         ("handlers", HANDLERS),
     ),
+    OpenBundle: ("open_bundle", " ", ("bundle", BUNDLE), _TAKEN, ("options", OPTIONS)),
     Send: ("send", " ", _ENDPOINT, " ", _PEER, "!", _LABEL, _GIVEN),
     Select: ("select", " ", _ENDPOINT, " ", _PEER, "!", _LABEL, _GIVEN),
     Recv: ("recv", " ", _ENDPOINT, " ", _PEER, "?", _LABEL, _TAKEN),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Final
 
-from troth.vm.assembly_operands import EDGE_SETTINGS, Scope, write_settings
+from troth.vm.assembly_operands import EDGE_SETTINGS, PROTOCOL, Scope, write_settings
 from troth.vm.assembly_syntax import write_instruction
 from troth.vm.assembly_words import (
     FIRST_WORD,
@@ -21,7 +21,7 @@ from troth.vm.assembly_words import (
     write_text,
     write_type,
 )
-from troth.vm.image import EdgeSettings, Image, Program, Protocol
+from troth.vm.image import Bundle, EdgeSettings, Image, Program, Protocol
 from troth.vm.image_codec import encode_image, image_id
 from troth.vm.instructions import Branch, Fork, Jump, JumpIf
 from troth.vm.local_types import protocol_id
@@ -45,6 +45,7 @@ def disassemble(image: Image) -> str:
             "effect": _names(effect.name for effect in image.effects),
             "program": _names(program.name for program in image.programs),
             "guard": _names(image.guards),
+            "bundle": _names(bundle.name for bundle in image.bundles),
         }
     )
     lines = [f"{FIRST_WORD} {VERSION}", f"; image {image_id(data).hex()}"]
@@ -67,6 +68,8 @@ def disassemble(image: Image) -> str:
     if image.guards:
         lines.append("")
     lines += [f"guard {write_name(guard)}" for guard in image.guards]
+    for bundle in image.bundles:
+        lines += ["", *_bundle(bundle, scope)]
     for program in image.programs:
         lines += ["", *_program(program, Scope(scope.names, len(program.code)))]
     return "\n".join(lines) + "\n"
@@ -120,6 +123,18 @@ def _local_type(local: LocalType) -> Iterator[str]:
 def _transition(transition: Transition) -> str:
     head = f"{write_name(transition.label)}{write_fields(transition.fields)}"
     return f"{head}{' lossy' if transition.lossy else ''} -> {transition.next}"
+
+
+# --- bundles -------------------------------------------------------------------------------
+
+
+def _bundle(bundle: Bundle, scope: Scope) -> Iterator[str]:
+    roles = ", ".join(map(write_name, bundle.roles))
+    yield f"bundle {write_name(bundle.name)}({roles})"
+    for child in bundle.children:
+        players = ", ".join(map(str, child.players))
+        protocol = PROTOCOL.write(child.protocol, scope)
+        yield f"  child {write_name(child.name)} = {protocol}({players})"
 
 
 # --- programs ------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from troth.vm.instructions import (
     Move,
     Op,
     Open,
+    OpenBundle,
     Operator,
     Policy,
     Recv,
@@ -47,7 +48,7 @@ from troth.vm.instructions import (
 )
 
 _HARMLESS: Final = (
-    *(Open, Send, Recv, Select, Branch, Close, Transfer, Spawn),
+    *(Open, OpenBundle, Send, Recv, Select, Branch, Close, Transfer, Spawn),
     *(Set, Move, Op, Jump, JumpIf, Yield, Halt),
 )
 _REASONS: Final[tuple[tuple[type[Instruction], str], ...]] = (
@@ -102,8 +103,9 @@ def _against(instruction: Instruction) -> str | None:
         return f"{type(instruction).__name__.lower()} is not known to be independent of order"
     if isinstance(instruction, Op) and instruction.operator is Operator.FAIL:
         return "a failure finds the others as far as they have got"
-    if isinstance(instruction, Open) and instruction.options.policy not in (None, Policy.BLOCK):
-        return _full(instruction.options.policy)
+    if isinstance(instruction, Open | OpenBundle):
+        policy = instruction.options.policy
+        return None if policy in (None, Policy.BLOCK) else _full(policy)
     return None
 
 

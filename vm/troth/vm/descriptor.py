@@ -48,6 +48,22 @@ class Descriptor(NamedTuple):
         return statements.session_id(self.encode())
 
 
+class BundleDescriptor(NamedTuple):
+    """What the sessions of a bundle have in common. `children` are its rows as they are hashed:
+    name, protocol id, and for each role of that protocol the bundle's role that plays it."""
+
+    name: str
+    roles: tuple[str, ...]
+    principals: tuple[bytes, ...]
+    children: tuple[tuple[str, bytes, tuple[str, ...]], ...]
+    nonce: bytes
+
+    @property
+    def bundle(self) -> bytes:
+        """The 32-byte bundle id."""
+        return statements.bundle_id(pack_array(tuple(self)))
+
+
 def edge_rows(edges: Sequence[EdgeConfig]) -> tuple[tuple[object, ...], ...]:
     """The edges as they are hashed."""
     return tuple(tuple(edge) for edge in edges)

@@ -7,6 +7,7 @@ session ids, 16-byte coroutine ids, role names, 32-byte public keys); the record
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import IntEnum
 from typing import Final, NamedTuple, TypeAlias
 
@@ -57,6 +58,34 @@ class Opened(NamedTuple):
     nonce: bytes
     coroutine: bytes
     observed: tuple[str, ...] = ()
+
+
+class ChildRow(NamedTuple):
+    """A session of a bundle: its protocol, and which role of the bundle plays each of its roles."""
+
+    name: str
+    protocol_id: bytes
+    protocol: str
+    roles: tuple[str, ...]
+    labels: tuple[str, ...]
+    players: tuple[str, ...]
+
+    def played_by(self, players: Collection[str]) -> frozenset[str]:
+        """Its roles that these roles of the bundle play."""
+        pairs = zip(self.roles, self.players, strict=True)
+        return frozenset(role for role, player in pairs if player in players)
+
+
+class BundleOpened(NamedTuple):
+    """Comes right before the `Opened` of its children; `bundle` is the hash of the same facts."""
+
+    bundle: bytes
+    name: str
+    roles: tuple[str, ...]
+    principals: tuple[bytes, ...]
+    children: tuple[ChildRow, ...]
+    nonce: bytes
+    coroutine: bytes
 
 
 class Sent(NamedTuple):
@@ -482,6 +511,7 @@ ENDED_BY_HOST: Final = "cancelled"
 
 Event: TypeAlias = (
     Opened
+    | BundleOpened
     | Sent
     | Received
     | Delegated

@@ -45,7 +45,7 @@ from troth.vm import events as ev
 from troth.vm.errors import Malformed, Place
 from troth.vm.events import Event, Status
 from troth.vm.lifecycle import LIVE
-from troth.vm.statements import DIGEST_BYTES, derived_hash, pack_array
+from troth.vm.statements import DIGEST_BYTES, child_nonce, derived_hash, pack_array
 
 FRAGMENT_VERSION: Final = 1
 
@@ -182,8 +182,10 @@ class FragmentBuilder:
         self._ended: dict[bytes, bytes] = {}
         self._kept: dict[bytes, bytes] = {}
         self._met: dict[bytes, frozenset[str]] = {}
+        self._awaited: dict[bytes, frozenset[str]] = {}
         self._adders: dict[type, Callable[..., None]] = {
             ev.Opened: self._opened,
+            ev.BundleOpened: self._bundle_opened,
             ev.Sent: self._sent,
             ev.Received: self._received,
             ev.Delegated: self._delegated,
@@ -240,10 +242,20 @@ class FragmentBuilder:
             raise _unexpected(event, "a role of the session")
         return endpoint
 
+    def _bundle_opened(self, event: ev.BundleOpened) -> None:
+        """Its children say by their nonces that they are of this bundle."""
+        peers = self._met.pop(event.coroutine, frozenset())
+        self._awaited = {
+            child_nonce(event.bundle, child.name): child.played_by(peers)
+            for child in event.children
+        }
+
     def _opened(self, event: ev.Opened) -> None:
         if event.session in self._live or event.session in self._ended:
             raise _unexpected(event, "a session that was never open")
-        peers = self._met.pop(event.coroutine, frozenset())
+        peers = self._awaited.pop(event.nonce, None)
+        if peers is None:
+            peers = self._met.pop(event.coroutine, frozenset())
         self._live[event.session] = _Session(event, peers, keep=self._keep)
 
     def _sent(self, event: ev.Sent) -> None:

@@ -17,6 +17,7 @@ from troth.vm.reader import ArtifactReader, RawRecord
 from troth.vm.record_codec import FIELDS, Items
 from troth.vm.record_events import EventDecoder
 from troth.vm.records import PEER_INPUTS, Kind
+from troth.vm.statements import child_nonce
 
 _ZEROS_READ: Final = 1 << 16
 
@@ -102,6 +103,7 @@ class _Surveyor:
         self._peers: dict[bytes, str] = {}
         self._roles: list[tuple[str, ...]] = []
         self._principals: dict[str, bytes] = {}
+        self._children: set[bytes] = set()
         self._loose_from = 0
         self._incarnations = 0
         self._seals_after_end: int | None = None
@@ -127,7 +129,12 @@ class _Surveyor:
         elif kind == Kind.PROTOCOL:
             self._roles.append(items[3])
         elif kind == Kind.OPEN:
-            self._opened(items[2], items[3])
+            # Whoever stands behind a role of a bundle stands behind those it plays in it.
+            if items[7] not in self._children:
+                self._opened(items[2], items[3])
+        elif kind == Kind.BUNDLE:
+            self._children = {child_nonce(items[1], row[0]) for row in items[5]}
+            self._signed_for(items[3], items[4])
         elif kind == Kind.INCARNATION:
             self._incarnations += 1
         elif kind == Kind.END:
@@ -138,10 +145,13 @@ class _Surveyor:
     def _opened(self, protocol: int, principals: tuple[int, ...]) -> None:
         """An index that leads nowhere is left for the comparison to find."""
         if protocol < len(self._roles):
-            for role, principal in zip(self._roles[protocol], principals, strict=False):
-                key = self._keys[principal] if principal < len(self._keys) else None
-                if key is not None:
-                    self._principals.setdefault(role, key)
+            self._signed_for(self._roles[protocol], principals)
+
+    def _signed_for(self, roles: tuple[str, ...], principals: tuple[int, ...]) -> None:
+        for role, principal in zip(roles, principals, strict=False):
+            key = self._keys[principal] if principal < len(self._keys) else None
+            if key is not None:
+                self._principals.setdefault(role, key)
 
     def result(self) -> Survey:
         seals = self._seals_after_end

@@ -18,6 +18,7 @@ from troth.vm.instructions import (
     Invoke,
     Op,
     Open,
+    OpenBundle,
     Operator,
     PayloadForm,
     Policy,
@@ -55,6 +56,24 @@ class Protocol:
 
 
 @dataclass(frozen=True, slots=True)
+class BundleChild:
+    """One session of a bundle: `players[i]` is the bundle's role that plays its role i."""
+
+    name: str
+    protocol: int
+    players: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Sessions that are opened and closed together, between the same principals."""
+
+    name: str
+    roles: tuple[str, ...]
+    children: tuple[BundleChild, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Effect:
     name: str
     parameters: tuple[Field, ...]
@@ -89,10 +108,12 @@ class Image:
     """The script's base name, for messages only."""
     guards: tuple[str, ...] = ()
     """The names of the machine-wide guards that its programs use."""
+    bundles: tuple[Bundle, ...] = ()
 
 
 _IRREVOCABLE: Final[dict[type, str]] = {
     Open: "opening a session",
+    OpenBundle: "opening a bundle",
     Close: "close",
     Cancel: "cancel",
     Acquire: "acquire",

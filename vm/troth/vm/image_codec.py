@@ -14,7 +14,15 @@ from blake3 import blake3
 
 from troth.vm import codec
 from troth.vm.errors import Invalid, Malformed, Place
-from troth.vm.image import EdgeSettings, Effect, Image, Program, Protocol
+from troth.vm.image import (
+    Bundle,
+    BundleChild,
+    EdgeSettings,
+    Effect,
+    Image,
+    Program,
+    Protocol,
+)
 from troth.vm.instructions import (
     HOLE,
     Abort,
@@ -33,6 +41,7 @@ from troth.vm.instructions import (
     Move,
     Op,
     Open,
+    OpenBundle,
     OpenOptions,
     Operator,
     PayloadForm,
@@ -49,6 +58,7 @@ from troth.vm.instructions import (
     Yield,
 )
 from troth.vm.limits import (
+    BUNDLES_MAX,
     GUARDS_MAX,
     IMAGE_BYTES_MAX,
     INSTRUCTIONS_PER_PROGRAM_MAX,
@@ -295,6 +305,9 @@ _INSTRUCTION = tagged(
         Fork: row_of(Fork, ("target", _TARGET)),
         Join: row_of(Join),
         Abort: row_of(Abort),
+        OpenBundle: row_of(
+            OpenBundle, ("bundle", _INDEX), ("targets", _REGISTERS), ("options", _OPTIONS)
+        ),
     }
 )
 _PROGRAM = row_of(
@@ -322,6 +335,24 @@ _PROGRAMS = Shape(_PROGRAM_ARRAY.write, _read_programs)
 _EFFECT = row_of(
     Effect, ("name", NAME), ("parameters", _FIELDS), ("result", _TYPE), ("revertible", FLAG)
 )
+_BUNDLE = row_of(
+    Bundle,
+    ("name", NAME),
+    ("roles", array_of(NAME, ITEMS_MAX, "roles")),
+    (
+        "children",
+        array_of(
+            row_of(
+                BundleChild,
+                ("name", NAME),
+                ("protocol", _INDEX),
+                ("players", array_of(_INDEX, ITEMS_MAX, "players")),
+            ),
+            ITEMS_MAX,
+            "children",
+        ),
+    ),
+)
 _IMAGE = row_of(
     Image,
     ("protocols", array_of(_PROTOCOL, PROTOCOLS_MAX, "protocols")),
@@ -330,20 +361,26 @@ _IMAGE = row_of(
     ("entry", optional(_INDEX)),
     ("source", text(4096)),
     ("guards", array_of(NAME, GUARDS_MAX, "guards")),
+    ("bundles", array_of(_BUNDLE, BUNDLES_MAX, "bundles")),
 )
+
+_PARTS: Final = 7
+"""How many fields an image has, with its bundles."""
 
 # --- the functions -------------------------------------------------------------------------
 
 
 def encode_image(image: Image) -> bytes:
-    """The canonical bytes: `[version, protocols, effects, programs, entry, source, guards]`.
+    """The canonical bytes: an array of the version and the fields of `Image`, in their order.
+
+    An image without bundles ends before them.
 
     Raises:
         Invalid: `codec.…` for a constant or name without an encoding, `image.type.depth`.
     """
     row = _IMAGE.write(image)
     assert isinstance(row, tuple)
-    return _pack((IMAGE_VERSION, *row))
+    return _pack((IMAGE_VERSION, *(row if image.bundles else row[:-1])))
 
 
 def decode_image(data: bytes) -> Image:
@@ -365,7 +402,12 @@ def decode_image(data: bytes) -> Image:
             actual=str(raw[0]),
             advice="Use a version of Troth that knows it",
         )
-    image = _IMAGE.read(raw[1:], _ROOT)
+    row = raw[1:]
+    if len(row) == _PARTS - 1:
+        row = (*row, ())
+    elif len(row) == _PARTS and row[-1] == ():
+        refuse((None, "bundles"), "at least one bundle, or nothing", "an empty array")
+    image = _IMAGE.read(row, _ROOT)
     assert isinstance(image, Image)
     return image
 

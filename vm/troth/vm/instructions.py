@@ -103,6 +103,19 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenBundle:
+    """Opens all sessions of a bundle, or none of them.
+
+    `targets` receive the endpoints of its children, one after the other, each in the order of its
+    protocol's roles.
+    """
+
+    bundle: int
+    targets: tuple[int, ...]
+    options: OpenOptions
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """Sends the only label of the endpoint's current send state."""
 
@@ -271,6 +284,7 @@ class Halt:
 
 Instruction: TypeAlias = (
     Open
+    | OpenBundle
     | Send
     | Select
     | Recv

@@ -1,9 +1,10 @@
 """Lanes: which turns of a round may run side by side.
 
 A turn touches its coroutine, the sessions in which the coroutine owns endpoints, the sessions
-whose endpoints travel inside their messages (an end strands them, and they end in turn), and the
-guards that its program names. Coroutines that could touch the same of these form one lane. So
-nothing that a turn reads or writes belongs to another lane, and lanes commute.
+whose endpoints travel inside their messages (an end strands them, and they end in turn), those of
+the same bundle (they end together), and the guards that its program names. Coroutines that could
+touch the same of these form one lane. So nothing that a turn reads or writes belongs to another
+lane, and lanes commute.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class _Planner:
                 continue
             known[session] = place
             sessions += [endpoint.session for endpoint in session.cargo]
+            # A bundle's sessions end together.
+            sessions += session.bundle
 
     def _first(self, place: int) -> int:
         before = self._before

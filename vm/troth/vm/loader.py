@@ -28,6 +28,7 @@ from troth.vm.instructions import (
     Move,
     Op,
     Open,
+    OpenBundle,
     Recv,
     Release,
     Select,
@@ -38,6 +39,7 @@ from troth.vm.instructions import (
 )
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loaded import LoadedImage
+from troth.vm.loader_bundles import check_bundles
 from troth.vm.loader_flow import Budget, check_program
 from troth.vm.loader_frame import ImageView
 from troth.vm.loader_protocols import (
@@ -81,6 +83,7 @@ def _load(image: Image, data: bytes, limits: Limits) -> LoadedImage:
     for place, protocol in enumerate(image.protocols):
         check_protocol(protocol, known, limits, f"protocols[{place}]")
     check_effects(image.effects)
+    check_bundles(image, limits)
     laid_out = tuple(tables(protocol) for protocol in image.protocols)
     index = {protocol.name: place for place, protocol in enumerate(image.protocols)}
     view = ImageView(image, laid_out, index, limits)
@@ -163,6 +166,7 @@ def _check_operands(view: ImageView, program: Program, pc: int, instruction: Ins
     image = view.image
     for kind, name, known in (
         (Open, "protocol", len(image.protocols)),
+        (OpenBundle, "bundle", len(image.bundles)),
         (Invoke, "effect", len(image.effects)),
         (Spawn, "program", len(image.programs)),
         (Acquire, "guard", len(image.guards)),
@@ -202,6 +206,7 @@ _ONE_REGISTER: Final[dict[type, tuple[str, ...]]] = {
 
 _MANY_REGISTERS: Final[dict[type, str]] = {
     Open: "targets",
+    OpenBundle: "targets",
     Send: "arguments",
     Select: "arguments",
     Recv: "targets",

@@ -27,6 +27,8 @@ from troth.vm.instructions import (
     Move,
     Op,
     Open,
+    OpenBundle,
+    OpenOptions,
     Operator,
     Recv,
     Release,
@@ -145,7 +147,7 @@ def _open(frame: Frame, instruction: Open) -> None:
     tables = frame.view.protocols[instruction.protocol]
     roles = tables.protocol.roles
     frame.require_count("endpoints", len(roles), len(instruction.targets))
-    _check_options(frame, instruction)
+    _check_options(frame, instruction.protocol, instruction.options)
     known = frozenset(tables.edges)
     pairs = [(sender, receiver) for sender, receiver, _ in instruction.handlers]
     if not known.issuperset(pairs) or len(frozenset(pairs)) != len(pairs):
@@ -158,8 +160,19 @@ def _open(frame: Frame, instruction: Open) -> None:
         frame.write(register, EndpointCell(instruction.protocol, role, 0, True))
 
 
-def _check_options(frame: Frame, instruction: Open) -> None:
-    options = instruction.options
+def _open_bundle(frame: Frame, instruction: OpenBundle) -> None:
+    bundle = frame.view.image.bundles[instruction.bundle]
+    ends = [
+        (child.protocol, role) for child in bundle.children for role in range(len(child.players))
+    ]
+    frame.require_count("endpoints", len(ends), len(instruction.targets))
+    for child in bundle.children:
+        _check_options(frame, child.protocol, instruction.options)
+    for (protocol, role), register in zip(ends, instruction.targets, strict=True):
+        frame.write(register, EndpointCell(protocol, role, 0, True))
+
+
+def _check_options(frame: Frame, protocol: int, options: OpenOptions) -> None:
     largest = frame.view.limits.buffer_capacity_max
     if options.capacity is not None and not 1 <= options.capacity <= largest:
         frame.refuse(
@@ -170,7 +183,7 @@ def _check_options(frame: Frame, instruction: Open) -> None:
         )
     if options.replay is not ReplayMode.SEQUENCE:
         return
-    tables = frame.view.protocols[instruction.protocol]
+    tables = frame.view.protocols[protocol]
     for edge, labels in tables.lossy.items():
         fixed = tables.edge_settings.get(edge)
         if fixed is None or fixed.replay is None:
@@ -342,6 +355,7 @@ def fails(instruction: Instruction) -> bool:
 
 _RULES: Final[dict[type, Rule]] = {
     Open: _open,
+    OpenBundle: _open_bundle,
     Send: _send,
     Select: _send,
     Recv: _recv,

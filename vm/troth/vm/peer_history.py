@@ -6,12 +6,13 @@ receipt covers; the others know what they have heard, and take nothing twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 from troth.vm import events as ev
 from troth.vm.envelope import HeadEnvelope, MessageEnvelope, Outgoing, RotateEnvelope
 from troth.vm.events import Event, Status
+from troth.vm.statements import child_nonce
 from troth.vm.turn import Meeting
 
 PRUNE_EVERY: Final = 4096
@@ -22,10 +23,33 @@ ENDED_KEPT: Final = 1024
 
 
 class Met(NamedTuple):
-    """A session that was opened with others: its meeting, and (role, key, nonce) of theirs."""
+    """A session that was opened with others: its meeting, and (role, key, nonce) of theirs.
+
+    Of a bundle they meet once; `plays` says then which role of the session each of them plays.
+    """
 
     meeting: Meeting
     parties: tuple[tuple[str, bytes, bytes], ...]
+    plays: tuple[tuple[str, str], ...] = ()
+
+    def routes(self, known: Mapping[str, bytes]) -> dict[str, bytes]:
+        """The party of each role of the session, of those that are known by the meeting's roles."""
+        if not self.plays:
+            return dict(known)
+        return {role: known[player] for player, role in self.plays if player in known}
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """The roles of the session that the others hold."""
+        if self.plays:
+            return frozenset(role for _, role in self.plays)
+        return frozenset(row[0] for row in self.parties)
+
+    def child(self, row: ev.ChildRow) -> Met:
+        """What it means for one session of the bundle."""
+        others = {party[0] for party in self.parties}
+        pairs = zip(row.players, row.roles, strict=True)
+        return self._replace(plays=tuple(pair for pair in pairs if pair[0] in others))
 
 
 class PeerHistory:
@@ -42,6 +66,7 @@ class PeerHistory:
         self.sessions: dict[bytes, Met] = {}
         self.said: list[Outgoing] = []
         self._opening: dict[bytes, Met] = {}
+        self._awaited: dict[bytes, Met] = {}
         self._taken: dict[tuple[bytes, str, str], int] = {}
         self._rotate: dict[tuple[bytes, str, str], int] = {}
         self._ended: dict[bytes, None] = {}
@@ -61,16 +86,28 @@ class PeerHistory:
         match event:
             case ev.Met():
                 self._opening[event.coroutine] = Met(self.asked.pop(event.coroutine), event.parties)
+            case ev.BundleOpened() if event.coroutine in self._opening:
+                met = self._opening.pop(event.coroutine)
+                children = [(row, met.child(row)) for row in event.children]
+                self._awaited = {
+                    child_nonce(event.bundle, row.name): child
+                    for row, child in children
+                    if child.plays
+                }
+            case ev.Opened() if event.nonce in self._awaited:
+                self._opened(event, self._awaited.pop(event.nonce))
             case ev.Opened() if event.coroutine in self._opening:
-                self.sessions[event.session] = self._opening.pop(event.coroutine)
-                for edge in event.edges:
-                    key = event.session, edge.sender, edge.receiver
-                    self._rotate[key] = edge.rotate
+                self._opened(event, self._opening.pop(event.coroutine))
             case ev.PeerReceipted():
                 key = event.session, event.sender, event.role
                 self._taken[key] = event.consumed + event.discarded
             case ev.StatusChanged() if event.status >= Status.CLOSED:
                 self._end(event.session)
+
+    def _opened(self, event: ev.Opened, met: Met) -> None:
+        self.sessions[event.session] = met
+        for edge in event.edges:
+            self._rotate[event.session, edge.sender, edge.receiver] = edge.rotate
 
     def _end(self, session: bytes) -> None:
         self._ended[session] = None

@@ -179,6 +179,20 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _COROUTINE,
         _list("observed", _index("", Names.ROLE)),
     ),
+    Kind.BUNDLE: (
+        _bytes("bundle id", DIGEST_BYTES),
+        _name("name"),
+        _list("roles", _name("")),
+        _list("principals", _index("", Names.PRINCIPAL)),
+        _list(
+            "children",
+            _name("name"),
+            _index("protocol", Names.PROTOCOL),
+            _list("players", _count("")),
+        ),
+        _bytes("nonce", ID_BYTES),
+        _COROUTINE,
+    ),
     Kind.SEND: (
         _SESSION,
         _SENDER,

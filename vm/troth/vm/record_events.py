@@ -19,7 +19,7 @@ from troth.vm.reader import RawRecord
 from troth.vm.record_codec import Items
 from troth.vm.record_items import ENDED_SESSIONS_KEPT
 from troth.vm.records import Kind
-from troth.vm.statements import StepKind, payload_commitment, role_nonce
+from troth.vm.statements import StepKind, child_nonce, payload_commitment, role_nonce
 
 
 class _Principal(NamedTuple):
@@ -54,6 +54,7 @@ class EventDecoder:
         self._coroutines: dict[int, bytes] = {}
         self._opened: dict[int, int] = {}
         self._met: dict[int, dict[str, bytes]] = {}
+        self._awaited: dict[bytes, tuple[bytes, ...]] = {}
         self._seed = b""
         self._sessions_count = 0
         self._coroutines_count = 0
@@ -63,6 +64,7 @@ class EventDecoder:
             Kind.PRINCIPAL: self._principal,
             Kind.PROTOCOL: self._protocol,
             Kind.OPEN: self._open,
+            Kind.BUNDLE: self._bundle,
             Kind.SEND: self._send,
             Kind.RECEIVE: self._receive,
             Kind.DELEGATE: self._delegate,
@@ -184,7 +186,9 @@ class EventDecoder:
             )
             for sender, receiver, *rest in rows
         )
-        nonces = self._nonces(coroutine, protocol)
+        nonces = self._awaited.pop(nonce, None)
+        if nonces is None:
+            nonces = self._nonces(coroutine, roles)
         self._sessions[self._sessions_count] = _Session(session, protocol, keys, nonces)
         self._sessions_count += 1
         return ev.Opened(
@@ -202,16 +206,32 @@ class EventDecoder:
             tuple(self._text_at("role", roles, role) for role in observed),
         )
 
-    def _nonces(self, coroutine: int, protocol: _Protocol) -> tuple[bytes, ...]:
+    def _bundle(self, items: Items) -> Event:
+        bundle, name, roles, principals, rows, nonce, coroutine = items
+        keys = tuple(self._key_at(principal) for principal in principals)
+        shares = dict(zip(roles, self._nonces(coroutine, roles), strict=False))
+        children = []
+        self._awaited = {}
+        for child, number, players in rows:
+            if number >= len(self._protocols):
+                raise self._missing("protocol", number)
+            protocol = self._protocols[number]
+            names = tuple(self._text_at("role", roles, player) for player in players)
+            own = tuple(shares[player] for player in names) if shares else ()
+            self._awaited[child_nonce(bundle, child)] = own
+            facts = (protocol.id, protocol.name, protocol.roles, protocol.labels)
+            children.append(ev.ChildRow(child, *facts, names))
+        opener = self._coroutine_at(coroutine)
+        return ev.BundleOpened(bundle, name, roles, keys, tuple(children), nonce, opener)
+
+    def _nonces(self, coroutine: int, roles: tuple[str, ...]) -> tuple[bytes, ...]:
         index = self._opened.get(coroutine, 0)
         self._opened[coroutine] = index + 1
         met = self._met.pop(coroutine, None)
         if met is None:
             return ()
         opener = self._coroutine_at(coroutine)
-        return tuple(
-            met.get(role) or role_nonce(self._seed, opener, index, role) for role in protocol.roles
-        )
+        return tuple(met.get(role) or role_nonce(self._seed, opener, index, role) for role in roles)
 
     def _send(self, items: Items) -> Event:
         session = self._session_at(items[0])

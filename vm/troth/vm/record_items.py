@@ -18,6 +18,7 @@ from troth.vm.events import Event, Status
 from troth.vm.instructions import PayloadForm, Seal
 from troth.vm.records import Kind
 from troth.vm.signer import Roster
+from troth.vm.statements import child_nonce
 
 Items: TypeAlias = tuple[object, ...]
 
@@ -60,6 +61,7 @@ class EventRecords(ABC):
         self._ended: dict[bytes, SessionNames] = {}
         self._coroutines: dict[bytes, int] = {}
         self._met: dict[bytes, frozenset[str]] = {}
+        self._awaited: dict[bytes, frozenset[str]] = {}
         self._sessions_count = 0
         self._coroutines_count = 0
         self._writers = self._table()
@@ -112,7 +114,7 @@ class EventRecords(ABC):
         self._machine_owned((Kind.PEER, self._roster.name_of(key), key))
         return index
 
-    def _protocol(self, event: ev.Opened) -> _ProtocolNames:
+    def _protocol(self, event: ev.Opened | ev.ChildRow) -> _ProtocolNames:
         known = self._protocols.get((event.protocol_id, event.protocol))
         if known is not None:
             return known
@@ -144,6 +146,7 @@ class EventRecords(ABC):
     def _table(self) -> dict[type, Callable[..., None]]:
         return {
             ev.Opened: self._opened,
+            ev.BundleOpened: self._bundle_opened,
             ev.Sent: self._sent,
             ev.Received: self._received,
             ev.Delegated: self._delegated,
@@ -184,8 +187,33 @@ class EventRecords(ABC):
             ev.PeerFailed: self._peer_failed,
         }
 
-    def _opened(self, event: ev.Opened) -> None:
+    def _bundle_opened(self, event: ev.BundleOpened) -> None:
         peers = self._met.pop(event.coroutine, frozenset())
+        principals = tuple(
+            self._peer(key) if role in peers else self._principal(key)
+            for role, key in zip(event.roles, event.principals, strict=True)
+        )
+        number = {role: place for place, role in enumerate(event.roles)}
+        children = tuple(
+            (
+                child.name,
+                self._protocol(child).number,
+                tuple(number[player] for player in child.players),
+            )
+            for child in event.children
+        )
+        coroutine = self._coroutine(event.coroutine)
+        head = (Kind.BUNDLE, event.bundle, event.name, event.roles, principals)
+        self._machine_owned((*head, children, event.nonce, coroutine))
+        self._awaited = {
+            child_nonce(event.bundle, child.name): child.played_by(peers)
+            for child in event.children
+        }
+
+    def _opened(self, event: ev.Opened) -> None:
+        peers = self._awaited.pop(event.nonce, None)
+        if peers is None:
+            peers = self._met.pop(event.coroutine, frozenset())
         principals = tuple(
             self._peer(key) if role in peers else self._principal(key)
             for role, key in zip(event.roles, event.principals, strict=True)

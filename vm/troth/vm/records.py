@@ -86,6 +86,8 @@ class Kind(IntEnum):
     | PEER_FAIL | session, role, code, reason, signature, round |
     | PEER_DELEGATE | session, role, new principal, signature, round |
     | ASK_END | session, now ns, round |
+    | BUNDLE | bundle id, name, roles, principals, rows of (name, protocol, players), then |
+    | | nonce, coroutine |
 
     A SEND has either salt and payload (inline) or the commitment (digest), never both.
     The file ends with END and one SEAL per principal that keeps a log here, in their order.
@@ -141,6 +143,7 @@ class Kind(IntEnum):
     ROTATE = 43
     RETIRE = 44
     PEER_ROTATE = 45
+    BUNDLE = 46
 
 
 STATED: Final = frozenset(

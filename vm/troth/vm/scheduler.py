@@ -461,7 +461,8 @@ class Scheduler:
                     self.context.substitutes.before_linger()
                 self._record_time()
                 deadline_ns = self.now_ns + session.descriptor.linger_ns
-                session.linger_deadline_ns = deadline_ns
+                for one in session.together:
+                    one.linger_deadline_ns = deadline_ns
                 self._set_timer(deadline_ns, session)
         turn.opened.clear()
         turn.ended.clear()

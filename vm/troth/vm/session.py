@@ -244,9 +244,11 @@ class Session:
         nonces: what each role has added to the nonce, where several machines hold the session.
         peers: the roles that other machines hold.
         joined: those of them that have signed that they take part.
+        bundle: all sessions of its bundle, itself among them; empty for one by itself.
     """
 
     __slots__ = (
+        "bundle",
         "cargo",
         "descriptor",
         "detail",
@@ -282,6 +284,12 @@ class Session:
         self.nonces: tuple[bytes, ...] = ()
         self.peers: tuple[str, ...] = ()
         self.joined: set[str] = set()
+        self.bundle: tuple[Session, ...] = ()
+
+    @property
+    def together(self) -> tuple[Session, ...]:
+        """The sessions that end when this one does."""
+        return self.bundle or (self,)
 
     @property
     def protocol(self) -> str:

@@ -187,6 +187,15 @@ def session_id(descriptor: bytes) -> bytes:
     return derived_hash("troth/v1 session id", descriptor)
 
 
+def bundle_id(descriptor: bytes) -> bytes:
+    return derived_hash("troth/v1 bundle id", descriptor)
+
+
+def child_nonce(bundle: bytes, child: str) -> bytes:
+    """What binds the descriptor of a session to the bundle that it is a child of."""
+    return derived_hash("troth/v1 child nonce", pack_array((bundle, child)))[:NONCE_BYTES]
+
+
 def session_nonce(seed: bytes, opener: bytes, index: int) -> bytes:
     """`opener` is the coroutine's id, `index` counts the sessions it has opened before."""
     return derived_hash("troth/v1 session nonce", pack_array((seed, opener, index)))[:NONCE_BYTES]

@@ -29,6 +29,7 @@ from troth.vm.instructions import (
     Move,
     Op,
     Open,
+    OpenBundle,
     Recv,
     Release,
     Select,
@@ -38,6 +39,7 @@ from troth.vm.instructions import (
     Transfer,
     Yield,
 )
+from troth.vm.step_bundle import decode_open_bundle
 from troth.vm.step_code import ProgramCode
 from troth.vm.step_common import Step
 from troth.vm.step_data import (
@@ -132,6 +134,8 @@ def _decode(instruction: Instruction, following: int) -> Step:
             return decode_receive(instruction, following)
         case Open():
             return decode_open(instruction, following)
+        case OpenBundle():
+            return decode_open_bundle(instruction, following)
         case Close():
             return decode_close(instruction, following)
         case Cancel():
@@ -171,7 +175,7 @@ def _decode(instruction: Instruction, following: int) -> Step:
 def _registers(instruction: Instruction) -> Iterator[int]:
     """Every register that an instruction names."""
     match instruction:
-        case Open(targets=targets):
+        case Open(targets=targets) | OpenBundle(targets=targets):
             yield from targets
         case (
             Send(endpoint=endpoint, arguments=arguments)
@@ -223,6 +227,8 @@ def _references(image: Image, instruction: Instruction) -> Sequence[tuple[int, i
     match instruction:
         case Open(protocol=protocol):
             return ((protocol, len(image.protocols), "protocol"),)
+        case OpenBundle(bundle=bundle):
+            return ((bundle, len(image.bundles), "bundle"),)
         case Invoke(effect=effect):
             return ((effect, len(image.effects), "effect"),)
         case Spawn(program=program):

@@ -49,13 +49,30 @@ def end_session(turn: Turn, session: Session, event: LifeEvent, detail: str, by:
 
     A session that has ended already stays as it is.
     """
-    cancel_stranded(turn, _end_one(turn, session, event, detail, by))
+    cancel_stranded(turn, _end_together(turn, session, event, detail, by))
+
+
+def _end_together(
+    turn: Turn, session: Session, event: LifeEvent, detail: str, by: str
+) -> list[EndpointState]:
+    """Ends a session, and with it those of its bundle. Returns what that strands."""
+    stranded = _end_one(turn, session, event, detail, by)
+    for other in session.bundle:
+        if other is not session:
+            if event is LifeEvent.LINGER_EXPIRED:
+                detail = linger_detail(_silent(other))
+            stranded += _end_one(turn, other, event, detail, "")
+    return stranded
 
 
 def expire(turn: Turn, session: Session) -> None:
     """Closes a session whose linger clock has run out, whoever has yet to give notice."""
-    silent = [end.role for end in session.endpoints.values() if not end.noticed]
-    end_session(turn, session, LifeEvent.LINGER_EXPIRED, linger_detail(silent))
+    end_session(turn, session, LifeEvent.LINGER_EXPIRED, linger_detail(_silent(session)))
+
+
+def _silent(session: Session) -> list[str]:
+    """The roles that have given no notice."""
+    return [end.role for end in session.endpoints.values() if not end.noticed]
 
 
 def linger_detail(silent: Sequence[str]) -> str:
@@ -65,11 +82,12 @@ def linger_detail(silent: Sequence[str]) -> str:
 
 def ask_end(turn: Turn, session: Session) -> None:
     """The host asks for the session's end: it drains, and its linger clock starts."""
-    transition = next_status(session.status, LifeEvent.END_ASKED)
-    assert transition is not None, "the end of a live session can be asked for"
-    session.status, action = transition
-    if action is Action.ANNOUNCE_AND_START:
-        turn.events.append(StatusChanged(session.id, session.status, session.epoch, ""))
+    for one in session.together:
+        transition = next_status(one.status, LifeEvent.END_ASKED)
+        assert transition is not None, "the end of a live session can be asked for"
+        one.status, action = transition
+        if action is Action.ANNOUNCE_AND_START:
+            turn.events.append(StatusChanged(one.id, one.status, one.epoch, ""))
     turn.linger(session)
 
 
@@ -80,7 +98,7 @@ def cancel_stranded(turn: Turn, lost: list[EndpointState]) -> None:
         session = pending.popleft().session
         if session.status in LIVE:
             turn.events.append(Cancelled(session.id, "", LOST_IN_TRANSIT, None, b"", b""))
-            pending += _end_one(turn, session, LifeEvent.CANCEL, LOST_IN_TRANSIT, "")
+            pending += _end_together(turn, session, LifeEvent.CANCEL, LOST_IN_TRANSIT, "")
 
 
 def _end_one(
@@ -267,10 +285,18 @@ def count_notice(turn: Turn, endpoint: EndpointState) -> None:
         turn.events.append(StatusChanged(session.id, session.status, session.epoch, ""))
     _wake_peers(turn, endpoint)
     if session.notices_missing == 0:
-        if session.drained:
-            end_session(turn, session, LifeEvent.LATCH_ZERO, "")
-        elif next_status(session.status, LifeEvent.LAST_NOTICE) is not None:
-            turn.linger(session)
+        _latch(turn, session)
+
+
+def _latch(turn: Turn, session: Session) -> None:
+    """Every role has given notice. A bundle waits for the last notice in any of its sessions."""
+    together = session.together
+    if any(one.notices_missing for one in together):
+        return
+    if all(one.drained for one in together):
+        end_session(turn, session, LifeEvent.LATCH_ZERO, "")
+    elif next_status(session.status, LifeEvent.LAST_NOTICE) is not None:
+        turn.linger(session)
 
 
 def _wake_peers(turn: Turn, endpoint: EndpointState) -> None:

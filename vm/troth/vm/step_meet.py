@@ -17,7 +17,6 @@ from troth.vm.events import Joined
 from troth.vm.faults import fault
 from troth.vm.image import Protocol
 from troth.vm.instructions import Open
-from troth.vm.loaded import ProtocolTables
 from troth.vm.session import EndpointElsewhere, Session
 from troth.vm.step_common import sign
 from troth.vm.turn import Context, Meeting, Turn
@@ -68,31 +67,30 @@ def nonce_of(context: Context, coroutine: Coroutine, role: str) -> bytes:
 
 
 def join_parties(
-    turn: Turn, coroutine: Coroutine, tables: ProtocolTables
+    turn: Turn, coroutine: Coroutine, name: str, roles: tuple[str, ...]
 ) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-    """The keys and the nonces of all roles, in order.
+    """The keys and the nonces of all roles of a protocol or bundle, in order.
 
     Raises:
-        Fault: `vm.fault.key`.
+        Fault: `vm.fault.key`, `vm.fault.open`.
     """
     assert coroutine.parties is not None, "the host has found the other machines"
-    protocol = tables.protocol
     if not coroutine.parties:
         raise fault(
             "vm.fault.open",
-            f"the other machines of {protocol.name} were not found",
+            f"the other machines of {name} were not found",
             expected="a machine for each role that is not held here",
             actual="none in time",
             advice="Start the other parties, with the same script, and let them connect",
         )
     found = {role: (key, nonce) for role, key, nonce in coroutine.parties}
     keys, nonces = [], []
-    for role in protocol.roles:
+    for role in roles:
         if role in found:
             key, nonce = found[role]
-            require_sound_key(turn.context, protocol.name, role, key)
+            require_sound_key(turn.context, name, role, key)
         else:
-            key = principal_of(turn, tables, role)
+            key = principal_of(turn, name, role)
             nonce = nonce_of(turn.context, coroutine, role)
         keys.append(key)
         nonces.append(nonce)

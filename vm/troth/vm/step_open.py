@@ -11,7 +11,9 @@ from troth.vm.events import Opened
 from troth.vm.faults import fault
 from troth.vm.instructions import Open
 from troth.vm.limits import Limits
+from troth.vm.loaded import ProtocolTables
 from troth.vm.session import EndpointElsewhere, Session, build
+from troth.vm.settings import Settled
 from troth.vm.step_common import Step
 from troth.vm.step_meet import (
     commit_joins,
@@ -47,7 +49,7 @@ def decode_open(instruction: Open, following: int) -> Step:
         if turn.sessions_left <= 0:
             if not turn.exact:
                 return DEFERRED
-            raise _too_many_sessions(context.limits)
+            raise too_many_sessions(context.limits)
         session = admit(turn, coroutine, instruction, peers)
         joined = sign_joins(turn, session) if peers else ()
         turn.open(session)
@@ -60,7 +62,7 @@ def decode_open(instruction: Open, following: int) -> Step:
             else:
                 coroutine.registers[register] = endpoint
                 coroutine.owned[endpoint] = None
-        turn.events.append(_opened(session, coroutine))
+        turn.events.append(opened_event(session, coroutine))
         if joined:
             commit_joins(turn, session, joined)
         return following
@@ -68,7 +70,7 @@ def decode_open(instruction: Open, following: int) -> Step:
     return step
 
 
-def _too_many_sessions(limits: Limits) -> Fault:
+def too_many_sessions(limits: Limits) -> Fault:
     return fault(
         "vm.fault.limit",
         "too many sessions are open",
@@ -91,18 +93,32 @@ def admit(
     name, roles = tables.protocol.name, tables.protocol.roles
     observed = tuple(role for role in roles if context.is_observed(name, role))
     if peers:
-        principals, nonces = join_parties(turn, coroutine, tables)
+        principals, nonces = join_parties(turn, coroutine, name, roles)
         nonce = statements.joint_nonce(nonces)
     else:
         principals = tuple(
-            principal_of(turn, tables, OBSERVER if role in observed else role) for role in roles
+            principal_of(turn, name, OBSERVER if role in observed else role) for role in roles
         )
         nonces = ()
         nonce = statements.session_nonce(context.seed, coroutine.id, coroutine.opened)
-    descriptor = Descriptor(
+    descriptor = describe(tables, settled, principals, nonce, observed)
+    initial = context.initial_states[instruction.protocol]
+    session = build(descriptor, tables, initial, coroutine, peers)
+    session.nonces = nonces
+    return session
+
+
+def describe(
+    tables: ProtocolTables,
+    settled: Settled,
+    principals: tuple[bytes, ...],
+    nonce: bytes,
+    observed: tuple[str, ...],
+) -> Descriptor:
+    return Descriptor(
         protocol_id=tables.id,
-        protocol=name,
-        roles=roles,
+        protocol=tables.protocol.name,
+        roles=tables.protocol.roles,
         principals=principals,
         edges=settled.edges,
         seal=settled.seal.value,
@@ -110,13 +126,9 @@ def admit(
         nonce=nonce,
         observed=observed,
     )
-    initial = context.initial_states[instruction.protocol]
-    session = build(descriptor, tables, initial, coroutine, peers)
-    session.nonces = nonces
-    return session
 
 
-def _opened(session: Session, coroutine: Coroutine) -> Opened:
+def opened_event(session: Session, coroutine: Coroutine) -> Opened:
     descriptor = session.descriptor
     return Opened(
         session=session.id,

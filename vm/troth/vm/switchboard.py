@@ -21,11 +21,12 @@ from troth.vm.envelope import (
     encode_envelope,
 )
 from troth.vm.errors import Malformed
-from troth.vm.events import Event, Opened, Status, StatusChanged
+from troth.vm.events import BundleOpened, Event, Opened, Status, StatusChanged
 from troth.vm.link import Link
 from troth.vm.link_frames import LINK_VERSION, Ack, Data, Frame, Hello, Offer, Ping
 from troth.vm.machine import Machine, Meeting
 from troth.vm.peer_history import Met, PeerHistory
+from troth.vm.statements import child_nonce
 
 EARLY_MAX: Final = 1024
 """Envelopes that are kept for sessions which are not open here yet."""
@@ -96,6 +97,7 @@ class Switchboard:
         self._own_offers: dict[bytes, Offer] = {}
         self._offers: dict[bytes, OrderedDict[bytes, Offer]] = {}
         self._opening: dict[bytes, dict[str, bytes]] = {}
+        self._children: dict[bytes, dict[str, bytes]] = {}
         self._routes: dict[bytes, dict[str, bytes]] = {}
         self._early: list[_Early] = []
         self._ended: OrderedDict[bytes, None] = OrderedDict()
@@ -208,7 +210,7 @@ class Switchboard:
         found = []
         if now_ns - self._resumed_ns >= patience_ns:
             for session, met in self._lost_sight.items():
-                away = {row[0] for row in met.parties} - self._routes[session].keys()
+                away = met.roles - self._routes[session].keys()
                 if session not in self._ended:
                     found.append((session, ", ".join(sorted(away))))
         for session, roles in self._routes.items():
@@ -297,8 +299,9 @@ class Switchboard:
                 continue
             routes = self._routes[session]
             wanted = set(met.parties)
-            routes.update((row[0], party) for row in offer.here if row in wanted)
-            if len(routes) == len(wanted):
+            seen = {row[0]: party for row in offer.here if row in wanted}
+            routes.update(met.routes(seen))
+            if len(routes) == len(met.roles):
                 del self._lost_sight[session]
         self._send_unsent()
 
@@ -316,7 +319,12 @@ class Switchboard:
     def collect(self, events: Iterable[Event]) -> None:
         """Takes what the machine wants to be told and found; `events` are what happened."""
         for event in events:
-            if isinstance(event, Opened) and event.coroutine in self._opening:
+            if isinstance(event, BundleOpened) and event.coroutine in self._opening:
+                self._found_bundle(event)
+            elif isinstance(event, Opened) and event.nonce in self._children:
+                self._routes[event.session] = self._children.pop(event.nonce)
+                self._deliver_early()
+            elif isinstance(event, Opened) and event.coroutine in self._opening:
                 self._routes[event.session] = self._opening.pop(event.coroutine)
                 self._deliver_early()
             elif isinstance(event, StatusChanged) and event.status >= Status.CLOSED:
@@ -331,6 +339,16 @@ class Switchboard:
                 missing = tuple(role for role in outgoing.roles if role not in known)
                 self._unsent.append((outgoing._replace(roles=missing), data))
         self._introduce()
+
+    def _found_bundle(self, event: BundleOpened) -> None:
+        """Its sessions are opened right after it."""
+        found = self._opening.pop(event.coroutine)
+        self._children = {}
+        for child in event.children:
+            pairs = zip(child.roles, child.players, strict=True)
+            routes = {role: found[player] for role, player in pairs if player in found}
+            if routes:
+                self._children[child_nonce(event.bundle, child.name)] = routes
 
     def _route(self, outgoing: Outgoing, data: bytes) -> None:
         """To the parties that are known; a log's head goes to each of them once in a row."""
