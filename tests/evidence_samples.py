@@ -271,6 +271,15 @@ def whole_run(*, payload: str = "inline") -> list[Event]:
         ev.Undelivered(session, "Client", "Server", 0, 0),
         ev.StatusChanged(session, Status.CANCELLED, 1, "enough"),
         *spread_session(),
+        ev.BundleOpened(
+            statements.bundle_id(b"bundle"),
+            "Pair",
+            ("Left", "Right"),
+            (CLIENT, SERVER),
+            (ev.ChildRow("talk", PROTOCOL_ID, "Hello", ROLES, LABELS, ("Left", "Right")),),
+            bytes(16),
+            MAIN,
+        ),
         ev.Faulted(CHILD, "vm.fault.channel", "cancelled", "serve", 3, session, "Server"),
         ev.Halted(MAIN),
     ]

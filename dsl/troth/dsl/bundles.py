@@ -68,23 +68,23 @@ class _Checker:
             first = seen.setdefault(child.name.text, child.name)
             if first is not child.name:
                 self._refuse(
-                    "protocol.bundle.session",
-                    f"two sessions of {self._bundle.name.text} are called {child.name.text}",
-                    child.name.span,
-                    "another name",
-                    child.name.text,
-                    "rename one of the two",
+                    code="protocol.bundle.session",
+                    message=f"two sessions of {self._bundle.name.text} are called {child.name.text}",
+                    span=child.name.span,
+                    expected="another name",
+                    found=child.name.text,
+                    fix="rename one of the two",
                     related=((first.span, "first named here"),),
                 )
             self._check_child(child)
         if len(self._bundle.children) > BUNDLE_CHILDREN_MAX:
             self._refuse(
-                "protocol.bundle.session",
-                f"{self._bundle.name.text} has too many sessions",
-                self._bundle.name.span,
-                f"at most {BUNDLE_CHILDREN_MAX} sessions",
-                str(len(self._bundle.children)),
-                "divide it into several bundles",
+                code="protocol.bundle.session",
+                message=f"{self._bundle.name.text} has too many sessions",
+                span=self._bundle.name.span,
+                expected=f"at most {BUNDLE_CHILDREN_MAX} sessions",
+                found=str(len(self._bundle.children)),
+                fix="divide it into several bundles",
             )
         return self._sound
 
@@ -123,35 +123,35 @@ class _Checker:
             self._refuse_protocol(child.protocol)
         elif len(protocol.roles) != len(child.players):
             self._refuse(
-                "protocol.bundle.session",
-                f"{name} has {count(len(protocol.roles), 'role')}",
-                child.span,
-                f"a player for each of {', '.join(role.text for role in protocol.roles)}",
-                count(len(child.players), "player"),
-                "give one role of the bundle for each role, in the order of the protocol",
+                code="protocol.bundle.session",
+                message=f"{name} has {count(len(protocol.roles), 'role')}",
+                span=child.span,
+                expected=f"a player for each of {', '.join(role.text for role in protocol.roles)}",
+                found=count(len(child.players), "player"),
+                fix="give one role of the bundle for each role, in the order of the protocol",
             )
 
     def _refuse_protocol(self, name: Name) -> None:
         if name.text in self._sizeless:
             self._refuse(
-                "protocol.bundle.protocol",
-                f"{name.text} leaves the size of a family open",
-                name.span,
-                "a protocol whose roles are all known",
-                name.text,
-                "give the family a size in the protocol's first line",
+                code="protocol.bundle.protocol",
+                message=f"{name.text} leaves the size of a family open",
+                span=name.span,
+                expected="a protocol whose roles are all known",
+                found=name.text,
+                fix="give the family a size in the protocol's first line",
             )
         elif name.text in self._broken:
             self._sound = False
         else:
             known = tuple(self._protocols)
             self._refuse(
-                "protocol.bundle.protocol",
-                f"there is no protocol {name.text}",
-                name.span,
-                one_of(known, "a protocol of this file"),
-                name.text,
-                did_you_mean(name.text, known) or "declare the protocol",
+                code="protocol.bundle.protocol",
+                message=f"there is no protocol {name.text}",
+                span=name.span,
+                expected=one_of(known, "a protocol of this file"),
+                found=name.text,
+                fix=did_you_mean(name.text, known) or "declare the protocol",
             )
 
     def _refuse_role(
@@ -161,17 +161,24 @@ class _Checker:
         expected: str = "at least two different roles, each with a session",
         fix: str = "correct the roles of the bundle",
     ) -> None:
-        self._refuse("protocol.bundle.role", message, role.span, expected, role.text, fix)
+        self._refuse(
+            code="protocol.bundle.role",
+            message=message,
+            span=role.span,
+            expected=expected,
+            found=role.text,
+            fix=fix,
+        )
 
     def _refuse(
         self,
+        *,
         code: str,
         message: str,
         span: Span,
         expected: str,
         found: str,
         fix: str,
-        *,
         related: tuple[tuple[Span, str], ...] = (),
     ) -> None:
         self._sound = False

@@ -11,7 +11,7 @@ from blake3 import blake3
 
 from troth.vm import codec, image_codec
 from troth.vm.errors import Invalid, Malformed
-from troth.vm.image import EdgeSettings, Effect, Image, Program, Protocol
+from troth.vm.image import Bundle, BundleChild, EdgeSettings, Effect, Image, Program, Protocol
 from troth.vm.image_codec import (
     decode_image,
     decode_protocol,
@@ -38,6 +38,7 @@ from troth.vm.instructions import (
     Move,
     Op,
     Open,
+    OpenBundle,
     OpenOptions,
     Operator,
     PayloadForm,
@@ -112,6 +113,7 @@ CODE: Final[tuple[Instruction, ...]] = (
             linger_ns=INT_MAX,
         ),
     ),
+    OpenBundle(0, (0, 1), OpenOptions(seal=Seal.ROUND)),
     Send(0, "B", "ask", (1, 2)),
     Select(0, "B", "ask", ()),
     Recv(0, "A", "ask", (1,)),
@@ -145,6 +147,7 @@ IMAGE: Final = Image(
     0,
     "all.troth",
     ("door", "window"),
+    (Bundle("Both", ("X", "Y"), (BundleChild("one", 0, (1, 0)), BundleChild("two", 0, (0, 1)))),),
 )
 
 
@@ -180,7 +183,7 @@ def test_types_of_constants_survive() -> None:
 def test_the_smallest_image_by_hand() -> None:
     image = Image((), (), (Program("main", (), 1, (Set(0, 5), Halt()), (1, 2)),), 0, "x.troth")
     data = msgpack.packb(
-        [1, [], [], [["main", [], 1, [[9, 0, b"\x05"], [16]], [1, 2]]], 0, "x.troth", []]
+        [1, [], [], [["main", [], 1, [[9, 0, b"\x05"], [16]], [1, 2]]], 0, "x.troth", [], []]
     )
     assert encode_image(image) == data
     assert decode_image(data) == image
@@ -287,7 +290,7 @@ def test_bytes_are_canonical() -> None:
     for spoilt, code in (
         (data + b"\x00", "codec.trailing"),
         (data[:-1], "codec.truncated"),
-        (b"\xdc\x00\x07" + data[1:], "codec.canonical"),
+        (b"\xdc\x00\x08" + data[1:], "codec.canonical"),
         (b"", "codec.truncated"),
         (msgpack.packb([1, {}]), "codec.type"),
         (msgpack.packb([1.0]), "codec.type"),
