@@ -71,7 +71,9 @@ def record_image(
     seal: Seal | None = None,
 ) -> Sample:
     """Runs an image, records it, and returns the artifact with its keys."""
-    roles = sorted({role for protocol in image.protocols for role in protocol.roles})
+    bundled = {child.protocol for bundle in image.bundles for child in bundle.children}
+    single = [one for number, one in enumerate(image.protocols) if number not in bundled]
+    roles = sorted({role for one in (*single, *image.bundles) for role in one.roles})
     keys = {role: key_pair(role, variant=variant) for role in roles}
     key_folder = folder / f"keys-{variant}"
     key_folder.mkdir(parents=True, exist_ok=True)

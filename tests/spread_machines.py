@@ -17,7 +17,7 @@ from artifact_surgery import key_pair
 from troth.conformance import Verdict, verify
 from troth.vm.deliver import EARLY, STALE
 from troth.vm.envelope import Envelope, MessageEnvelope, decode_envelope, encode_envelope
-from troth.vm.events import Event, Printed
+from troth.vm.events import BundleOpened, Event, Opened, Printed
 from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
 from troth.vm.image_codec import encode_image
@@ -27,6 +27,7 @@ from troth.vm.limits import Limits
 from troth.vm.loader import load
 from troth.vm.machine import Machine, MachineState, Meeting, Outcome, Overrides
 from troth.vm.recorder import HeaderFacts, Recorder
+from troth.vm.statements import child_nonce
 from troth.vm.values import RegisterValue
 
 STEPS_MAX: Final = 100_000
@@ -80,17 +81,39 @@ class Party:
         self.effects = effects or {}
         self.events: list[Event] = []
         self.meetings: list[Meeting] = []
+        self.children: dict[bytes, frozenset[str]] = {}
+        self.bundled: dict[bytes, frozenset[str]] = {}
         self.now_ns = 0
         self.data = b""
 
     def step(self) -> bool:
         """Runs what can run; False when nothing could."""
         ran = self.machine.run_round(self.now_ns)
-        self.events += self.machine.poll_events()
+        events = self.machine.poll_events()
+        self._note_bundles(events)
+        self.events += events
         for request in self.machine.poll_effects():
             self.machine.complete(request.effect_id, self.effects[request.name](*request.arguments))
         self.meetings += self.machine.poll_meetings()
         return ran
+
+    def _note_bundles(self, events: Sequence[Event]) -> None:
+        """In a session of a bundle its roles have other names than at home."""
+        home = {role.rpartition(".")[2] for role in self.home}
+        for event in events:
+            if isinstance(event, BundleOpened):
+                self.children |= {
+                    child_nonce(event.bundle, row.name): row.played_by(home)
+                    for row in event.children
+                }
+            elif isinstance(event, Opened) and event.nonce in self.children:
+                self.bundled[event.session] = self.children[event.nonce]
+
+    def holds(self, session: bytes, roles: Sequence[str]) -> bool:
+        held = self.bundled.get(session)
+        if held is None:
+            held = frozenset(role.rpartition(".")[2] for role in self.home)
+        return not held.isdisjoint(roles)
 
     def finish(self) -> bytes:
         self.events += self.machine.poll_events()
@@ -183,7 +206,7 @@ class Courier:
                 if self._loses(outgoing.envelope):
                     continue
                 for number, other in enumerate(self.parties):
-                    if other is not party and self._holds(other, outgoing.roles):
+                    if other is not party and other.holds(outgoing.session, outgoing.roles):
                         self.waiting.setdefault(number, []).append(
                             encode_envelope(outgoing.envelope)
                         )
@@ -194,9 +217,6 @@ class Courier:
         loses = self.lose(envelope)
         self.lost += loses
         return loses
-
-    def _holds(self, party: Party, roles: Sequence[str]) -> bool:
-        return any(role in {h.rpartition(".")[2] for h in party.home} for role in roles)
 
     def _carry(self) -> bool:
         """One envelope for each party; True when any of them changed something."""

@@ -43,6 +43,8 @@ _READING: Final = {
     "PROGRAMS_MAX": "programs of one image",
     "PROTOCOLS_MAX": "protocols of one image",
     "GUARDS_MAX": "guards of one image",
+    "BUNDLES_MAX": "bundles of one image",
+    "BUNDLE_CHILDREN_MAX": "sessions of one bundle",
 }
 
 

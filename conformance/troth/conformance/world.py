@@ -434,8 +434,9 @@ class World:
     replay protection was turned off. `keepers` are the principals whose logs are in the file,
     `met` the other machines of the sessions that coroutines are about to open, `heads` the heads
     of the logs that those keep. `children_due` are the sessions of a bundle that are still to be
-    opened, and `children_reach` the number of the next record that can be about that. `last_fault` is a fault's code, and
-    `fault_reaches` the number of the next record that can be a part of it.
+    opened, and `children_reach` the number of the next record that can be about that.
+    `last_fault` is a fault's code, and `fault_reaches` the number of the next record that can be
+    a part of it.
     """
 
     def __init__(self) -> None:

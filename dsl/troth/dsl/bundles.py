@@ -69,7 +69,7 @@ class _Checker:
             if first is not child.name:
                 self._refuse(
                     code="protocol.bundle.session",
-                    message=f"two sessions of {self._bundle.name.text} are called {child.name.text}",
+                    message=f"two sessions of one bundle are called {child.name.text}",
                     span=child.name.span,
                     expected="another name",
                     found=child.name.text,
