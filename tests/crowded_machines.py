@@ -47,6 +47,11 @@ protocol Deal(Buyer, Seller, Bank):
         Buyer -> Seller: leave()
         Buyer -> Bank: nothing()
 
+bundle Pair(One, Two):
+    there: Stream(One, Two)
+    job: Job(One, Two)
+    back: Stream(Two, One)
+
 program left(s: Stream.Left, count: int, twist: int):
     for n in range(count):
         send s.Right item(n)
@@ -209,6 +214,11 @@ protocol Job(Client, Server):
 protocol Hire(Dispatcher, Worker):
     Dispatcher -> Worker: take(job: Job.Server)
 
+bundle Pair(One, Two):
+    there: Stream(One, Two)
+    job: Job(One, Two)
+    back: Stream(Two, One)
+
 program left(s: Stream.Left, count: int, twist: int):
     for n in range(count):
         send s.Right item(n)
@@ -331,6 +341,19 @@ def _job(main: _Main) -> None:
     main.spawn("worker", w, main.rng.randint(0, 4))
 
 
+def _pair(main: _Main) -> None:
+    """A bundle of two streams and a job, one end of which goes to somebody else."""
+    one, two = main.open("Pair", 2)
+    d, w = main.open("Hire", 2)
+    main.spawn("left", f"{one}.there", main.rng.randint(0, 4), main.twist())
+    main.spawn(main.any_of("right", "right", "quitter"), f"{two}.there", main.twist())
+    main.spawn("left", f"{two}.back", main.rng.randint(0, 4), main.twist())
+    main.spawn(main.any_of("right", "right", "clerk"), f"{one}.back", main.twist())
+    main.spawn("client", f"{one}.job", main.twist())
+    main.spawn("dispatcher", d, f"{two}.job", main.rng.randint(0, 4))
+    main.spawn("worker", w, main.rng.randint(0, 4))
+
+
 def _till(main: _Main) -> None:
     a, b = main.open("Stream", 2)
     main.spawn("cashier", a, main.rng.randint(0, 4))
@@ -348,8 +371,11 @@ def _family(main: _Main) -> None:
     main.spawn("parent", main.rng.randint(0, 3), main.twist())
 
 
-SCENES: Final[tuple[Callable[[_Main], None], ...]] = (_stream, _hub, _job, _till, _deal, _family)
-CALM_SCENES: Final = (_stream, _hub, _job, _family)
+SCENES: Final[tuple[Callable[[_Main], None], ...]] = (
+    *(_stream, _hub, _job, _pair),
+    *(_till, _deal, _family),
+)
+CALM_SCENES: Final = (_stream, _hub, _job, _pair, _family)
 
 
 def crowded_script(

@@ -15,6 +15,7 @@ from typing import Final
 import pytest
 
 from artifact_surgery import EXAMPLES
+from bundle_scripts import DESKTOP, TRIANGLE, leaving
 from reference_samples import SEED, member, setup_of
 from troth.conformance.reference import endings, receive, run_both, step
 from troth.conformance.reference.compare import Both, Failed
@@ -33,7 +34,10 @@ from verify_samples import DROPS, GUARDED, LATEST, ROTATES, SPECULATIVE
 
 LONG: Final = os.environ.get("TROTH_LONG") == "1"
 MEMBERS: Final = int(os.environ.get("TROTH_PARITY_MEMBERS", "20000" if LONG else "40"))
-SCRIPTS: Final = (LATEST, DROPS, ROTATES, GUARDED, SPECULATIVE)
+SCRIPTS: Final = (
+    *(LATEST, DROPS, ROTATES, GUARDED, SPECULATIVE),
+    *(DESKTOP, TRIANGLE, leaving('cancel d "enough"'), leaving('fail "broken"')),
+)
 
 
 def _price(request: EffectRequest) -> RegisterValue | Failed:
@@ -68,6 +72,7 @@ def test_they_agree_on_the_population() -> None:
     print(f"{MEMBERS} machines, {happened.total()} events: {dict(sorted(happened.items()))}")
     assert happened["Received"] > 10 * MEMBERS
     assert happened["Faulted"] > MEMBERS // 5
+    assert happened["BundleOpened"] > MEMBERS // 5
 
 
 # --- they can disagree ---------------------------------------------------------------------

@@ -6,8 +6,9 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 
-import builders as b
 import pytest
+
+import builders as b
 from troth.dsl.compile import compile_source
 from troth.vm import events as ev
 from troth.vm import statements

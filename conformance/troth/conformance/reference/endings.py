@@ -50,7 +50,21 @@ LOST = "endpoint lost in transit"
 
 def end_session(world: World, session: bytes, status: Status, detail: str) -> World:
     """Ends a live session, and those whose endpoints travelled in its messages."""
-    return _cancel_lost(*_end_one(world, session, status, detail))
+    return _cancel_lost(*_end_all(world, session, status, detail))
+
+
+def _end_all(
+    world: World, name: bytes, status: Status, detail: str, *, expired: bool = False
+) -> tuple[World, tuple[Endpoint, ...]]:
+    """Ends a session and then the others of its bundle."""
+    together = world.sessions[name].together
+    lost: tuple[Endpoint, ...] = ()
+    for one in (name, *(other for other in together if other != name)):
+        if world.sessions[one].live:
+            said = _time_over(world, one) if expired else detail
+            world, stranded = _end_one(world, one, status, said)
+            lost += stranded
+    return world, lost
 
 
 def _cancel_lost(world: World, lost: tuple[Endpoint, ...]) -> World:
@@ -59,7 +73,7 @@ def _cancel_lost(world: World, lost: tuple[Endpoint, ...]) -> World:
         other = pending.pop(0).session
         if world.sessions[other].live:
             world = say(world, Cancelled(other, "", LOST, None, b"", b""))
-            world, lost = _end_one(world, other, Status.CANCELLED, LOST)
+            world, lost = _end_all(world, other, Status.CANCELLED, LOST)
             pending += lost
     return world
 
@@ -93,10 +107,13 @@ def drain(world: World, name: bytes) -> World:
 
 
 def expire(world: World, name: bytes) -> World:
-    """The linger time of a session is over."""
+    """The linger time of a session, and of its bundle, is over."""
+    return _cancel_lost(*_end_all(world, name, Status.CLOSED, "", expired=True))
+
+
+def _time_over(world: World, name: bytes) -> str:
     silent = [role for role, end in world.sessions[name].ends.items() if not end.noticed]
-    detail = "linger time is over" + (f"; no notice of {', '.join(silent)}" if silent else "")
-    return end_session(world, name, Status.CLOSED, detail)
+    return "linger time is over" + (f"; no notice of {', '.join(silent)}" if silent else "")
 
 
 # --- one role ------------------------------------------------------------------------------
@@ -151,10 +168,10 @@ def _count_notice(world: World, end: Endpoint) -> World:
     for sender, receiver in world.sessions[end.session].edges:
         if receiver == end.role:
             world = wake_edge(world, (end.session, sender, receiver))
-    session = world.sessions[end.session]
-    if not all(other.noticed for other in session.ends.values()):
+    together = [world.sessions[one] for one in world.sessions[end.session].together]
+    if not all(other.noticed for one in together for other in one.ends.values()):
         return world
-    if any(edge.letters for edge in session.edges.values()):
+    if any(edge.letters for one in together for edge in one.edges.values()):
         return replace(world, lingering=(*world.lingering, end.session))
     return end_session(world, end.session, Status.CLOSED, "")
 

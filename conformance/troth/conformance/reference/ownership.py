@@ -26,9 +26,16 @@ from troth.conformance.reference.world import (
     with_session,
 )
 from troth.vm import statements
-from troth.vm.descriptor import Descriptor
-from troth.vm.events import Opened, Spawned, Transferred
-from troth.vm.instructions import HOLE, Open, Spawn, Transfer
+from troth.vm.descriptor import BundleDescriptor, Descriptor
+from troth.vm.events import (
+    BundleOpened,
+    ChildRow,
+    EdgeConfig,
+    Opened,
+    Spawned,
+    Transferred,
+)
+from troth.vm.instructions import HOLE, Open, OpenBundle, Spawn, Transfer
 from troth.vm.local_types import labels, protocol_id
 from troth.vm.types import EndpointType, Field
 from troth.vm.values import CoroutineHandle, Endpoint, RegisterValue
@@ -46,27 +53,89 @@ def open_session(world: World, me: Coroutine, instruction: Open) -> World:
     """
     if world.sessions_left <= 0:
         raise Trap("limit") if world.exact else Defer
-    opened = _terms(world, me, instruction)
     protocol = world.setup.image.protocols[instruction.protocol]
+    edges, linger_ns = settle(world, instruction)
+    keys = tuple(principal_of(world.setup, protocol, role) for role in protocol.roles)
+    nonce = statements.session_nonce(world.setup.seed, me.id, me.opened)
+    opened = describe(world, me, instruction, edges, linger_ns, keys, nonce)
+    world = place(world, me.id, instruction, opened, ())
+    now = world.coroutines[me.id]
+    return say(with_coroutine(world, replace(now, opened=now.opened + 1)), opened)
+
+
+def open_bundle(world: World, me: Coroutine, instruction: OpenBundle) -> World:
+    """
+    Raises:
+        Trap: `open`, `limit` or `key`.
+        Defer: when this turn's share of sessions is used up.
+    """
+    setup = world.setup
+    bundle = setup.image.bundles[instruction.bundle]
+    if world.sessions_left < len(bundle.children):
+        raise Trap("limit") if world.exact else Defer
+    opens, first = [], 0
+    for child in bundle.children:
+        registers = instruction.targets[first : first + len(child.players)]
+        first += len(child.players)
+        opens.append(Open(child.protocol, registers, instruction.options))
+    settled = [settle(world, one) for one in opens]
+    keys = tuple(principal_of(setup, bundle, role) for role in bundle.roles)
+    rows = []
+    for child in bundle.children:
+        protocol = setup.image.protocols[child.protocol]
+        players = tuple(bundle.roles[player] for player in child.players)
+        facts = (protocol_id(protocol), protocol.name, protocol.roles)
+        rows.append(ChildRow(child.name, *facts, labels(protocol.local_types), players))
+    nonce = statements.session_nonce(setup.seed, me.id, me.opened)
+    hashed = tuple((row.name, row.protocol_id, row.players) for row in rows)
+    identity = BundleDescriptor(bundle.name, bundle.roles, keys, hashed, nonce).bundle
+    world = say(
+        world,
+        BundleOpened(identity, bundle.name, bundle.roles, keys, tuple(rows), nonce, me.id),
+    )
+    opened = [
+        describe(
+            *(world, me, one, *terms),
+            tuple(keys[player] for player in child.players),
+            statements.child_nonce(identity, child.name),
+        )
+        for one, terms, child in zip(opens, settled, bundle.children, strict=True)
+    ]
+    names = tuple(one.session for one in opened)
+    for one, event in zip(opens, opened, strict=True):
+        world = say(place(world, me.id, one, event, names), event)
+    now = world.coroutines[me.id]
+    return with_coroutine(world, replace(now, opened=now.opened + 1))
+
+
+def place(
+    world: World, me: bytes, instruction: Open, opened: Opened, bundle: tuple[bytes, ...]
+) -> World:
+    """Makes the session, and gives its endpoints to the coroutine."""
     ends = {
-        role: End(0, principal, me.id)
-        for role, principal in zip(protocol.roles, opened.principals, strict=True)
+        role: End(0, principal, me)
+        for role, principal in zip(opened.roles, opened.principals, strict=True)
     }
     edges = {
         (edge.sender, edge.receiver): Edge(edge, edge.capacity, Taken(edge.replay))
         for edge in opened.edges
     }
-    world = with_session(world, Session(opened, instruction.protocol, ends, edges))
-    names = [Endpoint(opened.session, role) for role in protocol.roles]
+    session = Session(opened, instruction.protocol, ends, edges, bundle=bundle)
+    world = with_session(world, session)
+    names = [Endpoint(opened.session, role) for role in opened.roles]
     for register, name in zip(instruction.targets, names, strict=True):
-        world = with_register(world, me.id, register, name)
-    now = world.coroutines[me.id]
-    now = replace(now, opened=now.opened + 1, owned=(*now.owned, *names))
-    world = with_coroutine(world, now)
-    return say(replace(world, sessions_left=world.sessions_left - 1), opened)
+        world = with_register(world, me, register, name)
+    now = world.coroutines[me]
+    world = with_coroutine(world, replace(now, owned=(*now.owned, *names)))
+    return replace(world, sessions_left=world.sessions_left - 1)
 
 
-def _terms(world: World, me: Coroutine, instruction: Open) -> Opened:
+def settle(world: World, instruction: Open) -> tuple[tuple[EdgeConfig, ...], int]:
+    """The settings of the edges, and the linger time.
+
+    Raises:
+        Trap: `open` or `limit`.
+    """
     setup = world.setup
     protocol = setup.image.protocols[instruction.protocol]
     if len(instruction.targets) != len(protocol.roles):
@@ -75,15 +144,29 @@ def _terms(world: World, me: Coroutine, instruction: Open) -> Opened:
         raise Trap("limit")
     linger_ns = linger_of(instruction)
     edges = edges_of(setup, protocol, instruction)
+    seal_of(setup, instruction)
+    return edges, linger_ns
+
+
+def describe(
+    world: World,
+    me: Coroutine,
+    instruction: Open,
+    edges: tuple[EdgeConfig, ...],
+    linger_ns: int,
+    principals: tuple[bytes, ...],
+    nonce: bytes,
+) -> Opened:
+    protocol = world.setup.image.protocols[instruction.protocol]
     descriptor = Descriptor(
         protocol_id=protocol_id(protocol),
         protocol=protocol.name,
         roles=protocol.roles,
         edges=edges,
-        seal=seal_of(setup, instruction),
-        principals=tuple(principal_of(setup, protocol, role) for role in protocol.roles),
+        seal=seal_of(world.setup, instruction),
+        principals=principals,
         linger_ns=linger_ns,
-        nonce=statements.session_nonce(setup.seed, me.id, me.opened),
+        nonce=nonce,
     )
     return Opened(
         session=descriptor.session,

@@ -56,7 +56,9 @@ def ask_end(world: World, session: bytes, now_ns: int) -> World:
         return world
     now_ns = max(now_ns, world.now_ns)
     world = replace(world, clock_ns=now_ns, now_ns=now_ns)
-    world = drain(say(world, EndAsked(session, now_ns, world.rounds)), session)
+    world = say(world, EndAsked(session, now_ns, world.rounds))
+    for one in world.sessions[session].together:
+        world = drain(world, one)
     return _commit(replace(world, lingering=(session,)))
 
 
@@ -167,8 +169,10 @@ def _commit(world: World) -> World:
         if session.live and session.deadline_ns is None:
             world = _note_time(world)
             deadline_ns = world.now_ns + session.opened.linger_ns
-            session = replace(session, deadline_ns=deadline_ns, timer=world.timers)
-            world = replace(with_session(world, session), timers=world.timers + 1)
+            others = (one for one in session.together if one != name)
+            for one in (name, *others):
+                timed = replace(world.sessions[one], deadline_ns=deadline_ns, timer=world.timers)
+                world = replace(with_session(world, timed), timers=world.timers + 1)
     return replace(world, lingering=(), ready=(*world.ready, *world.woken), woken=())
 
 

@@ -15,7 +15,7 @@ from troth.conformance.reference.endings import (
     hand_guard_on,
     roll_back,
 )
-from troth.conformance.reference.ownership import Defer, open_session, spawn, transfer
+from troth.conformance.reference.ownership import Defer, open_bundle, open_session, spawn, transfer
 from troth.conformance.reference.receive import consume, receive
 from troth.conformance.reference.send import Wait, post, send
 from troth.conformance.reference.world import (
@@ -51,6 +51,7 @@ from troth.vm.instructions import (
     Move,
     Op,
     Open,
+    OpenBundle,
     Operator,
     Recv,
     Release,
@@ -130,6 +131,8 @@ def _straight(world: World, me: Coroutine, instruction: Instruction) -> World:
     match instruction:
         case Open():
             return open_session(world, me, instruction)
+        case OpenBundle():
+            return open_bundle(world, me, instruction)
         case Send() | Select():
             return send(world, me, instruction)
         case Close():
@@ -267,7 +270,9 @@ def _can_be_undone(world: World, instruction: Instruction) -> bool:
             return operator is not Operator.PRINT
         case Invoke(effect=effect):
             return world.setup.image.effects[effect].revertible
-        case Open() | Close() | Cancel() | Acquire() | Release() | Transfer() | Spawn() | Halt():
+        case Open() | OpenBundle() | Close() | Cancel() | Acquire() | Release():
+            return False
+        case Transfer() | Spawn() | Halt():
             return False
     return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from troth.conformance.reference.world import Setup, Trap
 from troth.vm.errors import Unusable
 from troth.vm.events import EdgeConfig
-from troth.vm.image import EdgeSettings, Protocol
+from troth.vm.image import Bundle, EdgeSettings, Protocol
 from troth.vm.instructions import Open
 from troth.vm.local_types import edges, lossy_labels
 from troth.vm.signatures import acceptable_key
@@ -106,13 +106,13 @@ def _generation(setup: Setup, said: EdgeSettings, config: EdgeConfig) -> int:
     return said.rotate
 
 
-def principal_of(setup: Setup, protocol: Protocol, role: str) -> bytes:
+def principal_of(setup: Setup, owner: Protocol | Bundle, role: str) -> bytes:
     """
     Raises:
         Trap: `key`.
     """
     try:
-        key = setup.roster.principal(protocol.name, role)
+        key = setup.roster.principal(owner.name, role)
     except Unusable as error:
         raise Trap("key") from error
     if not acceptable_key(key):

@@ -106,7 +106,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """`protocol` is an index into the image. `born` counts the sessions before it."""
+    """`protocol` is an index into the image, `bundle` names all sessions of its bundle."""
 
     opened: Opened
     protocol: int
@@ -116,6 +116,12 @@ class Session:
     epoch: int = 0
     deadline_ns: int | None = None
     timer: int = 0
+    bundle: tuple[bytes, ...] = ()
+
+    @property
+    def together(self) -> tuple[bytes, ...]:
+        """The sessions that end when this one does, itself among them."""
+        return self.bundle or (self.opened.session,)
 
     @property
     def live(self) -> bool:
