@@ -101,12 +101,17 @@ def _first_session_only(batch: Sequence[Coroutine]) -> list[Lane]:
     return _by(batch, lambda c: [*_sessions(c, cargo=True)[:1], *c.code.guards])
 
 
-def _sessions(coroutine: Coroutine, *, cargo: bool) -> list[object]:
+def _without_bundles(batch: Sequence[Coroutine]) -> list[Lane]:
+    return _by(batch, lambda c: [*_sessions(c, cargo=True, bundles=False), *c.code.guards])
+
+
+def _sessions(coroutine: Coroutine, *, cargo: bool, bundles: bool = True) -> list[object]:
     found: list[Session] = [endpoint.session for endpoint in coroutine.owned]
     for session in found:
-        if cargo:
-            inside = (endpoint.session for endpoint in session.cargo)
-            found += [other for other in inside if other not in found]
+        reached = [endpoint.session for endpoint in session.cargo] if cargo else []
+        if bundles:
+            reached += session.bundle
+        found += [other for other in dict.fromkeys(reached) if other not in found]
     return list(found)
 
 
@@ -126,7 +131,10 @@ def _by(batch: Sequence[Coroutine], keys: Callable[[Coroutine], list[object]]) -
     return [lane for _, lane in lanes]
 
 
-@pytest.mark.parametrize("plan", [_all_apart, _without_guards, _without_cargo, _first_session_only])
+@pytest.mark.parametrize(
+    "plan",
+    [_all_apart, _without_guards, _without_cargo, _without_bundles, _first_session_only],
+)
 def test_a_broken_planner_is_found_out(plan: Plan) -> None:
     """By other bytes, or by the runner itself, which asserts that lanes stay apart."""
     for number in range(400):
