@@ -113,7 +113,6 @@ CODE: Final[tuple[Instruction, ...]] = (
             linger_ns=INT_MAX,
         ),
     ),
-    OpenBundle(0, (0, 1), OpenOptions(seal=Seal.ROUND)),
     Send(0, "B", "ask", (1, 2)),
     Select(0, "B", "ask", ()),
     Recv(0, "A", "ask", (1,)),
@@ -136,6 +135,7 @@ CODE: Final[tuple[Instruction, ...]] = (
     Fork(1),
     Join(),
     Abort(),
+    OpenBundle(0, (0, 1), OpenOptions(seal=Seal.ROUND)),
 )
 IMAGE: Final = Image(
     (PROTOCOL,),

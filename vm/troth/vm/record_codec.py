@@ -120,6 +120,7 @@ _RECEIVER: Final = _index("receiver", Names.ROLE)
 _ROLE: Final = _index("role", Names.ROLE)
 _COROUTINE: Final = _index("coroutine", Names.COROUTINE)
 _PRINCIPAL: Final = _index("principal", Names.PRINCIPAL)
+_PROTOCOL: Final = _index("protocol", Names.PROTOCOL)
 _PROGRAM: Final = _count("program")
 _GUARD: Final = _count("guard", 0, GUARDS_MAX - 1)
 _GENERATION: Final = _count("generation")
@@ -143,6 +144,8 @@ EDGE_ROW: Final = (
     _count("rotate"),
 )
 """An `events.EdgeConfig` with its roles as indexes."""
+
+CHILD_ROW: Final = (_name("name"), _PROTOCOL, _list("players", _count("")))
 
 FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
     Kind.HEADER: (
@@ -170,7 +173,7 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
     ),
     Kind.OPEN: (
         _bytes("session id", DIGEST_BYTES),
-        _index("protocol", Names.PROTOCOL),
+        _PROTOCOL,
         _list("principals", _index("", Names.PRINCIPAL)),
         _list("edges", *EDGE_ROW),
         _choice("seal", Seal),
@@ -184,12 +187,7 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _name("name"),
         _list("roles", _name("")),
         _list("principals", _index("", Names.PRINCIPAL)),
-        _list(
-            "children",
-            _name("name"),
-            _index("protocol", Names.PROTOCOL),
-            _list("players", _count("")),
-        ),
+        _list("children", *CHILD_ROW),
         _bytes("nonce", ID_BYTES),
         _COROUTINE,
     ),
