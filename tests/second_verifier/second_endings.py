@@ -217,6 +217,7 @@ class Endings(Part):
         """What a fault brings about stands right behind it, and nothing between."""
         if self.file.fault_reaches == record.number:
             self.file.fault_reaches += 1
+
     def _bundle_ends(self, session: Session, status: int) -> None:
         """The first session that ends says how the others do, before anything else happens."""
         if session.bundle is None:

@@ -93,7 +93,10 @@ def image_id(data: bytes) -> bytes:
 
 
 def parsed_image(data: bytes) -> Image:
-    version, protocols, effects, programs, _, _, guards, bundles = array(decoded(data), 8)
+    parts = array(decoded(data))
+    if len(parts) not in (7, 8) or parts[7:] == [[]]:
+        raise Refused("an image has seven parts, and one more where it has bundles")
+    version, protocols, effects, programs, _, _, guards = parts[:7]
     if version != 1:
         raise Refused("an image of another version")
     found = [_protocol(item) for item in array(protocols)]
@@ -102,7 +105,7 @@ def parsed_image(data: bytes) -> Image:
         effects=[_effect(item) for item in array(effects)],
         programs=[_program(item) for item in array(programs)],
         guards=len(array(guards)),
-        bundles=[_bundle(item, found) for item in array(bundles)],
+        bundles=[_bundle(item, found) for part in parts[7:] for item in array(part)],
     )
 
 

@@ -183,7 +183,7 @@ def test_types_of_constants_survive() -> None:
 def test_the_smallest_image_by_hand() -> None:
     image = Image((), (), (Program("main", (), 1, (Set(0, 5), Halt()), (1, 2)),), 0, "x.troth")
     data = msgpack.packb(
-        [1, [], [], [["main", [], 1, [[9, 0, b"\x05"], [16]], [1, 2]]], 0, "x.troth", [], []]
+        [1, [], [], [["main", [], 1, [[9, 0, b"\x05"], [16]], [1, 2]]], 0, "x.troth", []]
     )
     assert encode_image(image) == data
     assert decode_image(data) == image
