@@ -183,13 +183,9 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _list("observed", _index("", Names.ROLE)),
     ),
     Kind.BUNDLE: (
-        _bytes("bundle id", DIGEST_BYTES),
-        _name("name"),
-        _list("roles", _name("")),
+        *(_bytes("bundle id", DIGEST_BYTES), _name("name"), _list("roles", _name(""))),
         _list("principals", _index("", Names.PRINCIPAL)),
-        _list("children", *CHILD_ROW),
-        _bytes("nonce", ID_BYTES),
-        _COROUTINE,
+        *(_list("children", *CHILD_ROW), _bytes("nonce", ID_BYTES), _COROUTINE),
     ),
     Kind.SEND: (
         _SESSION,
