@@ -14,6 +14,7 @@ from benchmarks import (
     bench_generations,
     bench_main_job,
     bench_memory,
+    bench_relay,
     bench_replay,
     bench_report,
     bench_resume,
@@ -55,6 +56,8 @@ def main() -> None:
     report, size = bench_report.measure(200 if smoke else 5000, pairs=3 if smoke else 9)
     print(report.line())
     print(size)
+    for line in bench_relay.measure(500 if smoke else 10_000, 300, pairs=1 if smoke else 7):
+        print(line)
     for line in bench_memory.measure([1_000] if smoke else [10_000, 100_000]):
         print(line)
     print(bench_generations.measure(5_000 if smoke else 100_000))

@@ -9,8 +9,12 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from fuzz.campaigns import ALL, corpus
+from fuzz import network
+from fuzz.campaigns import ALL as ARTIFACTS
+from fuzz.campaigns import corpus
 from fuzz.fuzzer import Report, all_problems, fuzz
+
+CAMPAIGNS = {"artifacts": ARTIFACTS, "network": network.ALL}
 
 
 def main() -> int:
@@ -18,11 +22,13 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=5.0, help="for all campaigns together")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save", type=Path, help="a folder for the inputs that were problems")
+    parser.add_argument("--what", choices=sorted(CAMPAIGNS), action="append", help="else all")
     arguments = parser.parse_args()
-    seconds = 60 * arguments.minutes / len(ALL)
+    chosen = [one for what in arguments.what or sorted(CAMPAIGNS) for one in CAMPAIGNS[what]]
+    seconds = 60 * arguments.minutes / len(chosen)
     samples, reports = corpus(), []
     print(f"seed {arguments.seed}, {len(samples)} artifacts, {seconds:.0f} seconds a campaign")
-    for campaign in ALL:
+    for campaign in chosen:
         start = time.monotonic()
         report = fuzz(campaign(samples), arguments.seed, _until(start + seconds))
         rate = report.executions / (time.monotonic() - start)

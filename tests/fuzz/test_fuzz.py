@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from artifact_surgery import Sample
-from fuzz import campaigns
+from fuzz import campaigns, network
 from fuzz.edges import Edges, TooManyLinesError
 from fuzz.fuzzer import Campaign, all_problems, for_executions, fuzz
 from fuzz.mutations import BYTES_MAX, RECORDS_MAX, changed_bytes, changed_records
@@ -26,6 +26,13 @@ EXECUTIONS: dict[Callable[[Sequence[Sample]], Campaign], int] = {
     campaigns.read_artifacts: 300,
     campaigns.read_images: 2_000,
     campaigns.read_trust: 2_000,
+    network.stun: 1_000,
+    network.lease_tokens: 1_000,
+    network.relay: 300,
+    network.relay_leg: 300,
+    network.paths: 300,
+    network.discovery: 300,
+    network.gateway: 300,
 }
 
 
@@ -35,7 +42,7 @@ def samples() -> list[Sample]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("build", campaigns.ALL, ids=lambda build: build.__name__)
+@pytest.mark.parametrize("build", [*campaigns.ALL, *network.ALL], ids=lambda build: build.__name__)
 def test_nothing_is_thrown_accepted_or_without_end(
     build: Callable[[Sequence[Sample]], Campaign], samples: list[Sample]
 ) -> None:
