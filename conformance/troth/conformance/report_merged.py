@@ -97,7 +97,7 @@ def _where(finding: MergeFinding) -> str:
 
 
 def _side(side: SideReport) -> Html:
-    record = "" if side.record is None else f", record {side.record:,}"
+    record = "" if side.record is None else f"record {side.record:,}"
     signed = [] if side.signature is None else [tag("dd", f"signature {side.signature}")]
     return tag(
         "div",

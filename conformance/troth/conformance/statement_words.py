@@ -24,6 +24,7 @@ from troth.vm.values import INT_MAX
 _HEAD: Final = b"\x00troth/v1/"
 _ARRAY_MAX: Final = 1 << 17
 _CANCEL_ROLE: Final = 2
+_ROOT_CHARACTERS: Final = 16
 
 
 class Covered(NamedTuple):
@@ -142,8 +143,10 @@ def _is_final(row: object) -> bool:
 
 
 def _receipt(items: Items, _: bytes | None) -> Covered:
-    session, role, sender, generation, consumed, discarded, _ = items
-    text = f"{role} took {consumed} messages of {sender} and discarded {discarded}"
+    session, role, sender, generation, consumed, discarded, root = items
+    # Two receipts that contradict each other can have the same numbers.
+    after = "" if root is None else f", with root {root.hex()[:_ROOT_CHARACTERS]}…"
+    text = f"{role} took {consumed} messages of {sender} and discarded {discarded}{after}"
     slot = ("receipt", session, role, sender, generation, consumed, discarded)
     return Covered("receipt", text, session, role, slot=slot)
 

@@ -4,7 +4,7 @@
 
   const LANES_MAX = 48;
   const GAP_MIN = 132;
-  const GAP_MIN_NARROW = 96;
+  const GAP_MIN_NARROW = 78;
   const GAP_MAX = 300;
 
   troth.lanesOf = function (view, filter) {

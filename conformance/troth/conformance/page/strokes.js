@@ -4,6 +4,7 @@
 (function (troth) {
   "use strict";
 
+  const WORDS_MIN = 120;
   const { svg, element } = troth;
 
   troth.lifelines = function (diagram) {
@@ -173,25 +174,35 @@
     return diagram.columns.kind === 0 ? kind + " " + said : said;
   }
 
+  // Where the words of a message have their place: between its lanes, and where these are close
+  // together beyond them, since nothing else is written on the line.
+  function room(diagram, actor, peer, isSend) {
+    const left = Math.min(actor, peer) + 10;
+    const width = Math.abs(actor - peer) - 26;
+    const more = Math.max(0, WORDS_MIN - width);
+    const start = isSend ? left - more / 2 : actor > peer ? left - more : left;
+    const from = Math.max(diagram.gutter, start);
+    return [from, Math.min(diagram.width, start + width + more) - from];
+  }
+
   function words(diagram, row) {
     const { view } = diagram.store;
     const { actor, peer } = ends(diagram, row);
     const isSend = view.isMessage(row);
     if ((isSend || view.isKind(row, "RECEIVE")) && actor >= 0 && peer >= 0) {
-      const left = Math.min(actor, peer) + 10;
-      const width = Math.abs(actor - peer) - 26;
       const said = isSend ? view.message(row) : "#" + view.rows.number[row] + " " + view.message(row);
       const side = actor > peer ? " right" : "";
+      const [left, width] = room(diagram, actor, peer, isSend);
       return cell(said, isSend ? "said" : "took" + side, left + (side === "" && !isSend ? 4 : 0), width);
     }
     const said = shortened(diagram, row);
     if (actor >= 0) {
-      const room = diagram.width - actor - 14;
+      const behind = diagram.width - actor - 14;
       const before = actor - diagram.gutter - 14;
-      if (room >= 240 || room >= before) return cell(said, "beside", actor + 10, room);
+      if (behind >= 240 || behind >= before) return cell(said, "beside", actor + 10, behind);
       return cell(said, "beside right", diagram.gutter + 4, before);
     }
-    const room = diagram.scroller.clientWidth - diagram.gutter - 12;
-    return cell(said, "across", diagram.gutter + 6, Math.max(80, room));
+    const across = diagram.scroller.clientWidth - diagram.gutter - 12;
+    return cell(said, "across", diagram.gutter + 6, Math.max(80, across));
   }
 })((window.troth = window.troth || {}));
