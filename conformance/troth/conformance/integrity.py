@@ -345,7 +345,7 @@ class Integrity:
         owner = world.principals[index]
         statement = statements.head_statement(owner.log_id, *items[2:-1])
         if not verify(owner.key, statement, signature):
-            raise _seal("integrity.seal", owner, "its signature does not verify")
+            raise _seal("integrity.seal", owner, _UNSIGNED)
         if final is not world.ended:
             raise _seal(
                 "integrity.final",
@@ -412,6 +412,11 @@ class Integrity:
                 found.hex(),
                 root.hex(),
             )
+
+
+_UNSIGNED: Final = (
+    "its signature does not verify, so this record was changed, or record 0, which all seals cover"
+)
 
 
 def _authentic(session: Session, signer: Principal, statement: bytes, signature: bytes) -> bool:

@@ -166,7 +166,7 @@ def _check(record: RawRecord, *, canonical: bool) -> None:
         _check_version(items, index, offset)
     validate(items, index, offset)
     if (items[0] == _HEADER) is not (index == 0):
-        raise _misplaced_header(index, offset)
+        raise _misplaced_header(index, offset, Kind(items[0]).name)
     if not canonical:
         raise _not_canonical(index, offset)
 
@@ -187,12 +187,13 @@ def _check_version(items: Items, index: int, offset: int) -> None:
         )
 
 
-def _misplaced_header(index: int, offset: int) -> Malformed:
+def _misplaced_header(index: int, offset: int, found: str) -> Malformed:
     return Malformed(
         "structure.order",
         "the header is not where it belongs",
         place=Place(offset=offset, record=index),
         expected="a HEADER as the first record and nowhere else",
+        actual=f"{found} as record {index}",
         advice="The file was damaged or changed here; get another copy",
     )
 
