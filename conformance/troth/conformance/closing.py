@@ -44,7 +44,7 @@ class Closing:
                 position=describe_state(tables, role, session.states[role]),
             )
         finals = tuple(
-            (edge.receiver, edge.generation_of(edge.sent), edge.sent)
+            (edge.receiver, edge.config.generation_of(edge.sent), edge.sent)
             for edge in session.edges_from.get(role, ())
         )
         if rows != finals:
@@ -89,7 +89,7 @@ class Closing:
             return
         if edge.session.ending:
             raise after_its_end(edge.session, role)
-        counted = (edge.generation_of(edge.received), edge.received, edge.discarded)
+        counted = (edge.config.generation_of(edge.received), edge.received, edge.discarded)
         if (generation, consumed, discarded) != counted:
             raise broken(
                 edge.session,

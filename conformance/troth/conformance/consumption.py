@@ -58,12 +58,12 @@ class ConsumptionLevel:
             edge.sent += 1
             return
         generation, sequence = items[6], items[7]
-        if (generation, sequence) != edge.position(edge.sent) or generation > edge.rotated:
+        if (generation, sequence) != edge.config.position(edge.sent) or generation > edge.rotated:
             raise diverged(
                 edge,
                 "consumption.sent.number",
                 "the message does not have the next number of its edge",
-                "generation {}, number {}".format(*edge.position(edge.sent))
+                "generation {}, number {}".format(*edge.config.position(edge.sent))
                 + ("" if generation <= edge.rotated else ", after a rotation"),
                 f"generation {generation}, number {sequence}",
             )
@@ -186,7 +186,7 @@ def _not_next(edge: Edge, generation: int, sequence: int) -> Divergence:
     found = f"generation {generation}, number {sequence}"
     position = (generation, sequence)
     known = edge.arrived if edge.inbound else edge.sent
-    if position >= edge.position(known):
+    if position >= edge.config.position(known):
         code, message = "consumption.unsent", "a message is received that was never sent"
     elif any(message[:2] == position for message in edge.in_flight):
         code, message = "consumption.order", "a message is received before its turn"

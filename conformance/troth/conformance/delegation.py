@@ -99,7 +99,7 @@ class Delegations:
             session.in_transit.add(role)
             self._holders.give(session, role, None)
         if found:
-            edge.carried[edge.position(edge.sent - 1)] = tuple(found)
+            edge.carried[edge.config.position(edge.sent - 1)] = tuple(found)
 
     def _travels(
         self, edge: Edge, endpoint: Endpoint, declared: EndpointType

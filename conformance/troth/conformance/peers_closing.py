@@ -78,13 +78,13 @@ class PeerClosing:
             raise broken(session, role, "protocol.notice", f"{name} cannot give this notice now")
         for edge, (_, generation, count) in zip(edges, rows, strict=True):
             fewer = count < edge.arrived and edge.config.replay != ReplayMode.OFF
-            if generation != edge.generation_of(count) or fewer:
+            if generation != edge.config.generation_of(count) or fewer:
                 raise broken(
                     session,
                     role,
                     "protocol.notice",
                     f"{name} gives notice of fewer messages than arrived",
-                    expected=f"generation {edge.generation_of(count)}, "
+                    expected=f"generation {edge.config.generation_of(count)}, "
                     f"at least {edge.arrived} on {edge}",
                     actual=f"generation {generation}, {count}",
                 )

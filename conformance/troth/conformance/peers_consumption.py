@@ -71,13 +71,13 @@ class PeerConsumption:
             return
         generation, consumed, discarded, root = items[4:8]
         taken = consumed + discarded
-        holds = generation == edge.generation_of(consumed)
+        holds = generation == edge.config.generation_of(consumed)
         if not holds or not edge.acknowledged <= taken <= edge.sent:
             raise diverged(
                 edge,
                 "consumption.receipt",
                 "the receiver signs for other messages than it was sent",
-                f"generation {edge.generation_of(consumed)}, "
+                f"generation {edge.config.generation_of(consumed)}, "
                 f"{edge.acknowledged} to {edge.sent} messages",
                 f"generation {generation}, {taken} messages",
             )

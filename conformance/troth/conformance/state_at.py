@@ -74,7 +74,7 @@ class _Holders:
 
     def _send(self, items: Items) -> None:
         edge = self._world.edge
-        carried = [] if edge is None else edge.carried.get(edge.position(edge.sent - 1), ())
+        carried = [] if edge is None else edge.carried.get(edge.config.position(edge.sent - 1), ())
         if carried:
             inside = [(session.index, role) for session, role in carried]
             self._carried[items[1], items[2], items[3], items[7]] = inside

@@ -216,15 +216,6 @@ class Edge:
             return self.final is not None and bool(self.config.lossy) and not self.in_flight
         return not self.in_flight
 
-    def position(self, index: int) -> tuple[int, int]:
-        """Generation and number of the message before which `index` others were sent."""
-        rotate = self.config.rotate
-        return divmod(index, rotate) if rotate else (0, index)
-
-    def generation_of(self, count: int) -> int:
-        """The generation of the last of `count` messages."""
-        return self.position(max(0, count - 1))[0]
-
     @property
     def discarded(self) -> int:
         """What the receiver's receipts call so: refused, or overwritten."""

@@ -209,7 +209,7 @@ class Door(NamedTuple):
         taken = envelope.consumed + envelope.discarded
         if taken <= edge.acknowledged and edge.receipts:
             return Delivery(REPEATED)
-        if taken > edge.sent or envelope.generation != edge.generation_of(envelope.consumed):
+        if taken > edge.sent or envelope.generation != edge.config.generation_of(envelope.consumed):
             return Delivery("vm.fault.close")
         statement = statements.receipt_statement(*envelope[:7])
         if not self._verifies(speaker, statement, envelope.signature):
@@ -392,7 +392,7 @@ def _finals_hold(speaker: EndpointState, finals: tuple[tuple[str, int, int], ...
         return False
     edges = speaker.outgoing
     return all(
-        generation == edges[receiver].generation_of(count)
+        generation == edges[receiver].config.generation_of(count)
         and (count >= edges[receiver].arrived or edges[receiver].config.replay == ReplayMode.OFF)
         for receiver, generation, count in finals
     )

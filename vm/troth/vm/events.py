@@ -42,6 +42,14 @@ class EdgeConfig(NamedTuple):
     lossy: tuple[str, ...] = ()
     rotate: int = 0
 
+    def position(self, index: int) -> tuple[int, int]:
+        """Generation and number of the message before which `index` others were sent."""
+        return divmod(index, self.rotate) if self.rotate else (0, index)
+
+    def generation_of(self, count: int) -> int:
+        """The generation of the last of `count` messages."""
+        return self.position(max(0, count - 1))[0]
+
 
 class Opened(NamedTuple):
     """`descriptor` is `descriptor.encode(...)` of the same facts; `session` is its hash."""

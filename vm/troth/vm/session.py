@@ -193,15 +193,6 @@ class Edge:
             return False
         return not self.inbound or self.complete or (self.sender.noticed and self.may_lose)
 
-    def position(self, index: int) -> tuple[int, int]:
-        """Generation and number of the message before which `index` others were sent."""
-        rotate = self.config.rotate
-        return divmod(index, rotate) if rotate else (0, index)
-
-    def generation_of(self, count: int) -> int:
-        """The generation of the last of `count` messages."""
-        return self.position(max(0, count - 1))[0]
-
     @property
     def may_lose(self) -> bool:
         return bool(self.config.lossy)

@@ -222,7 +222,7 @@ def _receipt(turn: Turn, endpoint: EndpointState, sender: str, edge: Edge) -> Re
 def _notice(turn: Turn, endpoint: EndpointState) -> Noticed:
     session = endpoint.session.id
     finals = tuple(
-        (receiver, edge.generation_of(edge.sent), edge.sent)
+        (receiver, edge.config.generation_of(edge.sent), edge.sent)
         for receiver, edge in sorted(endpoint.outgoing.items())
     )
     signature = sign(turn, endpoint, statements.notice_statement(session, endpoint.role, finals))

@@ -240,7 +240,7 @@ def _seal(
     generation, sequence, principal = 0, edge.sent + ahead, endpoint.signer
     rotated = None
     if edge.config.rotate:
-        generation, sequence = edge.position(sequence)
+        generation, sequence = edge.config.position(sequence)
     if generation and not sequence:
         rotated = _prepare_rotation(turn, edge, generation - 1)
     signer = turn.context.signer
