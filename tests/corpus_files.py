@@ -10,10 +10,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from troth.conformance.corpus import keeps_its_verb, observe, read_case
+from troth.conformance.corpus import CorpusKeys, keeps_its_verb, observe, read_case
+from troth.conformance.reference import Setup, run_both
+from troth.conformance.reference.compare import Both, CancelSession, EndSession, Failed
+from troth.vm.assembly_read import assemble
+from troth.vm.codec import decode
+from troth.vm.host_signer import HostSigner
+from troth.vm.instructions import ReplayMode, Seal
+from troth.vm.limits import DEFAULT_LIMITS
+from troth.vm.loader import load
+from troth.vm.machine import Overrides
 
 CORPUS: Final = Path(__file__).parents[1] / "conformance" / "corpus"
 
@@ -42,6 +52,43 @@ def _rows(part: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield f'{indent}"{key}": {{\n{inner}\n{indent}}}'
         else:
             yield f'{indent}"{key}": {json.dumps(value)}'
+
+
+def both_of(case: Mapping[str, Any], image: bytes) -> Both | None:
+    """The machine and the reference on a case of which the reference knows everything; or None."""
+    expect = case["expect"]
+    never_started = "refused" in expect or (expect["stopped"] and not expect["rounds"])
+    if case["home"] is not None or never_started:
+        return None
+    loaded = load(assemble(image.decode(), "image.asm"))
+    keys = HostSigner({}, CorpusKeys(case["keyless"]))
+    setup = Setup(
+        image=loaded.image,
+        seed=bytes.fromhex(case["seed"]),
+        signer=keys,
+        roster=keys,
+        limits=replace(DEFAULT_LIMITS, **case["limits"]),
+        quantum=case["quantum"],
+        policy=case["policy"],
+        overrides=Overrides(
+            replay=case["replay"] and ReplayMode(case["replay"]),
+            seal=case["seal"] and Seal(case["seal"]),
+        ),
+        seals_rounds=True,
+    )
+    answers = list(case["effects"])
+    acts: dict[int, list[Any]] = {}
+    for act in case["host"]:
+        done = EndSession(act["end"]) if "end" in act else CancelSession(act["cancel"], "host")
+        acts.setdefault(act["after"], []).append(done)
+
+    def answer(_: object) -> Any:
+        given = answers.pop(0)
+        return (
+            Failed(given["failed"]) if "failed" in given else decode(bytes.fromhex(given["value"]))
+        )
+
+    return run_both(loaded, setup, effects=answer, acts=acts, round_ns=case["round_ns"])
 
 
 def bless() -> int:

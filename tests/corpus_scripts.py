@@ -73,6 +73,33 @@ main:
 """
 
 
+EFFECT_TEXT: Final = """\
+effect ask(text: str) -> int
+
+main:
+    let x = call ask("{}")
+    print x
+"""
+TEXT: Final = """\
+protocol P(A, B):
+    A -> B: say(text: str)
+
+program a(s: P.A):
+    send s.B say("{}")
+    close s
+
+program b(s: P.B):
+    recv s.A say(text)
+    print text
+    close s
+
+main:
+    open P as x, y
+    spawn a(x)
+    spawn b(y)
+"""
+
+
 def pair(a: str = "pass", b: str = "pass", settings: str = "", end: str = "") -> str:
     """Two roles; what happens between the two messages is the case."""
     settings = f" with {settings}" if settings else ""
@@ -166,6 +193,41 @@ CASES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
         "An effect's answer comes in the next round.",
         EFFECT,
         {"effects": [{"value": "14"}]},
+    ),
+    "effect-asked-twice": (
+        "Each effect has an id of its own, and its answer goes to who asked.",
+        "effect ask(n: int) -> int\n\nprogram other(n: int):\n    let y = call ask(n)\n"
+        "    print y\n\n"
+        "main:\n    spawn other(1)\n    let x = call ask(2)\n    let z = call ask(3)\n"
+        "    print x * 100 + z\n",
+        {"effects": [{"value": "14"}, {"value": "15"}, {"value": "16"}]},
+    ),
+    "effect-arguments-at-the-limit": (
+        "Arguments of an effect that are as long as they may be.",
+        EFFECT_TEXT.format("12345678"),
+        {"effects": [{"value": "14"}], "limits": {"message_bytes_max": 10}},
+    ),
+    "effect-arguments-past-the-limit": (
+        "Arguments of an effect that are one byte too long.",
+        EFFECT_TEXT.format("123456789"),
+        {"effects": [{"value": "14"}], "limits": {"message_bytes_max": 10}},
+    ),
+    "message-at-the-limit": (
+        "A message that is as long as it may be.",
+        TEXT.format("12345678"),
+        {"limits": {"message_bytes_max": 10}},
+    ),
+    "message-past-the-limit": (
+        "A message that is one byte too long.",
+        TEXT.format("123456789"),
+        {"limits": {"message_bytes_max": 10}},
+    ),
+    "roles-at-the-limit": ("As many roles as may be.", pair(), {"limits": {"roles_max": 2}}),
+    "roles-past-the-limit": ("One role too many.", pair(), {"limits": {"roles_max": 1}}),
+    "operators-bytes": (
+        "Bytes are joined and compared.",
+        alone('let a = b"x"', 'print len(a + b"yz")', 'print a == b"x"'),
+        {},
     ),
     "effect-failed": (
         "An effect that the host cannot finish.",

@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import NamedTuple
+from random import Random
+from typing import Final, NamedTuple
 
 import builders
+from crowded_machines import crowded_limits, crowded_script
+from population import Conversation, conversations
+from troth.dsl.compile import compile_source
 from troth.vm.coroutine import Coroutine
 from troth.vm.errors import TrothError
 from troth.vm.fragment import FragmentBuilder
@@ -19,7 +23,7 @@ from troth.vm.loader import load
 from troth.vm.machine import Machine
 from troth.vm.recorder import HeaderFacts, Recorder
 from troth.vm.run_lanes import LaneRunner, Workers
-from troth.vm.scheduling import Cooperative, Scheduling
+from troth.vm.scheduling import Cooperative, Priority, RoundRobin, Scheduling
 from troth.vm.settings import NO_OVERRIDES, Overrides
 
 Plan = Callable[[Sequence[Coroutine]], list[Lane]]
@@ -61,6 +65,24 @@ class Backwards:
     def run(self, jobs: Sequence[Callable[[], None]]) -> None:
         for job in reversed(jobs):
             job()
+
+
+SEED: Final = 20250301
+
+
+def drawn_member(number: int) -> tuple[Image, Limits, int, Scheduling]:
+    """One machine of the population: its image, limits, quantum and policy."""
+    rng = Random(SEED + number)
+    conversation: Conversation | None = None
+    if number % 3 == 0:
+        (conversation,) = conversations(rng, 1, [])
+    image = compile_source(crowded_script(rng, conversation), f"member {number}")
+    policies = (Cooperative(), Cooperative(), RoundRobin(), Priority({"left": 2, "hub": 1}, 2))
+    return image, crowded_limits(rng), rng.choice((1, 2, 7, 64)), rng.choice(policies)
+
+
+def same(outcome: Outcome, expected: Outcome) -> bool:
+    return outcome._replace(lanes_max=0) == expected._replace(lanes_max=0)
 
 
 def execute(

@@ -81,7 +81,7 @@ def _works(python: str) -> bool:
 
 
 @pytest.mark.slow
-def test_other_pythons_give_the_same_fragment(tmp_path: Path) -> None:
+def test_other_pythons_give_the_same_fragment_and_hold_the_corpus(tmp_path: Path) -> None:
     """On each other Python found here; the number is printed, none is not a failure."""
     keys, name = tmp_path / "keys", "nested_recursion"
     artifact = tmp_path / "here.replay"
@@ -112,4 +112,8 @@ def test_other_pythons_give_the_same_fragment(tmp_path: Path) -> None:
         )
         assert done.code == 0, done.err
         assert _fragment(other, tmp_path / "fragment") == expected
+        corpus = ROOT / "conformance" / "corpus"
+        done = troth("conformance", corpus, python=python, environment={"PYTHONPATH": ""})
+        assert done.code == 0, done.out
+        print(python, done.out.splitlines()[-1])
     print(f"same fragment on {len(pythons)} other Python versions: {pythons}")

@@ -15,17 +15,11 @@ from typing import Final
 
 import pytest
 
-from crowded_machines import crowded_limits, crowded_script
-from parity_samples import Backwards, CountedWorkers, Outcome, Plan, execute
-from population import Conversation, conversations
-from troth.dsl.compile import compile_source
+from parity_samples import Backwards, CountedWorkers, Plan, drawn_member, execute, same
 from troth.vm.coroutine import Coroutine
 from troth.vm.errors import TrothError
-from troth.vm.image import Image
 from troth.vm.lanes import Lane, plan_lanes
-from troth.vm.limits import Limits
 from troth.vm.run_lanes import Workers
-from troth.vm.scheduling import Cooperative, Priority, RoundRobin, Scheduling
 from troth.vm.session import Session
 from troth.vm.shell_workers import ThreadWorkers
 
@@ -34,20 +28,6 @@ MEMBERS: Final = int(os.environ.get("TROTH_PARITY_MEMBERS", "20000" if LONG else
 STRESS_SECONDS: Final = 600 if LONG else 4
 WORKERS: Final = (1, 2, 4, 8)
 SEED: Final = 20250301
-
-
-def _member(number: int) -> tuple[Image, Limits, int, Scheduling]:
-    rng = Random(SEED + number)
-    conversation: Conversation | None = None
-    if number % 3 == 0:
-        (conversation,) = conversations(rng, 1, [])
-    image = compile_source(crowded_script(rng, conversation), f"member {number}")
-    policies = (Cooperative(), Cooperative(), RoundRobin(), Priority({"left": 2, "hub": 1}, 2))
-    return image, crowded_limits(rng), rng.choice((1, 2, 7, 64)), rng.choice(policies)
-
-
-def _same(outcome: Outcome, expected: Outcome) -> bool:
-    return outcome._replace(lanes_max=0) == expected._replace(lanes_max=0)
 
 
 @contextmanager
@@ -66,14 +46,14 @@ def test_the_bytes_are_the_same_at_every_worker_count() -> None:
     faulted = 0
     with _pools() as pools:
         for number in range(MEMBERS):
-            image, limits, quantum, policy = _member(number)
+            image, limits, quantum, policy = drawn_member(number)
             expected = execute(image, limits=limits, quantum=quantum, policy=policy)
             chosen = pools if LONG else [pools[number % len(pools)]]
             every: list[Workers] = [Backwards(), *chosen]
             for workers in every:
                 counted = CountedWorkers(workers)
                 outcome = execute(image, counted, limits=limits, quantum=quantum, policy=policy)
-                assert _same(outcome, expected), f"member {number}, {workers}"
+                assert same(outcome, expected), f"member {number}, {workers}"
             lanes.append(counted.lanes_max)
             faulted += b"vm.fault." in expected.artifact
     print(f"{MEMBERS} machines; lanes at most: {sorted(lanes)[len(lanes) // 2]} in the median")
@@ -138,7 +118,7 @@ def _by(batch: Sequence[Coroutine], keys: Callable[[Coroutine], list[object]]) -
 def test_a_broken_planner_is_found_out(plan: Plan) -> None:
     """By other bytes, or by the runner itself, which asserts that lanes stay apart."""
     for number in range(400):
-        image, limits, quantum, policy = _member(number)
+        image, limits, quantum, policy = drawn_member(number)
         expected = execute(image, limits=limits, quantum=quantum, policy=policy)
         try:
             outcome = execute(
@@ -147,7 +127,7 @@ def test_a_broken_planner_is_found_out(plan: Plan) -> None:
         except (AssertionError, KeyError, TrothError) as error:
             print(f"{plan.__name__}: member {number}: {error!r}")
             return
-        if not _same(outcome, expected):
+        if not same(outcome, expected):
             print(f"{plan.__name__}: member {number}: other bytes")
             return
     pytest.fail("nobody noticed")
@@ -164,7 +144,7 @@ def test_the_slow_planner_is_the_real_one() -> None:
         return found
 
     for number in range(25):
-        image, limits, quantum, policy = _member(number)
+        image, limits, quantum, policy = drawn_member(number)
         execute(image, Backwards(), limits=limits, quantum=quantum, policy=policy, plan=both)
 
 
@@ -179,7 +159,7 @@ def test_no_wake_up_is_lost_under_forced_thread_switches() -> None:
     sys.setswitchinterval(1e-6)
     try:
         while time.monotonic() < ends or not count:
-            image, limits, quantum, policy = _member(rng.randrange(1 << 30))
+            image, limits, quantum, policy = drawn_member(rng.randrange(1 << 30))
             expected = execute(image, limits=limits, quantum=quantum, policy=policy)
             pool = ThreadWorkers(rng.randint(2, 12))
             try:
@@ -187,7 +167,7 @@ def test_no_wake_up_is_lost_under_forced_thread_switches() -> None:
                 outcome = execute(image, counted, limits=limits, quantum=quantum, policy=policy)
             finally:
                 pool.close()
-            assert _same(outcome, expected)
+            assert same(outcome, expected)
             count += 1
     finally:
         sys.setswitchinterval(before)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from troth.conformance.reference.compare import TrustingEvidence
 from troth.vm.assembly_read import assemble
 from troth.vm.codec import decode
-from troth.vm.envelope import decode_envelope
+from troth.vm.envelope import decode_envelope, encode_envelope
 from troth.vm.errors import Malformed, TrothError, Unusable
 from troth.vm.events import Event, Faulted, Opened, Printed, Rejected, StatusChanged
 from troth.vm.fragment import FragmentBuilder
@@ -27,6 +27,7 @@ from troth.vm.limits import DEFAULT_LIMITS
 from troth.vm.loaded import LoadedImage
 from troth.vm.loader import load
 from troth.vm.machine import Machine, Overrides
+from troth.vm.statements import derived_hash
 from troth.vm.turn import Meeting
 
 VERBS: Final = (
@@ -143,7 +144,10 @@ class _Run:
         self.now_ns = 0
         self.seen: dict[str, Any] = {
             "stopped": "",
-            **{key: [] for key in ("faults", "rejected", "statuses", "printed", "delivered")},
+            **{
+                key: []
+                for key in ("faults", "rejected", "statuses", "printed", "delivered", "told")
+            },
         }
 
     def observe(self) -> dict[str, Any]:
@@ -170,6 +174,9 @@ class _Run:
         ran = self.machine.run_round(self.now_ns)
         self._take(self.machine.poll_events())
         self.meetings += self.machine.poll_meetings()
+        for outgoing in self.machine.poll_outgoing():
+            said = derived_hash("troth/v1 corpus", encode_envelope(outgoing.envelope))
+            self.seen["told"].append([*outgoing.roles, said[:8].hex()])
         requests = self.machine.poll_effects()
         for request in requests:
             answer = self.answers.pop(0)

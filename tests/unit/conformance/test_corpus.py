@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import pytest
 
-from corpus_files import CORPUS, folders, image_of, written
+from corpus_files import CORPUS, both_of, folders, image_of, written
 from e2e.command_line import troth
 from troth.conformance.corpus import (
     VERBS,
-    CorpusKeys,
     keeps_its_verb,
     observe,
     read_case,
 )
-from troth.conformance.reference import Setup, run_both, step
-from troth.conformance.reference.compare import Both, CancelSession, EndSession, Failed
+from troth.conformance.reference import step
 from troth.vm import step_end
-from troth.vm.assembly_read import assemble
-from troth.vm.codec import decode
 from troth.vm.errors import Malformed
 from troth.vm.faults import FAULT_CODES
-from troth.vm.host_signer import HostSigner
-from troth.vm.image import Image
-from troth.vm.instructions import Instruction, Op, Operator, ReplayMode, Seal
+from troth.vm.instructions import Instruction, Op, Operator
 from troth.vm.lifecycle import TRANSITIONS, next_status
-from troth.vm.limits import DEFAULT_LIMITS
-from troth.vm.loader import load
-from troth.vm.machine import Overrides
 
 CASES_MIN: Final = 150
 REFUSED_BY_THE_LOADER: Final = {
@@ -111,37 +101,6 @@ def test_there_are_cases_of_every_kind() -> None:
 # --- the reference -------------------------------------------------------------------------
 
 
-def _both(case: dict[str, Any], image: Image) -> Both:
-    keys = HostSigner({}, CorpusKeys(case["keyless"]))
-    setup = Setup(
-        image=image,
-        seed=bytes.fromhex(case["seed"]),
-        signer=keys,
-        roster=keys,
-        limits=replace(DEFAULT_LIMITS, **case["limits"]),
-        quantum=case["quantum"],
-        policy=case["policy"],
-        overrides=Overrides(
-            replay=case["replay"] and ReplayMode(case["replay"]),
-            seal=case["seal"] and Seal(case["seal"]),
-        ),
-        seals_rounds=True,
-    )
-    answers = list(case["effects"])
-    acts: dict[int, list[Any]] = {}
-    for act in case["host"]:
-        done = EndSession(act["end"]) if "end" in act else CancelSession(act["cancel"], "host")
-        acts.setdefault(act["after"], []).append(done)
-
-    def answer(_: object) -> Any:
-        given = answers.pop(0)
-        return (
-            Failed(given["failed"]) if "failed" in given else decode(bytes.fromhex(given["value"]))
-        )
-
-    return run_both(load(image), setup, effects=answer, acts=acts, round_ns=case["round_ns"])
-
-
 def test_the_reference_agrees_and_executes_every_instruction(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -156,10 +115,9 @@ def test_the_reference_agrees_and_executes_every_instruction(
     count = 0
     for name in RUNS:
         case, image, _ = CASES[name]
-        never_started = case["expect"]["stopped"] and not case["expect"]["rounds"]
-        if case["home"] is not None or never_started:
+        both = both_of(case, image)
+        if both is None:
             continue
-        both = _both(case, assemble(image.decode(), name))
         assert both.difference is None, f"{name}: {both.difference}"
         count += 1
     assert count > CASES_MIN // 2
