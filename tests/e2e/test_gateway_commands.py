@@ -8,13 +8,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from e2e.command_line import troth
+from troth.conformance.shell_main import main
 from troth.streaming.paths.discovery import Responder
 from troth.streaming.paths.shell_discover import DiscoveryResponder
 from troth.vm.keys import generate
@@ -72,15 +73,29 @@ def _gateway(folder: Path) -> Iterator[dict[str, int]]:
         _stop(process)
 
 
-def _admin(folder: Path, ports: dict[str, int], *command: str) -> tuple[int, str, str]:
-    done = troth(
+Here = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def here(capsys: pytest.CaptureFixture[str]) -> Here:
+    """Runs a command in this process: starting another takes longer than most of them."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        code = main(list(map(str, arguments)))
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def _admin(here: Here, folder: Path, ports: dict[str, int], *command: str) -> tuple[int, str, str]:
+    return here(
         "stream", "admin", *command, "--key", folder / "root.key",
         "--gateway", f"127.0.0.1:{ports['gateway']}", "--gateway-key", folder / "gate.pub",
     )  # fmt: skip
-    return done.code, done.out, done.err
 
 
-def test_a_gateway_and_a_relay_run_and_are_administered(folder: Path) -> None:
+def test_a_gateway_and_a_relay_run_and_are_administered(folder: Path, here: Here) -> None:
     with _gateway(folder) as ports:
         relay, relay_ports = _start(
             folder, "stream", "relay", "--key", folder / "relay.key", "--port", "0",
@@ -89,25 +104,25 @@ def test_a_gateway_and_a_relay_run_and_are_administered(folder: Path) -> None:
         )  # fmt: skip
         assert relay_ports["relay"] > 0
         for _ in range(100):
-            code, out, err = _admin(folder, ports, "parties")
+            code, out, err = _admin(here, folder, ports, "parties")
             assert code == 0, err
             if "relay  relay" in out:
                 break
         assert "admin" in out
         assert "relay  relay" in out
-        assert _admin(folder, ports, "sessions")[1].startswith("session")
-        code, _, err = _admin(folder, ports, "ban", "nobody")
+        assert _admin(here, folder, ports, "sessions")[1].startswith("session")
+        code, _, err = _admin(here, folder, ports, "ban", "nobody")
         assert code == 1
         assert "no_subject" in err
-        code, out, _ = _admin(folder, ports, "audit")
+        code, out, _ = _admin(here, folder, ports, "audit")
         assert "root" in out
         assert "ban" in out
-        probed = troth(
+        code, out, _ = here(
             "stream", "probe", "--stun", f"127.0.0.1:{ports['stun1']}",
             "--stun", f"127.0.0.1:{ports['stun2']}",
         )  # fmt: skip
-        assert probed.code == 0
-        assert "no translator" in probed.out
+        assert code == 0
+        assert "no translator" in out
         assert "registered with the gateway" in _stop(relay)
 
 
@@ -149,13 +164,13 @@ def test_hosts_of_the_local_network_are_found() -> None:
     assert found.out == f"harry  127.0.0.1:4242  key {key.public_key.hex()}\n"
 
 
-def test_nobody_there_is_an_exit_code() -> None:
-    found = troth("stream", "discover", "--address", "127.0.0.1:1", "--seconds", "0.2")
-    assert found.code == 1
-    assert "no host answered" in found.err
-    probed = troth("stream", "probe", "--stun", "127.0.0.1:1")
-    assert probed.code == 1
-    assert "UDP may be blocked" in probed.out
+def test_nobody_there_is_an_exit_code(here: Here) -> None:
+    code, _, said = here("stream", "discover", "--address", "127.0.0.1:1", "--seconds", "0.2")
+    assert code == 1
+    assert "no host answered" in said
+    code, out, _ = here("stream", "probe", "--stun", "127.0.0.1:1")
+    assert code == 1
+    assert "UDP may be blocked" in out
 
 
 @pytest.mark.parametrize(
@@ -170,13 +185,13 @@ def test_nobody_there_is_an_exit_code() -> None:
         (["probe"], "--stun"),
     ],
 )
-def test_wrong_arguments_end_with_one(arguments: list[str], said: str) -> None:
-    found = troth("stream", *arguments)
-    assert found.code == 1
-    assert said in found.err
+def test_wrong_arguments_end_with_one(arguments: list[str], said: str, here: Here) -> None:
+    code, _, error = here("stream", *arguments)
+    assert code == 1
+    assert said in error
 
 
-def test_a_gateway_that_nobody_could_use_is_refused(folder: Path) -> None:
-    found = troth("stream", "gateway", "--key", folder / "gate.key")
-    assert found.code == 1
-    assert "gateway.argument" in found.err
+def test_a_gateway_that_nobody_could_use_is_refused(folder: Path, here: Here) -> None:
+    code, _, said = here("stream", "gateway", "--key", folder / "gate.key")
+    assert code == 1
+    assert "gateway.argument" in said

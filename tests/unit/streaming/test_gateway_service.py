@@ -7,12 +7,14 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from troth.streaming.eventsocket.backoff import Backoff
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.shell_client import (
@@ -22,19 +24,29 @@ from troth.streaming.gateway.shell_client import (
     parse_endpoint,
 )
 from troth.streaming.gateway.shell_gateway import GatewayOptions, GatewayService
-from troth.streaming.gateway.shell_meeting import Meeting, answer, call, next_offer
+from troth.streaming.gateway.shell_meeting import (
+    Meeting,
+    MeetingOptions,
+    answer,
+    call,
+    next_offer,
+)
 from troth.streaming.gateway.shell_store import SqliteStore
 from troth.streaming.paths.addresses import Address
+from troth.streaming.paths.agent import PathAgent
 from troth.streaming.paths.candidates import CandidateKind
 from troth.streaming.paths.gather import NatMapping
 from troth.streaming.paths.limits import MILLISECOND_NS, PathLimits
 from troth.streaming.paths.outputs import PathTaken
+from troth.streaming.paths.path import PathState
 from troth.streaming.paths.shell_media_socket import MediaSocket
+from troth.streaming.relay.outputs import LeaseWanted
 from troth.streaming.relay.shell_relay import RelayOptions, RelayService
 from troth.vm.errors import Unusable
 from troth.vm.keys import KeyPair, generate
 
 LIMITS = PathLimits(head_start_ns=50 * MILLISECOND_NS)
+OPTIONS = MeetingOptions(limits=LIMITS)
 
 
 def _key(name: str) -> KeyPair:
@@ -64,7 +76,7 @@ async def _topology() -> AsyncIterator[Topology]:
     admitted = {
         PartyKind.CLIENT: None,
         PartyKind.HOST: None,
-        PartyKind.RELAY: frozenset({_key("relay").public_key}),
+        PartyKind.RELAY: frozenset({_key("relay").public_key, _key("spare").public_key}),
         PartyKind.ADMIN: frozenset({_key("root").public_key}),
     }
     gateway = GatewayService(
@@ -105,7 +117,7 @@ async def _session(topology: Topology, media: MediaSocket) -> tuple[Meeting, Mee
     host = asyncio.create_task(_host(harry, topology))
     client = await call(
         carol, media, "harry", stun_servers=topology.stun,
-        host_key=_key("harry").public_key, limits=LIMITS,
+        host_key=_key("harry").public_key, options=OPTIONS,
     )  # fmt: skip
     return client, await host
 
@@ -113,14 +125,15 @@ async def _session(topology: Topology, media: MediaSocket) -> tuple[Meeting, Mee
 async def _host(harry: GatewayClient, topology: Topology) -> Meeting:
     offered = await next_offer(harry)
     return await answer(
-        harry, MediaSocket(), offered, stun_servers=topology.stun, limits=LIMITS
+        harry, MediaSocket(), offered, stun_servers=topology.stun, options=OPTIONS
     )  # fmt: skip
 
 
 async def _close(*meetings: Meeting) -> None:
     for meeting in meetings:
         await meeting.media.close()
-        await meeting._gateway.close()
+        if meeting._gateway is not None:
+            await meeting._gateway.close()
 
 
 def _taken(meeting: Meeting) -> list[CandidateKind]:
@@ -182,6 +195,84 @@ def test_a_socket_learns_what_stands_in_front_of_it() -> None:
     _run(test)
 
 
+def test_media_go_on_without_the_gateway_and_it_is_found_again() -> None:
+    async def test() -> None:
+        async with _topology() as topology:
+            key = _key("gateway")
+            client, host = await _session(topology, MediaSocket())
+            got: list[bytes] = []
+            host.media.on_datagram = lambda data, _path: got.append(data)
+            client._options = replace(
+                OPTIONS,
+                backoff=Backoff(first_s=0.1),
+                reconnect=lambda: topology.connect(PartyKind.CLIENT, "carol"),
+            )
+            running = [asyncio.create_task(meeting.run()) for meeting in (client, host)]
+            await _until(lambda: _taken(client) and topology.relay.core.sessions == 1)
+            port = topology.gateway.port
+            await topology.gateway.stop()
+            for number in range(5):
+                client.media.send(b"\x45 %d" % number)
+            await _until(lambda: len(got) == 5)
+            options = GatewayOptions(admitted=dict.fromkeys(PartyKind), port=port)
+            topology.gateway = GatewayService(key, topology.store, options)
+            await topology.gateway.start()
+            hub = topology.gateway.core.hub
+            await _until(lambda: client._gateway is not None and "relay" in hub.relays)
+            client._event(LeaseWanted(client.session, 1))
+            await _until(lambda: hub.counters.leases_issued == 1)
+            assert client.ended is None
+            client.end("user")
+            assert await running[0] == "user"
+            host.end("user")
+            await running[1]
+            await _close(client, host)
+            await topology.gateway.stop()
+
+    _run(test)
+
+
+def test_a_relay_that_dies_is_replaced_by_another() -> None:
+    async def test() -> None:
+        async with _topology() as topology:
+            second = await _second_relay(topology)
+            client, host = await _session(topology, MediaSocket())
+            running = [asyncio.create_task(meeting.run()) for meeting in (client, host)]
+            await _until(lambda: topology.relay.core.sessions + second.core.sessions == 1)
+            first = topology.relay if topology.relay.core.sessions else second
+            other = second if first is topology.relay else topology.relay
+            await first.stop()
+            await _until(lambda: other.core.sessions == 1, seconds=15)
+            for meeting in (client, host):
+                agent = meeting.media.agent
+                assert agent is not None
+                await _until(partial(_is_valid, agent, other.address))
+                assert meeting.ended is None
+                assert _taken(meeting) == [CandidateKind.HOST], "it was not in use"
+            client.end("user")
+            await asyncio.gather(*running)
+            await _close(client, host)
+            if other is second:
+                await second.stop()
+
+    _run(test)
+
+
+def _is_valid(agent: PathAgent, address: Address) -> bool:
+    return any(p.address == address and p.state is PathState.VALID for p in agent.paths)
+
+
+async def _second_relay(topology: Topology) -> RelayService:
+    options = RelayOptions(
+        gateway=("127.0.0.1", topology.gateway.port),
+        gateway_key=_key("gateway").public_key,
+    )
+    relay = RelayService(_key("spare"), options, lambda _text: None)
+    await relay.start()
+    await _until(lambda: "spare" in topology.gateway.core.hub.relays)
+    return relay
+
+
 def test_metrics_are_served_and_other_requests_refused() -> None:
     async def test() -> None:
         async with _topology() as topology:
@@ -234,7 +325,7 @@ def test_garbage_from_the_network_changes_nothing() -> None:
                 writer.close()
                 del reader
             stranger = MediaSocket()
-            for _ in range(20):
+            for _ in range(5):
                 for port in (*topology.gateway.stun_ports, topology.relay.address.port):
                     data = rng.randbytes(rng.randrange(1, 100))
                     stranger._socket.sendto(data, ("127.0.0.1", port))

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+from troth.streaming.eventsocket.backoff import Backoff
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.codec import CANDIDATES_MAX
 from troth.streaming.gateway.shell_client import GatewayClient, GatewayFailure, refused
 from troth.streaming.gateway.shell_line import now_ns
 from troth.streaming.paths.addresses import Address, address_of
-from troth.streaming.paths.candidates import Candidate, from_items
+from troth.streaming.paths.candidates import Candidate, CandidateKind, from_items
 from troth.streaming.paths.checks import Credential, Side, new_credential
 from troth.streaming.paths.limits import PathLimits
 from troth.streaming.paths.liveness import Liveness
-from troth.streaming.paths.outputs import LivenessChanged, PathOutput
+from troth.streaming.paths.outputs import LivenessChanged, PathChanged, PathOutput
+from troth.streaming.paths.path import PathState
 from troth.streaming.paths.shell_media_socket import MediaSocket
 from troth.streaming.relay.lease import ExchangeKey, new_exchange_key
 from troth.streaming.relay.leg import RelayLeg
 from troth.streaming.relay.outputs import LeaseWanted, LegNoticed, LegRefused, LegSilent
 from troth.streaming.relay.wire import ENDING_NOTICES, Notice
-from troth.vm.errors import Malformed
+from troth.vm.errors import Malformed, TrothError
 
 EVENTS_KEPT: Final = 1_000
+RELAYS_REFUSED_MAX: Final = 8
+RELAY_AGAIN_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,15 @@ class Prepared:
     credential: Credential
     lease_key: ExchangeKey
     introduction: m.Introduction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeetingOptions:
+    """`reconnect` makes a new connection to the gateway when the one in use has ended."""
+
+    limits: PathLimits | None = None
+    reconnect: Callable[[], Awaitable[GatewayClient]] | None = None
+    backoff: Backoff = field(default_factory=Backoff)
 
 
 async def prepare(
@@ -63,14 +77,15 @@ class Meeting:
         prepared: Prepared,
         opened: m.Opened,
         side: Side,
-        limits: PathLimits | None = None,
+        options: MeetingOptions,
     ) -> None:
         self.session = opened.session
         self.opened = opened
         self.media = media
         self.ended: str | None = None
         self.events: list[PathOutput] = []
-        self._gateway = gateway
+        self._gateway: GatewayClient | None = gateway
+        self._options = options
         self._prepared = prepared
         self._relay = ""
         self._refused_relays: tuple[str, ...] = ()
@@ -82,7 +97,7 @@ class Meeting:
             prepared.credential,
             Credential(other.check_name, other.check_password),
             _candidates(other.candidates),
-            limits,
+            options.limits,
         )
         if side is Side.CONTROLLING:
             self._need_relay()
@@ -102,7 +117,7 @@ class Meeting:
     def end(self, reason: str) -> None:
         """Ends the session and tells the other party through the gateway."""
         if self.ended is None:
-            self._gateway.send(m.EndSession(self.session, reason))
+            self._say(m.EndSession(self.session, reason))
             self._end(reason)
 
     def _end(self, reason: str) -> None:
@@ -111,9 +126,40 @@ class Meeting:
             self._over.set()
 
     async def _listen(self) -> None:
-        async for message in self._gateway:
-            self._take(message)
-        # Media go on without a gateway; only leases are not renewed.
+        """Media go on without a gateway; only leases are not renewed until it is back."""
+        failures = 0
+        while True:
+            gateway = self._gateway
+            if gateway is not None:
+                with contextlib.suppress(TrothError):
+                    async for message in gateway:
+                        failures = 0
+                        self._take(message)
+                self._gateway = None
+                await gateway.close()
+            if self._options.reconnect is None:
+                return
+            failures += 1
+            delay_s = self._options.backoff.delay_s(failures, lambda: os.urandom(1)[0] / 256)
+            await asyncio.sleep(delay_s)
+            with contextlib.suppress(TrothError):
+                self._gateway = await self._options.reconnect()
+                self._relay_again()
+
+    def _relay_again(self) -> None:
+        """What was refused for the moment, or asked for while the gateway was away."""
+        agent = self.media.agent
+        legs = [path.leg for path in agent.paths if path.leg is not None] if agent else []
+        if self.ended is None and not any(leg.usable for leg in legs):
+            self._refused_relays = ()
+            self._need_relay()
+
+    def _say(self, message: m.Message) -> None:
+        if self._gateway is not None:
+            self._gateway.send(message)
+
+    def _request(self) -> int:
+        return 0 if self._gateway is None else self._gateway.link.next_request()
 
     def _take(self, message: m.Message) -> None:
         match message:
@@ -127,11 +173,14 @@ class Meeting:
                 self._end("revoked")
                 if self.media.agent is not None:
                     self.media.agent.close(now_ns())
-                self._gateway.send(m.Stopped(self.session))
+                self._say(m.Stopped(self.session))
             case m.EndSession() if message.session == self.session:
                 self._end(message.reason)
             case m.Refused() if message.code == "banned":
                 self._end("revoked")
+            case m.Refused() if message.code in ("no_relay", "limit"):
+                wait_s = max(RELAY_AGAIN_S, message.wait_ms / 1_000)
+                asyncio.get_running_loop().call_later(wait_s, self._relay_again)
 
     def _leased(self, message: m.Leased) -> None:
         """The next lease renews the leg in use; one for another relay makes a new leg."""
@@ -161,22 +210,18 @@ class Meeting:
     def _event(self, event: PathOutput) -> None:
         self.events = [*self.events[-EVENTS_KEPT:], event]
         if isinstance(event, LeaseWanted):
-            request = self._gateway.link.next_request()
-            self._gateway.send(m.RenewLease(request, self.session))
+            self._say(m.RenewLease(self._request(), self.session))
         elif isinstance(event, LivenessChanged) and event.state is Liveness.ENDED:
             self._end("connection_lost")
         elif isinstance(event, LegNoticed) and event.notice is Notice.REVOKED:
             self._end("revoked")
-        elif isinstance(event, LegRefused | LegSilent) or (
-            isinstance(event, LegNoticed) and event.notice in ENDING_NOTICES
-        ):
-            self._refused_relays = (*self._refused_relays, self._relay)[-8:]
+        elif _is_end_of_relay(event):
+            self._refused_relays = (*self._refused_relays, self._relay)[-RELAYS_REFUSED_MAX:]
             self._need_relay()
 
     def _need_relay(self) -> None:
-        request = self._gateway.link.next_request()
         excluded = tuple(name for name in self._refused_relays if name)
-        self._gateway.send(m.NeedRelay(request, self.session, excluded))
+        self._say(m.NeedRelay(self._request(), self.session, excluded))
 
 
 async def call(
@@ -187,7 +232,7 @@ async def call(
     stun_servers: Sequence[Address] = (),
     proposal: bytes = b"",
     host_key: bytes | None = None,
-    limits: PathLimits | None = None,
+    options: MeetingOptions | None = None,
 ) -> Meeting:
     """Offers a session to a host and waits for its answer.
 
@@ -208,7 +253,7 @@ async def call(
             actual=opened.peer_key.hex(),
             advice="Somebody may stand in for it; ask its owner for the key",
         )
-    return Meeting(gateway, media, prepared, opened, Side.CONTROLLING, limits)
+    return Meeting(gateway, media, prepared, opened, Side.CONTROLLING, options or MeetingOptions())
 
 
 async def answer(
@@ -218,7 +263,7 @@ async def answer(
     *,
     stun_servers: Sequence[Address] = (),
     proposal: bytes = b"",
-    limits: PathLimits | None = None,
+    options: MeetingOptions | None = None,
 ) -> Meeting:
     """Takes an offer: a receipt at once, and consent when the candidates are there.
 
@@ -229,7 +274,7 @@ async def answer(
     prepared = await prepare(media, stun_servers, proposal)
     opened = await gateway.ask(m.Accept(offered.offer, prepared.introduction), m.Opened)
     assert isinstance(opened, m.Opened)
-    return Meeting(gateway, media, prepared, opened, Side.CONTROLLED, limits)
+    return Meeting(gateway, media, prepared, opened, Side.CONTROLLED, options or MeetingOptions())
 
 
 async def next_offer(gateway: GatewayClient) -> m.Offered:
@@ -247,6 +292,15 @@ async def next_offer(gateway: GatewayClient) -> m.Offered:
         "gateway.ended", "the gateway's connection ended", expected="an offer", actual="its end",
         advice="Register again",
     )  # fmt: skip
+
+
+def _is_end_of_relay(event: PathOutput) -> bool:
+    """Whether the relay refuses, is silent, ends our place, or does not carry anything any more."""
+    if isinstance(event, PathChanged):
+        return event.kind is CandidateKind.RELAY and event.state is PathState.FAILED
+    if isinstance(event, LegNoticed):
+        return event.notice in ENDING_NOTICES
+    return isinstance(event, LegRefused | LegSilent)
 
 
 def _candidates(items: tuple[tuple[int, str, int], ...]) -> tuple[Candidate, ...]:

@@ -105,6 +105,7 @@ class RelayService:
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
             self._socket.close()
+            self._socket = None
 
     def _readable(self) -> None:
         assert self._socket is not None
