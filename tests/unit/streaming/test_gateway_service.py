@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from random import Random
 
 import pytest
 
+from tls_sample import CERTIFICATE, PRIVATE_KEY
 from troth.streaming.eventsocket.backoff import Backoff
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.messages import PartyKind
@@ -313,6 +315,58 @@ def test_what_is_no_gateway_is_said_to_be_none() -> None:
         assert refused.value.code == "gateway.unreachable"
 
     _run(test)
+
+
+def test_a_gateway_with_a_certificate_is_talked_to_in_private(tmp_path: Path) -> None:
+    async def test() -> None:
+        file = tmp_path / "gateway.pem"
+        file.write_text(CERTIFICATE + PRIVATE_KEY)
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(file)
+        options = GatewayOptions(tls=server, admitted=dict.fromkeys(PartyKind))
+        store = SqliteStore()
+        gateway = GatewayService(_key("gateway"), store, options)
+        await gateway.start()
+        seen: list[bytes] = []
+        between = await _listening_in(gateway.port, seen)
+        port = between.sockets[0].getsockname()[1]
+        trusting = ssl.create_default_context(cadata=CERTIFICATE)
+        carol = await connect_gateway(
+            "localhost", port, kind=PartyKind.CLIENT, key=_key("carol"), tls=trusting
+        )
+        assert "carol" in [party.name for party in gateway.core.hub.parties.values()]
+        assert seen
+        assert not any(b"carol" in data or _key("carol").public_key in data for data in seen)
+        await carol.close()
+        with pytest.raises(GatewayFailure, match="CERTIFICATE_VERIFY_FAILED"):
+            await connect_gateway(
+                "localhost",
+                gateway.port,
+                kind=PartyKind.CLIENT,
+                key=_key("carol"),
+                tls=ssl.create_default_context(),
+            )
+        between.close()
+        await gateway.stop()
+        store.close()
+
+    _run(test)
+
+
+async def _listening_in(port: int, seen: list[bytes]) -> asyncio.Server:
+    """Somebody between party and gateway who passes everything on and looks at it."""
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            seen.append(data)
+            writer.write(data)
+        writer.close()
+
+    async def between(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer))
+
+    return await asyncio.start_server(between, "127.0.0.1", 0)
 
 
 def test_garbage_from_the_network_changes_nothing() -> None:

@@ -1,0 +1,27 @@
+"""A certificate for `localhost` that signs itself, for tests: its key is no secret."""
+
+from __future__ import annotations
+
+from typing import Final
+
+CERTIFICATE: Final = """\
+-----BEGIN CERTIFICATE-----
+MIIBmzCCAUGgAwIBAgIUTjcVcDlVLnM1LzUKBzTPbEqB6OMwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNjAwMTE0NVoYDzIxMjYxMTAy
+MDAxMTQ1WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATmJMqm7jE7fV7rDmQUxclHOYrhNQjtvELC8zZC9fCO8H9DofmHbflL
+ORg0awpk/1TqayQo2zW65Te5XzHz2qCHo28wbTAdBgNVHQ4EFgQUzcj1MfNkxLin
+pFS8K4dQWG2EANMwHwYDVR0jBBgwFoAUzcj1MfNkxLinpFS8K4dQWG2EANMwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSAAwRQIgRj0rpDaSFlWIoUyNCRHK4sdrLHm2E9ngokuYw6ITQ7QCIQCi
+krR6m+luja/cp6AawevzVHdAgaplSwupeZDhMFMU2Q==
+-----END CERTIFICATE-----
+"""
+
+PRIVATE_KEY: Final = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg5MJbm34t4bSKPsOQ
+Q//hveBPxtoKSyYHni8IIWEf8l2hRANCAATmJMqm7jE7fV7rDmQUxclHOYrhNQjt
+vELC8zZC9fCO8H9DofmHbflLORg0awpk/1TqayQo2zW65Te5XzHz2qCH
+-----END PRIVATE KEY-----
+"""
