@@ -44,7 +44,12 @@ CONTROL_BUFFER_BYTES_MAX: Final = 32 << 20
 """Bytes that one stream holds for a peer that does not acknowledge."""
 
 CONTROL_WINDOW_SEGMENTS: Final = 256
-"""Segments in flight, and the most that a receiver holds out of order."""
+"""Segments in flight at most, and the most that a receiver holds out of order."""
+
+CONTROL_WINDOW_FIRST: Final = 16
+CONTROL_WINDOW_LEAST: Final = 4
+CONTROL_QUEUE_NS: Final = 10 * MILLISECOND_NS
+"""The queue that a stream may fill. Less than frames may: a long message gives way to them."""
 
 RTO_FIRST_NS: Final = 250 * MILLISECOND_NS
 RTO_MIN_NS: Final = 50 * MILLISECOND_NS

@@ -117,6 +117,24 @@ def test_a_large_message_does_not_hold_up_input() -> None:
     assert pair.of(ControlMessage, pair.host_events) == []
 
 
+def test_a_large_message_gives_way_to_input_on_a_narrow_path() -> None:
+    narrow = Conditions(delay_ns=20 * MS, rate_bits=8_000_000, queue_bytes=512 << 10)
+    pair = _connected(steps=[Step(0, narrow)])
+    pair.client.send_control(b"x" * 4_000_000)
+    waits = []
+    for number in range(100):
+        pair.client.send_input_edge(b"%d" % number)
+        sent_ns = pair.now_ns
+        while len(pair.of(InputEdge, pair.host_events)) <= number:
+            pair.run(MS)
+        waits.append(pair.now_ns - sent_ns)
+        pair.run(20 * MS)
+    waits.sort()
+    assert waits[95] < 20 * MS + 30 * MS
+    pair.run(10 * SECOND)
+    assert len(pair.of(ControlMessage, pair.host_events)) == 1
+
+
 def test_input_is_short() -> None:
     pair = _connected()
     pair.client.send_input_state(bytes(INPUT_BYTES_MAX))

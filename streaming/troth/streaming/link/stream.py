@@ -16,7 +16,10 @@ from troth.streaming.link.rtt import RoundTrip
 from troth.streaming.transport_limits import (
     CONTROL_BUFFER_BYTES_MAX,
     CONTROL_MESSAGE_BYTES_MAX,
+    CONTROL_QUEUE_NS,
     CONTROL_TRIES_SUSPECT,
+    CONTROL_WINDOW_FIRST,
+    CONTROL_WINDOW_LEAST,
     CONTROL_WINDOW_SEGMENTS,
     RTO_MAX_NS,
 )
@@ -28,6 +31,8 @@ LAST: Final = 1
 
 SELECTED_BITS: Final = 64
 LATER_SEGMENTS: Final = 3
+SHRINK_QUEUE: Final = 0.8
+SHRINK_LOSS: Final = 0.7
 NUMBERS: Final = 1 << 32
 
 
@@ -38,6 +43,39 @@ class _Segment:
     sent_ns: int = 0
     tries: int = 0
     lost: bool = False
+
+
+class Window:
+    """How many segments may be in flight.
+
+    It grows while the round trip is near its lowest, and shrinks when it is longer or something
+    is lost, so a long message does not fill a queue that frames and input have to wait in.
+    """
+
+    def __init__(self, rtt: RoundTrip) -> None:
+        self._rtt = rtt
+        self._segments = float(CONTROL_WINDOW_FIRST)
+        self._grows_fast = True
+        self._shrunk_ns = 0
+
+    @property
+    def segments(self) -> int:
+        return int(self._segments)
+
+    def acknowledged(self, count: int, now_ns: int) -> None:
+        queue_ns = self._rtt.latest_ns - self._rtt.lowest_ns
+        if queue_ns > CONTROL_QUEUE_NS:
+            self.shrink(now_ns, SHRINK_QUEUE)
+            return
+        grown = count if self._grows_fast else count / self._segments
+        self._segments = min(self._segments + grown, CONTROL_WINDOW_SEGMENTS)
+
+    def shrink(self, now_ns: int, factor: float) -> None:
+        """Once in a round trip."""
+        self._grows_fast = False
+        if now_ns - self._shrunk_ns >= self._rtt.smoothed_ns:
+            self._shrunk_ns = now_ns
+            self._segments = max(self._segments * factor, CONTROL_WINDOW_LEAST)
 
 
 class StreamSender:
@@ -51,6 +89,7 @@ class StreamSender:
         self._waiting: deque[_Segment] = deque()
         self._flight: dict[int, _Segment] = {}
         self._bytes = 0
+        self._window = Window(rtt)
         self.repeated = 0
 
     @property
@@ -95,6 +134,7 @@ class StreamSender:
         for segment in self._flight.values():
             if segment.lost or now_ns >= segment.sent_ns + self._timeout_ns(segment):
                 self.repeated += 1
+                self._window.shrink(now_ns, SHRINK_LOSS)
                 found.append(self._mark(segment, now_ns))
         while self._may_send_new():
             segment = self._waiting.popleft()
@@ -120,6 +160,7 @@ class StreamSender:
             latest_ns = max(latest_ns, segment.sent_ns)
             if segment.tries == 1:
                 self._rtt.add(now_ns - segment.sent_ns)
+        self._window.acknowledged(len(arrived), now_ns)
         self._find_lost(selected, latest_ns)
 
     def _find_lost(self, selected: int, latest_ns: int) -> None:
@@ -131,7 +172,7 @@ class StreamSender:
                 segment.lost = True
 
     def _may_send_new(self) -> bool:
-        return bool(self._waiting) and len(self._flight) < CONTROL_WINDOW_SEGMENTS
+        return bool(self._waiting) and len(self._flight) < self._window.segments
 
     def _mark(self, segment: _Segment, now_ns: int) -> bytes:
         segment.sent_ns, segment.lost = now_ns, False
