@@ -20,6 +20,7 @@ from link_pairs import (
     key_pair,
 )
 from troth.streaming.handshake.epochs import EpochKey
+from troth.streaming.handshake.identity import IdentityRefused, Side, check_proof, proof
 from troth.streaming.handshake.replay import Freshness, ReplayWindow
 from troth.streaming.link import (
     Address,
@@ -27,6 +28,7 @@ from troth.streaming.link import (
     CloseReason,
     ControlMessage,
     Established,
+    Identity,
     Listener,
     SecureLink,
 )
@@ -39,6 +41,7 @@ from troth.streaming.transport_limits import (
     REPLAY_WINDOW_PACKETS,
 )
 from troth.streaming.wire import HEADER_BYTES, PacketKind, decode_header, encode_header
+from troth.vm.keys import KeyPair
 
 SLOW = [Step(0, Conditions(delay_ns=20 * MS))]
 
@@ -116,6 +119,57 @@ def test_an_unknown_client_is_told_so_and_gets_nothing() -> None:
     (mine,) = pair.of(Closed, pair.host_events)
     assert not mine.by_peer
     assert pair.of(Established, pair.host_events) == []
+
+
+def test_who_only_knows_the_public_key_is_refused() -> None:
+    bob, mallory = key_pair("bob"), key_pair("mallory")
+    forged = KeyPair("bob", bob.public_key, mallory.signing_key)
+    identity = Identity(forged, HOST_OPTIONS.identity.static)
+    pair = Pair(host=replace(HOST_OPTIONS, identity=identity))
+    pair.run(SECOND)
+    (closed,) = pair.of(Closed)
+    assert closed.reason is CloseReason.IDENTITY_REFUSED
+    alice = KeyPair("alice", key_pair("alice").public_key, mallory.signing_key)
+    identity = Identity(alice, CLIENT_OPTIONS.identity.static)
+    pair = Pair(client=replace(CLIENT_OPTIONS, identity=identity))
+    pair.run(SECOND)
+    (closed,) = pair.of(Closed)
+    assert (closed.reason, closed.by_peer) == (CloseReason.IDENTITY_REFUSED, True)
+    assert pair.of(Established, pair.host_events) == []
+
+
+def test_a_proof_is_good_for_one_side_of_one_handshake() -> None:
+    identity, peers = HOST_OPTIONS.identity, (key_pair("bob").verifier,)
+    shown = proof(identity, Side.RESPONDER, b"a" * 32)
+    assert check_proof(shown, Side.RESPONDER, b"a" * 32, peers).name == "bob"
+    for side, bound, data in (
+        (Side.INITIATOR, b"a" * 32, shown),
+        (Side.RESPONDER, b"b" * 32, shown),
+        (Side.RESPONDER, b"a" * 32, shown[:-1]),
+        (Side.RESPONDER, b"a" * 32, bytes(32) + shown[32:]),
+    ):
+        with pytest.raises(IdentityRefused) as caught:
+            check_proof(data, side, bound, peers)
+        assert caught.value.code == "transport.identity"
+        with pytest.raises(IdentityRefused):
+            check_proof(data, side, bound, None)
+
+
+def test_a_repeated_third_message_is_confirmed_again_and_another_is_not() -> None:
+    pair = Pair()
+    recorder = Recorder(pair)
+    pair.connect()
+    (third,) = [d for _, _, d in recorder.seen if decode_header(d).kind is PacketKind.COMPLETE]
+    pair.run(SECOND)
+    pair.listener.receive(third, CLIENT, pair.now_ns)
+    pair.listener.tick(pair.now_ns)
+    (answer,) = pair.listener.datagrams()
+    assert decode_header(answer.data).kind is PacketKind.SEALED
+    pair.listener.receive(third[:-1] + bytes([third[-1] ^ 1]), CLIENT, pair.now_ns)
+    pair.listener.tick(pair.now_ns)
+    assert pair.listener.datagrams() == []
+    assert pair.listener.counts.bad_handshake == 1
+    assert len(pair.listener.links) == 1
 
 
 def test_another_context_is_no_session() -> None:
