@@ -176,6 +176,18 @@ def steady(seed: int, seconds: int = 30) -> Iterator[Finding]:
     yield Finding("ms of queue at p95", f"{p95:.1f}", p95 < 40)
 
 
+def jittery(seed: int, seconds: int = 20) -> Iterator[Finding]:
+    """15 ms of jitter in front of 10 Mbit/s: it is not taken for a queue."""
+    conditions = Conditions(
+        delay_ns=15 * MS, jitter_ns=15 * MS, rate_bits=bits(10), queue_bytes=512 << 10
+    )
+    run = play(seed, [Step(0, conditions)], (10 + seconds) * SECOND)
+    rates = run.rates_between(10 * SECOND, (10 + seconds) * SECOND)
+    used = sum(rates) / len(rates)
+    yield Finding("% of the capacity used", f"{used / 1e5:.1f}", used >= bits(8))
+    yield from _shown(run)
+
+
 def independent_loss(seed: int, seconds: int = 60) -> Iterator[Finding]:
     """5 % independent loss."""
     conditions = Conditions(delay_ns=20 * MS, loss=0.05)
@@ -235,7 +247,7 @@ def _smoothed(rates: Sequence[float]) -> list[float]:
     return [sum(rates[at : at + 5]) / 5 for at in range(max(1, len(rates) - 4))]
 
 
-SCENARIOS = (capacity, steady, independent_loss, bursty_loss, reordering)
+SCENARIOS = (capacity, steady, jittery, independent_loss, bursty_loss, reordering)
 
 
 def adaptations(run: Run) -> list[Adapted]:

@@ -4,10 +4,11 @@ A controller has no clock and no randomness: the same feedback gives the same de
 recorded session can be decided again with this controller or another one.
 
 `DelayController` looks at the one-way delay of the packets, whatever the two clocks are. The
-lowest delay of the last minute is that of the empty path; what is above it is the queue that we
-fill. While the queue is short the rate grows, fast until the path has shown its capacity and
-slowly near it; when it is long in two reports the rate falls below what was delivered, so far
-that the queue is gone within half a second, and then returns to nine tenths of it.
+lowest delay of the last minute is that of the empty path; what the lowest of a report is above it
+is the queue that we fill: jitter makes some packets late, and a queue all of them. While the
+queue is short the rate grows, fast until the path has shown its capacity and slowly near it; when
+it is long in two reports the rate falls below what was delivered, so far that the queue is gone
+within half a second, and then returns to nine tenths of it.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ _DELIVERED_MAX: Final = 1.5
 _DRAIN_LOWEST: Final = 0.35
 _LONG_QUEUE: Final = 3
 _LOSS_REPORTS: Final = 20
+_CALM_REPORTS: Final = 3
+_PATIENCE_NS: Final = 4 * SECOND_NS
 _BUCKET_NS: Final = SECOND_NS
 _DECREASE_NS: Final = 100 * MILLISECOND_NS
 
@@ -132,6 +135,7 @@ class DelayController:
         self._deliveries: deque[tuple[int, int]] = deque()
         self._losses: deque[tuple[int, int]] = deque(maxlen=_LOSS_REPORTS)
         self._queue_ns = 0
+        self._queues: deque[int] = deque(maxlen=_CALM_REPORTS)
         self._delivered = 0.0
 
     @property
@@ -158,7 +162,7 @@ class DelayController:
             self._trend = Trend.HOLD
         elif self._trend is Trend.DRAIN:
             self._drain()
-        elif self._queue_ns < self.options.queue_target_ns // 2 and not feedback.limited:
+        elif self._is_calm() and not feedback.limited:
             self._increase(feedback)
         elif self._trend is not Trend.START:
             self._trend = Trend.HOLD
@@ -176,7 +180,9 @@ class DelayController:
             minima.append((now_ns, feedback.delay_min_ns))
         while now_ns - minima[0][0] > self.options.base_ns:
             minima.popleft()
-        self._queue_ns = max(0, feedback.delay_ns - min(lowest for _, lowest in minima))
+        lowest_ns = min(lowest for _, lowest in minima)
+        self._queue_ns = max(0, feedback.delay_min_ns - lowest_ns)
+        self._queues.append(self._queue_ns)
         self._losses.append((feedback.lost_packets, feedback.received_packets))
         self._deliveries.append((feedback.interval_ns, feedback.received_bytes))
         spans_ns = sum(span for span, _ in self._deliveries)
@@ -190,6 +196,10 @@ class DelayController:
         total = lost + sum(received for _, received in self._losses)
         enough = len(self._losses) == _LOSS_REPORTS
         return enough and lost > self.options.loss_max * total
+
+    def _is_calm(self) -> bool:
+        """No queue stands: jitter makes one in some reports, a queue is there in all of them."""
+        return min(self._queues) < self.options.queue_target_ns // 2
 
     def _is_overrun(self) -> bool:
         """A long queue, and much less delivered than is sent: no second report is waited for."""
@@ -216,13 +226,15 @@ class DelayController:
 
     def _increase(self, feedback: Feedback) -> None:
         options = self.options
-        if self._capacity and self._rate > self._capacity * _BEYOND:
+        if self._capacity and self._delivered > self._capacity * _BEYOND:
             self._capacity = 0.0  # it carries more than that without a queue
             self._trend = Trend.GROW
         if self._trend is Trend.START:
             growth = options.start_growth
         elif self._capacity and self._rate > self._capacity * _NEAR:
             self._trend, growth = Trend.GROW, options.near_growth
+            if feedback.now_ns - self._decreased_ns > _PATIENCE_NS:
+                growth *= 2  # it may be that there is more by now
         else:
             self._trend, growth = Trend.GROW, options.fast_growth
         passed = min(feedback.now_ns - self._last_ns, SECOND_NS) / SECOND_NS
