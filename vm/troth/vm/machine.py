@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
 from typing import Final
 
-from troth.vm import statements
+from troth.vm import snapshot, statements
 from troth.vm.coroutine import FIRST_PARENT, Completion, Coroutine
 from troth.vm.deliver import Delivery
 from troth.vm.envelope import Envelope, Outgoing
@@ -137,6 +137,33 @@ class Machine:
         lanes = None if workers is None else LaneRunner(self._context, workers)
         self._scheduler = Scheduler(self._context, coroutines, quantum, evidence, scheduling, lanes)
         self._started = False
+
+    def snapshot(self) -> bytes:
+        """The whole machine, between two rounds, as canonical bytes: see `restore`.
+
+        The evidence is not in it; one that keeps a log has to be at the same place again.
+
+        Raises:
+            Unusable: code `snapshot.played`.
+        """
+        return snapshot.take(self._scheduler)
+
+    def restore(self, data: bytes) -> None:
+        """Makes this machine, which has not started, the one of which `data` is a snapshot.
+
+        It must have been made like that one, of the same image. From then on both have the same
+        future. A machine that could not be restored is of no use.
+
+        Raises:
+            Unusable: codes `machine.started`, `snapshot.image`, `snapshot.terms`.
+            Malformed: codes `snapshot.form`, `snapshot.damaged`, `snapshot.version`.
+        """
+        if self._started:
+            raise Unusable(
+                "machine.started", "the machine has started already", advice="Make another one"
+            )
+        snapshot.put(self._scheduler, snapshot.opened(data, self._context.loaded.id))
+        self._started = True
 
     def start(self, program: str | None = None) -> None:
         """Spawns the first coroutine: `program`, or the image's entry. It takes no parameters.

@@ -14,6 +14,7 @@ the cost of an insert is never above 256 hashes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from blake3 import blake3
@@ -69,6 +70,16 @@ class MerkleSet:
     @property
     def root(self) -> bytes:
         return EMPTY_ROOT if self._top is None else self._top.hash
+
+    def keys(self) -> Iterator[bytes]:
+        """All keys, in ascending order."""
+        pending = [] if self._top is None else [self._top]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, _Node):
+                pending += (node.right, node.left)
+            else:
+                yield node.key
 
     def insert(self, key: bytes) -> bool:
         """Adds the key; False, and nothing changed, when it is there already."""

@@ -46,7 +46,7 @@ FAILURE_CHARACTERS_MAX: Final = 2000
 """What a host function says about its failure goes into the evidence."""
 
 
-class _Answer(NamedTuple):
+class Answer(NamedTuple):
     """A completed effect that waits for the next round."""
 
     effect_id: bytes
@@ -136,7 +136,7 @@ class Scheduler:
         self.events: list[Event] = [] if events is None else events
         self.requests: list[EffectRequest] = []
         self.effects: dict[bytes, Coroutine] = {}
-        self.answers: list[_Answer] = []
+        self.answers: list[Answer] = []
         self.faults: list[Fault] = []
         self.fault_count = 0
         self.turn = Turn(context)
@@ -161,7 +161,7 @@ class Scheduler:
     def answer(self, effect_id: bytes, completion: Completion) -> None:
         """Takes the result of an outstanding effect; the next round delivers it."""
         coroutine = self.effects.pop(effect_id)
-        self.answers.append(_Answer(effect_id, coroutine, *self._recordable(completion)))
+        self.answers.append(Answer(effect_id, coroutine, *self._recordable(completion)))
 
     def _recordable(self, completion: Completion) -> tuple[Completion, bytes]:
         """The bytes that the evidence keeps. What cannot be recorded is a failure instead."""
