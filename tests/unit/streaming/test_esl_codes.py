@@ -26,6 +26,7 @@ CODES: Final = (
     "esl.malformed.content_length",
     "esl.malformed.cut",
     "esl.malformed.nul",
+    "esl.protocol",
     "esl.refused",
     "esl.silence",
     "esl.unreachable",

@@ -27,9 +27,13 @@ from troth.streaming.eventsocket.privacy import Privacy, sound
 from troth.streaming.eventsocket.running import EXECUTE_COMPLETE
 
 APP: Final = "App"
+EXIT: Final = "exit"
 SWITCH: Final = "Switch"
 _EXECUTE: Final = b"\ncall-command: execute\n"
 _SECRETS: Final = ("auth", "userauth")
+_CONNECT: Final = {"connect": "connect"}
+_AUTHENTICATE: Final = dict.fromkeys(_SECRETS, "authenticate")
+"""Commands with a message of their own, by the label of that message."""
 _NAME_CHARACTERS_MAX: Final = 255
 
 
@@ -47,11 +51,18 @@ Tell = Callable[[Plane, str, str, tuple[object, ...]], None]
 class Narrator:
     """The facts of one connection, told in order to `tell`."""
 
-    def __init__(self, tell: Tell, privacy: Privacy, *, one_call: bool = True) -> None:
-        """`one_call`: the connection is that of a call, and ends with it."""
+    def __init__(
+        self, tell: Tell, privacy: Privacy, *, one_call: bool = True, strict: bool = False
+    ) -> None:
+        """`one_call`: the connection is that of a call, and ends with it.
+
+        `strict`: a reply that answers nothing is told as a reply, for the local types to refuse.
+        """
         self._tell = tell
         self._privacy = privacy
         self._one_call = one_call
+        self._strict = strict
+        self._openings = _CONNECT if one_call else _AUTHENTICATE
         self._waiting: str | None = None
         self._given_up = 0
         self._uuid: str | None = None
@@ -83,23 +94,23 @@ class Narrator:
         if self._waiting is not None:
             self._given_up += 1
             self._answer("unanswered", "its caller has given up")
-        if fact.label == "exit":
+        if fact.label == EXIT:
             self._said_exit = True
-            self._command("exit")
+            self._command(EXIT)
             return
         label, _, rest = fact.label.partition(" ")
+        self._waiting = label
         if fact.data.startswith(b"sendmsg") and _EXECUTE in fact.data:
             self._execute(fact)
-        elif label == "connect" or label in _SECRETS:
-            self._command("connect" if label == "connect" else "authenticate")
+        elif label in self._openings:
+            self._command(self._openings[label])
         else:
-            is_api = label == "api" and bool(rest)
+            is_api = label == "api"
             word = rest if is_api else label
             argument = _argument_of(fact, 2 if is_api else 1)
-            kept = self._privacy.argument(argument)
+            kept = ("", 1) if label in _SECRETS else self._privacy.argument(argument)
             name = sound(word)[:_NAME_CHARACTERS_MAX]
             self._command("api" if is_api else "command", name, *kept)
-        self._waiting = label
 
     def _execute(self, fact: Asked) -> None:
         head, _, body = text_of(fact.data).partition("\n\n")
@@ -110,7 +121,8 @@ class Narrator:
 
     def _replied(self, fact: Replied) -> None:
         reply = fact.reply
-        if not fact.due or self._given_up or self._waiting is None:
+        nobodys = not fact.due or self._given_up or self._waiting is None
+        if nobodys and not self._strict:
             self._given_up -= bool(fact.due and self._given_up)
             what = "late reply" if fact.due else "stray reply"
             self._remark(what, self._privacy.reply(reply.text)[0])
@@ -120,12 +132,12 @@ class Narrator:
             self._answer("output", text, hidden)
         elif reply.is_error:
             self._answer("refused", text)
-        elif self._waiting == "connect":
-            self._connected(reply)
-        elif self._waiting in _SECRETS:
+        elif (opening := self._openings.get(self._waiting or "")) is None:
+            self._answer("accepted", text, hidden)
+        elif opening == "authenticate":
             self._answer("admitted")
         else:
-            self._answer("accepted", text, hidden)
+            self._connected(reply)
 
     def _connected(self, reply: CommandReply) -> None:
         self._uuid = reply.headers.get("Unique-ID")

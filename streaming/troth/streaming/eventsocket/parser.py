@@ -116,7 +116,7 @@ class MessageParser:
         raise Malformed(
             "esl.malformed.cut",
             "the connection ended inside of a message",
-            place=at(self._consumed),
+            place=at(self._consumed if self._head is None else self._head.offset),
             expected=needed,
             actual=f"{len(self._buffer)} bytes",
             advice="What came before it was complete and was handed on",

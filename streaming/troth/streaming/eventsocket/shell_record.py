@@ -97,6 +97,37 @@ def protocol_image(direction: str) -> Image:
     return dsl.compile_module(source, name).image
 
 
+class PlaneStage:
+    """A machine with the two sessions of one connection.
+
+    What a local type does not allow is a `Fault`.
+    """
+
+    def __init__(
+        self,
+        image: Image,
+        direction: str,
+        options: RunOptions | None = None,
+        signer: HostSigner | None = None,
+    ) -> None:
+        options = options or RunOptions(observed=(SWITCH,))
+        self.stage = Stage(image, options, signer=signer)
+        self._sessions: dict[Plane, Staged] = {
+            plane: self.stage.open(f"{direction}{plane.value}") for plane in Plane
+        }
+
+    def tell(self, plane: Plane, role: str, label: str, values: tuple[object, ...]) -> None:
+        """One message of one of the two sessions, by whichever role says it."""
+        other = SWITCH if role == APP else APP
+        self._sessions[plane].say(role, other, label, *values)
+
+    def finish(self) -> None:
+        """Both roles close both sessions, and the record is whole."""
+        for session in self._sessions.values():
+            session.close()
+        self.stage.finish()
+
+
 class ConnectionRecorder:
     """The record of one connection.
 
@@ -114,8 +145,7 @@ class ConnectionRecorder:
     ) -> None:
         self.path = "" if options.record is None else os.fspath(options.record)
         self.failure: str | None = None
-        self._stage: Stage | None = None
-        self._planes: dict[Plane, Staged] = {}
+        self._stage: PlaneStage | None = None
         self._narrator: Narrator | None = None
         self._unwritten = False
         self._guarded(lambda: self._begin(image, direction, privacy, options, signer))
@@ -128,10 +158,8 @@ class ConnectionRecorder:
         options: RunOptions,
         signer: HostSigner | None,
     ) -> None:
-        stage = self._stage = Stage(image, options, signer=signer)
-        for plane in Plane:
-            self._planes[plane] = stage.open(f"{direction}{plane.value}")
-        self._narrator = Narrator(self._tell, privacy, one_call=direction == OUTBOUND)
+        stage = self._stage = PlaneStage(image, direction, options, signer)
+        self._narrator = Narrator(stage.tell, privacy, one_call=direction == OUTBOUND)
 
     def note(self, fact: Fact) -> None:
         """Takes a fact into the record; `flush` writes it."""
@@ -148,24 +176,14 @@ class ConnectionRecorder:
         stage = self._stage
         if self._unwritten and stage is not None and self.failure is None:
             self._unwritten = False
-            self._guarded(stage.flush)
-
-    def _tell(self, plane: Plane, role: str, label: str, values: tuple[object, ...]) -> None:
-        other = SWITCH if role == APP else APP
-        self._planes[plane].say(role, other, label, *values)
+            self._guarded(stage.stage.flush)
 
     def _finish(self) -> None:
         """The sessions are closed by both roles, and the file is whole."""
         stage = self._stage
         if stage is None or self.failure is not None:
             return
-        self._guarded(self._close_all)
-
-    def _close_all(self) -> None:
-        assert self._stage is not None, "it has begun"
-        for session in self._planes.values():
-            session.close()
-        self._stage.finish()
+        self._guarded(stage.finish)
         self._stage = None
 
     def _guarded(self, work: Callable[[], object]) -> None:
@@ -182,6 +200,6 @@ class ConnectionRecorder:
         if stage is None:
             return
         try:
-            stage.finish()
+            stage.stage.finish()
         except (TrothError, OSError):
             LOGGER.exception("the record %s could not be closed", self.path)

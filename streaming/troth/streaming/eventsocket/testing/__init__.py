@@ -19,6 +19,7 @@ from troth.streaming.eventsocket.testing.shell_fake_switch import FakeSwitch as 
 from troth.streaming.eventsocket.testing.shell_fake_switch import Transcript as Transcript
 from troth.streaming.eventsocket.testing.shell_fake_switch import call as call
 from troth.streaming.eventsocket.testing.shell_replay import play as play
+from troth.streaming.eventsocket.testing.shell_traffic import check_traffic as check_traffic
 
 __all__ = [
     "App",
@@ -33,6 +34,7 @@ __all__ = [
     "SwitchScript",
     "Transcript",
     "call",
+    "check_traffic",
     "parts",
     "play",
 ]
