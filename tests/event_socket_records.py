@@ -32,7 +32,7 @@ from troth.streaming.eventsocket.shell_record import (
     ConnectionRecorder,
     protocol_image,
 )
-from troth.vm import Image, RunOptions
+from troth.vm import Image, RunOptions, seed_from_number
 from troth.vm.events import Sent
 from troth.vm.host_signer import HostSigner
 from troth.vm.reader import ArtifactReader
@@ -40,6 +40,7 @@ from troth.vm.record_events import EventDecoder
 
 KEYS: Final = {name: key_pair(name) for name in ("App", "observer")}
 CALLER: Final = "+4930901820"
+SEED: Final = seed_from_number(8)
 LIMITS: Final = Limits(set_up_s=1, reply_s=1, latch_s=1, hooks_s=1, exit_s=1)
 
 
@@ -81,7 +82,7 @@ def record_call(
             outbound(),
             OUTBOUND,
             privacy or Privacy(),
-            RunOptions(record=path, observed=("Switch",)),
+            RunOptions(record=path, observed=("Switch",), seed=SEED),
             HostSigner(KEYS),
         )
         if options.pop("bare", False):

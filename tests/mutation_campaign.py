@@ -125,20 +125,26 @@ def _holds(verdict: Verdict) -> bool:
 # --- many of them ----------------------------------------------------------------------------
 
 
-def portions(changes: int, size: int = PORTION) -> Iterator[Portion]:
-    """Portions of all artifacts in turn, until there are so many changes."""
+def portions(changes: int, size: int = PORTION, prefix: str = "") -> Iterator[Portion]:
+    """Portions of the artifacts in turn, until there are so many changes.
+
+    Of all artifacts, or of those whose names begin with `prefix`.
+    """
     done = 0
+    names = [name for name in CORPUS if name.startswith(prefix)]
     while True:
-        for name in CORPUS:
+        for name in names:
             if done >= changes:
                 return
-            first = done // (size * len(CORPUS)) * size
+            first = done // (size * len(names)) * size
             count = min(size, changes - done)
             yield Portion(name, first, count)
             done += count
 
 
-def campaign(changes: int, processes: int, state: Path | None, size: int = PORTION) -> Counter[str]:
+def campaign(
+    changes: int, processes: int, state: Path | None, size: int = PORTION, prefix: str = ""
+) -> Counter[str]:
     """Judges what is not yet in the state; returns the counts of all."""
     total: Counter[str] = Counter()
     odd: list[str] = []
@@ -153,7 +159,7 @@ def campaign(changes: int, processes: int, state: Path | None, size: int = PORTI
         total.update(kept["counts"])
         odd += kept["odd"]
         different.update(_digests(kept["digests"]))
-    left = [one for one in portions(changes, size) if tuple(one) not in done]
+    left = [one for one in portions(changes, size, prefix) if tuple(one) not in done]
     for name in {one.artifact for one in left}:
         _target(name)  # Before the processes begin, so that they share what was recorded.
     with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
@@ -211,13 +217,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mutation_campaign")
     parser.add_argument("--changes", type=int, default=1_000_000)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--artifacts", default="", help="only those whose names begin so")
     parser.add_argument("--state", type=Path, help="a folder that remembers what was done")
     given = parser.parse_args(arguments)
     state = None
     if given.state is not None:
         given.state.mkdir(parents=True, exist_ok=True)
         state = given.state / "portions.jsonl"
-    total = campaign(given.changes, given.processes, state)
+    total = campaign(given.changes, given.processes, state, prefix=given.artifacts)
     print(summary(total))
     return 0 if holds(total) else 1
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Final
 
+import event_socket_records as calls
 import verify_samples as written
 from artifact_surgery import EXAMPLES, Sample, key_pair
 from replay_samples import Host, record_run, surplus
@@ -113,6 +114,8 @@ def _makers() -> Iterator[tuple[str, Maker]]:
             for seal in Seal:
                 make = partial(_spread_ending, name, party, seal)
                 yield f"spread-{name}-{party}-{seal}", make
+    for name in calls.STORIES:
+        yield f"call-{name}", partial(calls.sample, name)
 
 
 CORPUS: Final = dict(_makers())

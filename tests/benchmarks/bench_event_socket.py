@@ -3,8 +3,9 @@
 The bytes are recorded calls, each copy with UUIDs, clock and timestamps of its own, as calls have
 them. Subject is a call's whole core: framing, every header of every event decoded, applications
 matched, the latch, dispatch to a hook by name. Of greenswitch only reading and parsing are
-measured, in its favour; of genesis once its parser alone and once with its dispatch. Where neither
-is installed (`pip install '.[bench]'`) only our own figures are printed.
+measured, in its favour; of genesis once its parser alone and once with its dispatch. A further
+figure is with recording on. Where neither is installed (`pip install '.[bench]'`) only our own
+figures are printed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import io
 import random
 import re
 import sys
+import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,13 +25,15 @@ from typing import Any
 import event_socket_recordings as recordings
 import fixtures_path
 from benchmarks.measure import Ratio, paired, seconds
-from troth.streaming.eventsocket import EventSocketServer, ServerOptions
+from troth.streaming.eventsocket import EventSocketServer, Recording, ServerOptions
+from troth.streaming.eventsocket.endings import Ending
 from troth.streaming.eventsocket.event import Event
 from troth.streaming.eventsocket.headers import LineMemory
 from troth.streaming.eventsocket.limits import Limits
 from troth.streaming.eventsocket.outbound_core import OutboundCore
-from troth.streaming.eventsocket.outputs import Deliver
+from troth.streaming.eventsocket.outputs import Deliver, Noted
 from troth.streaming.eventsocket.parser import MessageParser
+from troth.streaming.eventsocket.shell_record import OUTBOUND, ConnectionRecorder, Recorders
 from troth.streaming.eventsocket.testing import Script, call
 
 SEED = 8
@@ -56,8 +60,25 @@ def measure(copies: int, *, pairs: int) -> list[str]:
     lines.append(f"event socket, every header decoded: {ours:,.0f} events/s")
     lines.append(f"event socket, the whole core of a call, likewise: {core:,.0f} events/s")
     lines.append(f"event socket, decoded on access, only names asked for: {lazy:,.0f} events/s")
+    few = calls[: len(CALLS)]
+    lines.append(_recorded_against_not(few, _core(few), max(3, pairs // 3)).line())
     lines += [ratio.line() for ratio in _against(calls, events, pairs)]
     return lines
+
+
+def _recorded_against_not(calls: list[bytes], events: int, pairs: int) -> Ratio:
+    """The cost of a record: the same core with every message signed, checked and written."""
+    with tempfile.TemporaryDirectory() as folder:
+        recorders = Recorders(Recording(folder=folder), OUTBOUND)
+        return paired(
+            "event socket with recording on against the same core without",
+            "stated",
+            lambda: _core(calls, recorders),
+            lambda: _core(calls),
+            operations=events,
+            baseline_operations=events,
+            pairs=pairs,
+        )
 
 
 def _rate(work: Callable[[], object], events: int) -> float:
@@ -115,17 +136,41 @@ def _ours(calls: list[bytes], *, decode: bool) -> int:
     return count
 
 
-def _core(calls: list[bytes]) -> int:
-    """The same through the whole core of a call."""
+def _core(calls: list[bytes], recorders: Recorders | None = None) -> int:
+    """The same through the whole core of a call, recorded or not."""
     memory, limits, count = LineMemory(), Limits(stray_replies_max=10_000), 0
     for data in calls:
-        core = OutboundCore(now_ns=0, next_uuid=lambda: "u", limits=limits, memory=memory)
+        recorder = None if recorders is None else recorders.new()
+        core = OutboundCore(
+            now_ns=0,
+            next_uuid=lambda: "u",
+            limits=limits,
+            memory=memory,
+            recorded=recorder is not None,
+        )
         for chunk in _chunks(data):
             core.receive(chunk, 0)
-            while (output := core.poll()) is not None:
-                if isinstance(output, Deliver) and isinstance(output.message, Event):
-                    count += 1
-                    assert output.message.headers
+            count += _carry_out(core, recorder)
+        core.lost(Ending.CUT, "", 0)
+        core.settled(0)
+        _carry_out(core, recorder)
+        assert recorder is None or recorder.failure is None
+    return count
+
+
+def _carry_out(core: OutboundCore, recorder: ConnectionRecorder | None) -> int:
+    """As a link does it; how many events there were."""
+    count = 0
+    while (output := core.poll()) is not None:
+        if isinstance(output, Noted):
+            assert recorder is not None
+            recorder.note(output.fact)
+            continue
+        if recorder is not None:
+            recorder.flush()
+        if isinstance(output, Deliver) and isinstance(output.message, Event):
+            count += 1
+            assert output.message.headers
     return count
 
 
