@@ -18,6 +18,7 @@ import event_socket_recordings as recordings
 from troth.streaming.eventsocket.messages import ApiResponse, CommandReply
 from troth.streaming.eventsocket.parser import MessageParser
 from troth.streaming.eventsocket.shell_record import INBOUND, OUTBOUND, protocol_image
+from troth.streaming.eventsocket.testing.commands_in import CommandReader
 from troth.streaming.eventsocket.testing.shell_traffic import check_traffic
 from troth.vm import Image, LimitExceeded, Malformed
 
@@ -114,7 +115,10 @@ def damage(name: str, draw: random.Random) -> Damage | None:
         return Damage(kind, tuple(pieces), _offset(pieces, place))
     if kind == "other kind":
         old, new = b"Content-Type: command/reply", b"Content-Type: api/response"
-        if old not in pieces[at][1] or b"Content-Length" in pieces[at][1]:
+        # A refusal may come in either form when the command was `api`.
+        if old not in pieces[at][1] or any(
+            w in pieces[at][1] for w in (b"Content-Length", b"-ERR")
+        ):
             return None
         pieces[at] = (True, pieces[at][1].replace(old, new))
         return Damage(kind, tuple(pieces), _offset(pieces, at))
@@ -135,7 +139,9 @@ def _reply(data: bytes) -> bool:
 
 def _all_answered(pieces: Sequence[Piece], at: int) -> bool:
     """No command waits for a reply after the message at `at`."""
-    commands = sum(data.count(b"\n\n") for from_switch, data in pieces[: at + 1] if not from_switch)
+    reader = CommandReader()
+    sent = [data for from_switch, data in pieces[: at + 1] if not from_switch]
+    commands = sum(len(reader.feed(data)) for data in sent)
     replies = sum(from_switch and _reply(data) for from_switch, data in pieces[: at + 1])
     return commands <= replies
 

@@ -26,6 +26,7 @@ CODES: Final = (
     "esl.malformed.content_length",
     "esl.malformed.cut",
     "esl.malformed.nul",
+    "esl.program",
     "esl.protocol",
     "esl.refused",
     "esl.silence",

@@ -34,6 +34,7 @@ from troth.streaming.eventsocket.shell_client import Channel as Channel
 from troth.streaming.eventsocket.shell_client import Client as Client
 from troth.streaming.eventsocket.shell_client import ClientOptions as ClientOptions
 from troth.streaming.eventsocket.shell_client import connect as connect
+from troth.streaming.eventsocket.shell_program import program_handler as program_handler
 from troth.streaming.eventsocket.shell_record import Recording as Recording
 from troth.streaming.eventsocket.shell_server import EventSocketServer as EventSocketServer
 from troth.streaming.eventsocket.shell_server import ServerOptions as ServerOptions
@@ -75,5 +76,6 @@ __all__ = [
     "Unreachable",
     "WhenDone",
     "connect",
+    "program_handler",
     "start_server",
 ]

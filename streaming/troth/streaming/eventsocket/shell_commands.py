@@ -89,7 +89,10 @@ def _add_events(subparsers: Any) -> None:
 
 def _add_handler(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     parser.add_argument(
-        "handler", metavar="MODULE:HANDLER", nargs=nargs, help="the function that handles a call"
+        "handler",
+        metavar="MODULE:HANDLER",
+        nargs=nargs,
+        help="the function that handles a call, or a .troth script with the program that does",
     )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen; else 127.0.0.1")
 

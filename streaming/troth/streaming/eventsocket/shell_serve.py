@@ -15,6 +15,7 @@ from typing import Final, cast
 
 from troth.streaming.eventsocket.privacy import Privacy
 from troth.streaming.eventsocket.reports import SessionReport
+from troth.streaming.eventsocket.shell_program import program_handler
 from troth.streaming.eventsocket.shell_record import Recording
 from troth.streaming.eventsocket.shell_server import (
     EventSocketServer,
@@ -27,11 +28,12 @@ from troth.streaming.eventsocket.testing import EndOrder, Fault, Script, Transcr
 from troth.vm.errors import Unusable
 
 EXIT_NOT_ANSWERED: Final = 1
+SCRIPT_SUFFIX: Final = ".troth"
 
 
 def run_serve(arguments: argparse.Namespace) -> int:
     """Takes calls until interrupted, or until `--calls` of them are over."""
-    handler = load_handler(arguments.handler)
+    handler = handler_given(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     return asyncio.run(_serve(handler, arguments))
 
@@ -83,7 +85,7 @@ def run_call(
                 advice="Give --record to the application: troth esl serve --record",
             )
         return asyncio.run(_call_only(arguments.host, arguments.port, script))
-    handler = load_handler(arguments.handler)
+    handler = handler_given(arguments)
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(message)s", stream=sys.stderr)
     return asyncio.run(_call_here(handler, script, recording_given(arguments)))
 
@@ -172,6 +174,15 @@ def load_handler(name: str | None) -> Handler:
         actual = type(handler).__name__
         raise _unusable(f"{name} is no async function", "async def handler(call)", actual)
     return cast(Handler, handler)
+
+
+def handler_given(arguments: argparse.Namespace) -> Handler:
+    """A function of a module, or the program of a script."""
+    name = arguments.handler or ""
+    if not name.endswith(SCRIPT_SUFFIX):
+        return load_handler(arguments.handler)
+    record = recording_given(arguments)
+    return program_handler(name, recording=record if isinstance(record, Recording) else None)
 
 
 def _unusable(message: str, expected: str, actual: str) -> Unusable:

@@ -82,7 +82,7 @@ class TrafficCheck:
     def finish(self) -> Told:
         """The connection is at its end."""
         self._parser.finish()
-        missing = ()
+        missing: tuple[str, ...] = ()
         if self._one_call:
             missing = tuple(f for f in (COMPLETE, NOTICE) if f not in self._facts_of_the_end)
         ending = Ending.CUT if missing or not self._one_call else Ending.LATCHED
