@@ -42,6 +42,11 @@ class MediaWay(Protocol):
     def counts(self) -> LaneCounts: ...
 
     @property
+    def backlog_us(self) -> int:
+        """How long what waits to be sent will take."""
+        ...
+
+    @property
     def allowed_kbps(self) -> int:
         """What the congestion control of the way allows to send; 0 when it does not know."""
         ...

@@ -12,8 +12,8 @@ from troth.streaming.transport_limits import (
 )
 from troth.vm.errors import LimitExceeded
 
-BURST_NS: Final = 2 * MILLISECOND_NS
-"""How far behind its time a packet may go: shells wake up a little late."""
+BURST_NS: Final = 10 * MILLISECOND_NS
+"""How far behind its time a packet may go: shells of a busy machine wake up that late."""
 
 BITS_PER_BYTE: Final = 8
 

@@ -16,6 +16,9 @@ KEY_FRAME_EVERY_US: Final = 250_000
 """A key frame is asked for at most so often."""
 PATIENCE_SECONDS: Final = 1.0
 """After the link has given the other side up, which takes five seconds of silence."""
+BACKLOG_US_MAX: Final = 40_000
+"""While more than this waits to be sent, no frame is captured."""
+
 CONTENTS_KEPT: Final = 256
 DEMANDS_MAX: Final = 64
 

@@ -1,4 +1,4 @@
-"""`troth stream local` and `troth stream replay-controller`: arguments, and what they start."""
+"""`troth stream local`, `host`, `client`, `replay-controller`: arguments and what they start."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ from troth.streaming.session.shell_client import ClientParty
 from troth.streaming.session.shell_end import Wanted
 from troth.streaming.session.shell_live import show_live
 from troth.streaming.session.shell_local import LocalOptions, run_local
+from troth.streaming.session.shell_remote import RemoteOptions, run_client, run_host
 from troth.streaming.shell_recorded import open_record
 from troth.vm.escape import plain
+from troth.vm.shell_line import parse_address
 from troth.vm.shell_protect import refuse_precious
 
 SECONDS_MAX = 86_400.0
@@ -38,27 +40,18 @@ EXIT_DIFFERENT = 2
 
 def add_parsers(subparsers: Any) -> None:
     _add_local(subparsers)
+    _add_host(subparsers)
+    _add_client(subparsers)
     _add_replay_controller(subparsers)
 
 
 def _add_local(subparsers: Any) -> None:
     text = "run a session of host and client on this machine"
     parser = subparsers.add_parser("local", help=text, description=text)
-    parser.add_argument(
-        "--seconds", type=_number(0.1, SECONDS_MAX), metavar="N",
-        help="end after so long; else on Ctrl-C",
-    )  # fmt: skip
+    _add_picture(parser)
     parser.add_argument(
         "--record", type=Path, metavar="DIR", help="keys, records, events and metrics go there"
     )
-    parser.add_argument(
-        "--size", type=_size, default=(WIDTH_DEFAULT, HEIGHT_DEFAULT), metavar="WxH",
-        help=f"of the picture; else {WIDTH_DEFAULT}x{HEIGHT_DEFAULT}",
-    )  # fmt: skip
-    parser.add_argument(
-        "--fps", type=_whole(1, FRAME_RATE_MAX), default=FRAME_RATE_DEFAULT, metavar="N",
-        help=f"frames a second; else {FRAME_RATE_DEFAULT}",
-    )  # fmt: skip
     parser.add_argument(
         "--bitrate", type=_whole(1, BITRATE_KBPS_MAX), default=BITRATE_KBPS_DEFAULT,
         metavar="KBPS", help=f"to begin with, and at most; else {BITRATE_KBPS_DEFAULT}",
@@ -112,6 +105,111 @@ def _local(given: argparse.Namespace) -> int:
     for line in result.lines():
         print(plain(line))
     print(f"seed: {given.seed}")
+    return 0 if result.ok else EXIT_FAILED
+
+
+def _add_host(subparsers: Any) -> None:
+    text = "let a client see and steer this machine; with synthetic devices"
+    parser = subparsers.add_parser("host", help=text, description=text)
+    parser.add_argument(
+        "--listen", type=parse_address, default=parse_address("127.0.0.1:47700"),
+        metavar="HOST:PORT", help="where; else 127.0.0.1:47700",
+    )  # fmt: skip
+    _add_party(parser, "Client")
+    parser.add_argument(
+        "--sessions", type=_whole(1, 1_000_000), default=1, metavar="N",
+        help="end after so many; else after one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--port-file", type=Path, metavar="FILE", help="write the port here, for a port of 0"
+    )
+    parser.add_argument(
+        "--metrics-port", type=_whole(0, 65_535), metavar="PORT", help="for metrics, at 127.0.0.1"
+    )
+    parser.set_defaults(run=_host)
+
+
+def _add_client(subparsers: Any) -> None:
+    text = "see and steer a host; with synthetic devices"
+    parser = subparsers.add_parser("client", help=text, description=text)
+    parser.add_argument("address", type=parse_address, metavar="HOST:PORT", help="of the host")
+    _add_party(parser, "Host")
+    _add_picture(parser)
+    parser.add_argument("--plain", action="store_true", help="no live view, only the summary")
+    parser.set_defaults(run=_client)
+
+
+def _add_picture(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seconds", type=_number(0.1, SECONDS_MAX), metavar="N",
+        help="end after so long; else on Ctrl-C",
+    )  # fmt: skip
+    parser.add_argument(
+        "--size", type=_size, default=(WIDTH_DEFAULT, HEIGHT_DEFAULT), metavar="WxH",
+        help=f"of the picture; else {WIDTH_DEFAULT}x{HEIGHT_DEFAULT}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fps", type=_whole(1, FRAME_RATE_MAX), default=FRAME_RATE_DEFAULT, metavar="N",
+        help=f"frames a second; else {FRAME_RATE_DEFAULT}",
+    )  # fmt: skip
+
+
+def _add_party(parser: argparse.ArgumentParser, other: str) -> None:
+    parser.add_argument(
+        "--keys", type=Path, required=True, metavar="DIR",
+        help=f"with our key, made if missing, and {other}.pub",
+    )  # fmt: skip
+    parser.add_argument("--any-key", action="store_true", help=f"without {other}.pub: take anybody")
+    parser.add_argument(
+        "--record", type=Path, metavar="DIR", help="records, events and metrics go there"
+    )
+    parser.add_argument(
+        "--bitrate", type=_whole(1, BITRATE_KBPS_MAX), default=BITRATE_KBPS_DEFAULT,
+        metavar="KBPS", help=f"at most; else {BITRATE_KBPS_DEFAULT}",
+    )  # fmt: skip
+
+
+def _host(given: argparse.Namespace) -> int:
+    if given.record is not None:
+        refuse_precious(given.record / "host.replay")
+
+    def listening(port: int) -> None:
+        print(f"listening at {given.listen.host}:{port}", file=sys.stderr, flush=True)
+        if given.port_file is not None:
+            given.port_file.write_text(f"{port}\n", encoding="utf-8")
+
+    options = RemoteOptions(
+        wanted=Wanted(folder=given.record, bitrate_kbps=given.bitrate),
+        address=given.listen,
+        keys=given.keys,
+        any_key=given.any_key,
+        sessions=given.sessions,
+        on_listening=listening,
+        metrics_port=given.metrics_port,
+    )
+    return 0 if asyncio.run(run_host(options)) else EXIT_FAILED
+
+
+def _client(given: argparse.Namespace) -> int:
+    if given.record is not None:
+        refuse_precious(given.record / "client.replay")
+    live = not given.plain and sys.stdout.isatty()
+    wanted = Wanted(
+        seconds=given.seconds,
+        folder=given.record,
+        picture=Picture(given.size[0], given.size[1], given.fps),
+        bitrate_kbps=given.bitrate,
+    )
+    options = RemoteOptions(
+        wanted=wanted,
+        address=given.address,
+        keys=given.keys,
+        any_key=given.any_key,
+        watch=_watch if live else None,
+    )
+    client, result = asyncio.run(run_client(options))
+    for line in client.lines():
+        print(plain(line))
     return 0 if result.ok else EXIT_FAILED
 
 

@@ -84,7 +84,14 @@ def make_client(wanted: Wanted, end: TransportEnd, name: str = "client") -> Clie
 
 
 async def run_party(
-    image: Image, party: Party, end: TransportEnd, wanted: Wanted, *, keys: Path, name: str
+    image: Image,
+    party: Party,
+    end: TransportEnd,
+    wanted: Wanted,
+    *,
+    keys: Path,
+    name: str,
+    any_key: bool = False,
 ) -> RunResult:
     """The session of one party, from the handshake of its link to its last word.
 
@@ -103,12 +110,12 @@ async def run_party(
         blobs=RecentBlobs(),
         roles=(party.role,),
     )
-    links = LinkOptions(hub=end.place, patience_seconds=wanted.patience_seconds)
+    links = LinkOptions(hub=end.place, patience_seconds=wanted.patience_seconds, any_key=any_key)
     try:
         result = await run_spread(image, options=options, links=links)
     finally:
         party.let_go()
-    party.close_books(ok=result.ok, lost=end.is_lost)
+    party.close_books(ok=result.ok, lost=end.lost_because)
     if wanted.folder is not None:
         path = wanted.folder / f"{name}.prom"
         path.write_text(party.telemetry.prometheus(), encoding="utf-8")

@@ -126,7 +126,7 @@ async def run_local(options: LocalOptions) -> LocalResult:
         network.add(HOST, ends.listener)
         carrying = asyncio.ensure_future(network.run())
         try:
-            await _first(ends.accepted, ends.client.over)
+            await first(ends.accepted, ends.client.over)
             host_end = ends.host or TransportEnd(link, network.wake)
             host = make_host(options.wanted, host_end)
             client = make_client(options.wanted, ends.client)
@@ -142,7 +142,7 @@ async def run_local(options: LocalOptions) -> LocalResult:
                 )
             ]
             host_run, client_run = await _watched(runs, client, options.watch)
-            await _first(ends.client.over, host_end.over, seconds=GOODBYE_SECONDS)
+            await first(ends.client.over, host_end.over, seconds=GOODBYE_SECONDS)
         finally:
             carrying.cancel()
             await asyncio.gather(carrying, return_exceptions=True)
@@ -165,7 +165,7 @@ async def _watched(
                 await looking
 
 
-async def _first(*events: asyncio.Event, seconds: float | None = None) -> None:
+async def first(*events: asyncio.Event, seconds: float | None = None) -> None:
     """Until one of them happens, or the time is over."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:

@@ -57,12 +57,16 @@ class Party:
         self._frames += 1
         self._digest = blake3(self._digest + digest).digest()
 
-    def close_books(self, *, ok: bool, lost: bool) -> None:
+    def close_books(self, *, ok: bool, lost: Ending | None) -> None:
         """The run is over; a session that ended without a word is given one."""
         if self.ending is None:
-            reason = Ending.PEER_LOST if lost else Ending.FAULT
-            self.telemetry.emit("peer_lost" if lost else "session_fault", "control")
-            self.ending = ("nobody", reason.value)
+            reason = lost or Ending.FAULT
+            if reason is Ending.PEER_LOST:
+                self.telemetry.emit("peer_lost", "control")
+            elif reason is Ending.BUSY:
+                self.telemetry.emit("handshake_fail", "control", reason=reason.value)
+                self.telemetry.count("handshake_fail_total", reason=reason.value)
+            self.ending = ("Host" if reason is Ending.BUSY else "nobody", reason.value)
         self.stopped.set()
         by, reason_text = self.ending
         self.telemetry.count("sessions_total", reason=reason_text)

@@ -73,10 +73,14 @@ class TransportEnd(MediaWay):
         self._expected = self._lost = self._burst = 0
 
     @property
-    def is_lost(self) -> bool:
-        """Whether the link ended because nothing came any more."""
+    def lost_because(self) -> Ending | None:
+        """Why the link ended under the session; None when it did not."""
         closed = self.closed
-        return closed is not None and closed.reason is CloseReason.CONNECTION_LOST
+        if closed is None:
+            return None
+        if closed.by_peer and closed.reason is CloseReason.LIMIT:
+            return Ending.BUSY
+        return Ending.PEER_LOST
 
     @property
     def binding(self) -> bytes:
@@ -86,6 +90,11 @@ class TransportEnd(MediaWay):
     @property
     def counts(self) -> LaneCounts:
         return LaneCounts(self._expected, self._lost, self._burst)
+
+    @property
+    def backlog_us(self) -> int:
+        pacer = self.link.media.pacer
+        return pacer.waiting_bytes * 8 * 1_000_000 // max(1, pacer.rate_bits)
 
     @property
     def allowed_kbps(self) -> int:
