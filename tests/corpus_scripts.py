@@ -100,6 +100,43 @@ main:
 """
 
 
+BUNDLE: Final = """\
+protocol Down(A, B):
+    A -> B: picture(n: int)
+
+protocol Up(C, D):
+    C -> D: key(n: int)
+
+bundle Desk(H, V):
+    down: Down(H, V)
+    up: Up(V, H)
+
+program host(d: Desk.H):
+    {host}
+    send d.down.B picture(1)
+    recv d.up.C key(n)
+    print n
+    close d
+
+program viewer(d: Desk.V):
+    send d.up.D key(7)
+    {viewer}
+    recv d.down.A picture(n)
+    print n
+    close d
+
+main:
+    open Desk as h, v
+    spawn host(h)
+    spawn viewer(v)
+"""
+
+
+def desk(host: str = "pass", viewer: str = "pass") -> str:
+    """Two sessions in one bundle, each in another direction."""
+    return BUNDLE.format(host=host, viewer=viewer)
+
+
 def pair(a: str = "pass", b: str = "pass", settings: str = "", end: str = "") -> str:
     """Two roles; what happens between the two messages is the case."""
     settings = f" with {settings}" if settings else ""
@@ -189,6 +226,35 @@ CASES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
         "main:\n    open P as x, y with capacity = 1\n    spawn a(x)\n    spawn b(y)\n",
         {},
     ),
+    "bundle": ("All sessions of a bundle are opened at once, and end together.", desk(), {}),
+    "bundle-sealed-by-round": ("The same, sealed by round.", desk(), {"seal": "round"}),
+    "bundle-fault": ("A fault in one ends all.", desk(viewer='fail "no"'), {}),
+    "bundle-fault-late": (
+        "A fault when the other role is done with both sessions, or waits.",
+        desk(viewer=f'{SIX}\n    fail "late"'),
+        {},
+    ),
+    "bundle-host-cancels": (
+        "The host cancels one session of a bundle.",
+        desk(host=SIX),
+        {"host": [{"after": 4, "cancel": 1, "reason": "enough"}]},
+    ),
+    "bundle-end-asked": (
+        "The host asks for the end of one session of a bundle, and its roles are too late.",
+        desk(host=f"{SIX}\n    {SIX}"),
+        {"host": [{"after": 4, "end": 0}], "round_ns": 1_000_000_000},
+    ),
+    "bundle-sessions-at-the-limit": (
+        "As many sessions as may be open.",
+        desk(),
+        {"limits": {"sessions_max": 2}},
+    ),
+    "bundle-sessions-past-the-limit": (
+        "A bundle is opened as a whole or not at all.",
+        desk(),
+        {"limits": {"sessions_max": 1}},
+    ),
+    "bundle-key": ("Nobody has a key for one of the roles.", desk(), {"keyless": ["V"]}),
     "effect-answered": (
         "An effect's answer comes in the next round.",
         EFFECT,
