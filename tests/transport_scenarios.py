@@ -202,8 +202,11 @@ def bursty_loss(seed: int, seconds: int = 60) -> Iterator[Finding]:
     """2 % loss in bursts of 5 packets."""
     conditions = Conditions(delay_ns=20 * MS, bursts=Bursts.of(0.02, 5))
     run = play(seed, [Step(0, conditions)], seconds * SECOND, megabits_max=8)
-    p99 = percentile(run.freezes_ns(), 0.99) / MS
-    yield Finding("ms of freeze at p99", f"{p99:.1f}", p99 <= 200)
+    # A freeze is a gap of more than two frames; most gaps are none, and would hide those that are.
+    freezes = [gap for gap in run.freezes_ns() if gap > 2 * FRAME_NS]
+    p99 = percentile(freezes, 0.99) / MS
+    text = f"{p99:.1f} of {len(freezes)} freezes"
+    yield Finding("ms of freeze at p99", text, p99 <= 200)
     yield from _shown(run)
     yield from _accounted(run)
 

@@ -215,19 +215,35 @@ def test_a_frame_waits_for_those_before_it_until_its_time_is_over() -> None:
     frames = FrameReceiver(100 * MS)
     assert len(frames.receive(_fragment(0, key=True), 0)) == 1
     assert frames.receive(_fragment(2), 5 * MS) == []
+    assert frames.requests(72 * MS) == [(0, 0)]
     assert frames.tick(104 * MS) == []
     assert frames.deadline_ns == 105 * MS
     assert frames.tick(105 * MS) == [Freeze(0, 1)]
     assert frames.counts.undecodable == 1
-    assert frames.requests(105 * MS) == [(0, 0)]
-    assert frames.requests(354 * MS) == []
-    assert frames.requests(355 * MS) == [(0, 0)]
+    assert frames.requests(321 * MS) == []
+    assert frames.requests(322 * MS) == [(0, 0)]
     (shown,) = frames.receive(_fragment(3, key=True), 400 * MS)
     assert isinstance(shown, Frame)
     assert shown.number == 3
     assert frames.requests(999 * MS) == []
     assert frames.receive(_fragment(1), 999 * MS) == []
     assert frames.counts.too_late == 1
+
+
+def test_a_doubtful_frame_asks_early_and_a_key_frame_behind_it_is_enough() -> None:
+    frames = FrameReceiver(90 * MS)
+    frames.receive(_fragment(0, key=True), 0)
+    frames.receive(_fragment(2), 10 * MS)
+    assert frames.deadline_ns == 70 * MS
+    assert frames.requests(69 * MS) == []
+    assert frames.requests(70 * MS) == [(0, 0)]
+    assert frames.tick(80 * MS) == []
+    assert frames.receive(_fragment(3, key=True), 85 * MS) == []
+    freeze, shown = frames.tick(85 * MS)
+    assert freeze == Freeze(0, 1)
+    assert isinstance(shown, Frame)
+    assert shown.number == 3
+    assert frames.requests(999 * MS) == []
 
 
 def test_fragments_that_contradict_each_other_are_refused() -> None:

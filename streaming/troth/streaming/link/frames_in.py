@@ -213,16 +213,26 @@ class FrameReceiver:
         events: list[Event] = []
         for name, lane in self._lanes.items():
             while (since_ns := lane.head_since_ns()) is not None:
-                if now_ns < since_ns + self._playout_ns:
+                if now_ns < since_ns + self._playout_ns and not self._may_skip(lane, now_ns):
                     break
                 events += self._give_up(lane, name)
         return events
+
+    def _is_doubtful(self, lane: _Lane, now_ns: int) -> bool:
+        """Whether the head has waited so long that it will hardly be whole in time."""
+        since_ns = lane.head_since_ns()
+        return since_ns is not None and now_ns >= since_ns + self._playout_ns * 2 // 3
+
+    def _may_skip(self, lane: _Lane, now_ns: int) -> bool:
+        """A doubtful head is not waited for when a key frame behind it is there."""
+        return self._is_doubtful(lane, now_ns) and any(f.key for f in lane.done.values())
 
     def requests(self, now_ns: int) -> list[tuple[int, int]]:
         """Lanes to ask a key frame for now, each with its last good frame."""
         found = []
         for name, lane in self._lanes.items():
-            if lane.broken and now_ns >= lane.asked_ns + KEY_FRAME_REQUEST_NS:
+            wanted = lane.broken or self._is_doubtful(lane, now_ns)
+            if wanted and now_ns >= lane.asked_ns + KEY_FRAME_REQUEST_NS:
                 lane.asked_ns = now_ns
                 found.append((name, lane.last_good))
         return found
@@ -246,6 +256,9 @@ class FrameReceiver:
             since_ns = lane.head_since_ns()
             if since_ns is not None:
                 times.append(since_ns + self._playout_ns)
+                doubtful_ns = since_ns + self._playout_ns * 2 // 3
+                if doubtful_ns > lane.asked_ns:
+                    times.append(max(doubtful_ns, lane.asked_ns + KEY_FRAME_REQUEST_NS))
             if lane.broken:
                 times.append(lane.asked_ns + KEY_FRAME_REQUEST_NS)
         return min(times, default=None)
