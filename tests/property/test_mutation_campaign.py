@@ -13,7 +13,7 @@ from mutation_campaign import campaign, holds, judge_portion, portions, summary
 from mutation_corpus import CORPUS
 from mutation_location import located
 
-CHANGES: Final = int(os.environ.get("TROTH_CHANGES", "1090"))
+CHANGES: Final = int(os.environ.get("TROTH_CHANGES", "4600"))
 EACH: Final = 10
 
 
