@@ -67,7 +67,8 @@ def test_a_cut_file(recorded: tuple[Path, Path], tmp_path: Path) -> None:
 def test_another_version(recorded: tuple[Path, Path], tmp_path: Path) -> None:
     artifact, trust = recorded
     data = bytearray(artifact.read_bytes())
-    assert data[8:11] == b"\x9d\x00\x01", "magic, array of 13, kind 0, version 1"
+    assert data[8] >> 4 == 0x9, "an array of less than 16 items, whose number a format may change"
+    assert data[9:11] == b"\x00\x01", "kind 0, version 1"
     data[10] = 7
     future = tmp_path / "future.replay"
     future.write_bytes(data)
