@@ -1,7 +1,8 @@
 """Compares how machines met: a session that a party joined has to be in that party's record.
 
 A role's nonce comes from its machine's seed, so a record shows by itself which sessions are of its
-run. A principal can keep several runs; a session of another run is no concern of this record.
+run, or of one of the same image and seed. A principal can keep several runs; a session of another
+run is no concern of this record.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class _Comparison:
             if session.keys[role] not in other.facts.logs.values() or not other.whole:
                 continue
             where = f"{half.view.file} has a session of {session.protocol} with {role}"
-            if not self._is_of(other, session, role):
+            # Seeds that were given can be those of another script, too.
+            same = other.facts.image_id == half.view.facts.image_id
+            if not same or not self._is_of(other, session, role):
                 yield f"{where}, of another run than {other.file}."
             elif role not in session.joined:
                 yield f"{where}, who never joined it; {other.file} does not have it."

@@ -154,7 +154,7 @@ class ViewFacts:
         logs: the ids of the logs that the record holds, with the principals' keys.
         peers: the same of logs at other machines, as far as heads of them came.
         heads: by log id and size, those in the record: of its own logs and of others'.
-        seed: of the run.
+        seed, image_id: of the run.
         openers: by coroutine, how many sessions it opened.
         digest: of all records, to tell two copies of one file.
         is_cut: a limit kept something from being compared.
@@ -166,6 +166,7 @@ class ViewFacts:
         self.peers: dict[bytes, bytes] = {}
         self.heads: dict[tuple[bytes, int], list[HeadFact]] = {}
         self.seed = b""
+        self.image_id = b""
         self.openers: dict[bytes, int] = {}
         self.is_cut = False
         self.records = 0
@@ -188,7 +189,8 @@ class ViewFacts:
         kind = record.items[0]
         if kind == Kind.HEADER:
             self._header = record.data
-            self.seed = world.header.seed if world.header is not None else b""
+            if world.header is not None:
+                self.seed, self.image_id = world.header.seed, world.header.image_id
         elif kind in (Kind.PRINCIPAL, Kind.PEER):
             self._principal(record)
         elif kind == Kind.SEAL:
