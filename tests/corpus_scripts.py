@@ -137,6 +137,40 @@ def desk(host: str = "pass", viewer: str = "pass") -> str:
     return BUNDLE.format(host=host, viewer=viewer)
 
 
+TIMED: Final = """\
+protocol Consent(Viewer, Host):
+    Viewer -> Host: ask()
+    choice at Host within 5ms:
+        Host -> Viewer: yes()
+    timeout:
+        Host -> Viewer: late()
+
+program viewer(s: Consent.Viewer):
+    send s.Host ask()
+    recv s.Host:
+        yes():
+            print "yes"
+        late():
+            print "late"
+    close s
+
+program host(s: Consent.Host):
+    recv s.Viewer ask()
+    within s:
+        for nap in range({naps}):
+            yield
+        send s.Viewer yes()
+    timeout:
+        send s.Viewer late()
+    close s
+
+main:
+    open Consent as v, h
+    spawn viewer(v)
+    spawn host(h)
+"""
+
+
 def pair(a: str = "pass", b: str = "pass", settings: str = "", end: str = "") -> str:
     """Two roles; what happens between the two messages is the case."""
     settings = f" with {settings}" if settings else ""
@@ -149,6 +183,16 @@ def alone(*lines: str) -> str:
 
 SIX: Final = "\n    ".join(["yield"] * 6)
 CASES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
+    "timed-in-time": (
+        "A timed choice that is made in time.",
+        TIMED.format(naps=2),
+        {"round_ns": 1_000_000},
+    ),
+    "timed-late": (
+        "The clock of a timed choice runs out, where the program yields.",
+        TIMED.format(naps=20),
+        {"round_ns": 1_000_000},
+    ),
     "fault-division": ("A division by zero.", alone("let n = 3", "print 1 // (n - n)"), {}),
     "fault-overflow": (
         "An integer of more than 64 bits.",

@@ -264,6 +264,8 @@ def whole_run(*, payload: str = "inline") -> list[Event]:
         sent(session, "Client", "Server", 1),
         ev.Overwritten(session, "Client", "Server", 0, 1),
         ev.Dropped(session, "Client", "Server", "ask"),
+        ev.TimerStarted(session, "Client", 6, 3, CLIENT),
+        ev.TimerExpired(session, "Client", CLIENT),
         ev.Rotated(*over, signer().sign(CLIENT, statements.rotate_statement(*over)), CLIENT),
         ev.Retired(session, "Server", "Client", 0, bytes(32), SERVER),
         ev.Rejected(session, "Client", "Server", "vm.fault.verification", bytes(32)),

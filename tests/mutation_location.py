@@ -42,6 +42,8 @@ _ENDPOINTS: Final[dict[int, tuple[int, ...]]] = {
     Kind.JOIN: (2,),
     Kind.FAIL: (2,),
     Kind.STATUS: (),
+    Kind.TIMER: (2,),
+    Kind.EXPIRE: (2,),
     Kind.PEER_JOIN: (2,),
     Kind.PEER_NOTICE: (2,),
     Kind.PEER_CANCEL: (2,),
@@ -72,7 +74,15 @@ _INTRODUCES: Final[dict[int, str]] = {
     Kind.PROTOCOL: "protocol",
 }
 _ROUNDS: Final = frozenset(
-    {Kind.TIME, Kind.COMPLETE, Kind.INCARNATION, Kind.ASK_END, Kind.MEET, Kind.PEER_HEAD}
+    {
+        Kind.TIME,
+        Kind.COMPLETE,
+        Kind.INCARNATION,
+        Kind.ASK_END,
+        Kind.MEET,
+        Kind.PEER_HEAD,
+        Kind.TIMER,
+    }
 )
 
 

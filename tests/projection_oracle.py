@@ -7,7 +7,7 @@ sets of places does. What it accepts must come out the same.
 from __future__ import annotations
 
 from troth.dsl.global_type import EndNode, GlobalType
-from troth.vm.types import Branch, End, Mu, Recv, Send, Term, Var
+from troth.vm.types import Branch, End, Mu, Recv, Send, Term, Timed, Var
 
 NODES_MAX = 2_000
 
@@ -69,6 +69,8 @@ def _free(term: Term) -> frozenset[str]:
             return frozenset[str]().union(*free)
         case End():
             return frozenset()
+        case Timed():
+            return _free(term.in_time) | _free(term.late)
 
 
 def _merge(left: Term, right: Term) -> Term:

@@ -25,6 +25,7 @@ from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loader import load
 from troth.vm.machine import Machine, MachineState, Outcome, Overrides
 from troth.vm.recorder import HeaderFacts, Recorder
+from troth.vm.run_lanes import Workers
 from troth.vm.values import RegisterValue
 
 SEED: Final = bytes(range(32))
@@ -85,6 +86,7 @@ def record_run(
     with_image: bool = True,
     seed: bytes = SEED,
     steps_max: int | None = None,
+    workers: Workers | None = None,
 ) -> Sample:
     """Runs the image to its end, however that is, and returns its artifact.
 
@@ -117,6 +119,7 @@ def record_run(
         quantum=quantum,
         overrides=Overrides(replay=replay, seal=seal),
         evidence=recorder,
+        workers=workers,
     )
     machine.start()
     ended = drive(machine, host, steps_max or STEPS_MAX)

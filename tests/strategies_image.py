@@ -42,9 +42,11 @@ from troth.vm.instructions import (
     Send,
     Set,
     Spawn,
+    Timer,
     Transfer,
     Yield,
 )
+from troth.vm.limits import WITHIN_NS_MAX
 from troth.vm.types import (
     EndpointType,
     Field,
@@ -167,6 +169,7 @@ INSTRUCTIONS: Final[st.SearchStrategy[Instruction]] = st.one_of(
     st.builds(Acquire, INDICES),
     st.builds(Release, INDICES),
     st.builds(Fork, TARGETS),
+    st.builds(Timer, REGISTERS, TARGETS),
     st.just(Join()),
     st.just(Abort()),
 )
@@ -174,7 +177,19 @@ INSTRUCTIONS: Final[st.SearchStrategy[Instruction]] = st.one_of(
 _TRANSITIONS: Final = tuples(st.builds(Transition, NAMES, FIELDS, st.integers(0, 10_000)))
 STATES: Final = st.one_of(
     st.just(State(StateKind.END, "", ())),
-    st.builds(State, st.sampled_from(list(StateKind)), st.sampled_from(WORDS) | TEXT, _TRANSITIONS),
+    st.builds(
+        State,
+        st.sampled_from([kind for kind in StateKind if kind is not StateKind.TIMED]),
+        st.sampled_from(WORDS) | TEXT,
+        _TRANSITIONS,
+    ),
+    st.builds(
+        State,
+        st.just(StateKind.TIMED),
+        st.sampled_from(WORDS) | TEXT,
+        _TRANSITIONS,
+        st.integers(1, WITHIN_NS_MAX),
+    ),
 )
 PROTOCOLS: Final = st.builds(
     Protocol,

@@ -39,6 +39,7 @@ _READING: Final = {
     "IMAGE_BYTES_MAX": "bytes of one image",
     "NAME_BYTES_MAX": "bytes of one name: role, label, field, protocol, program, effect, key",
     "STATES_MAX": "states of one local type",
+    "WITHIN_NS_MAX": "nanoseconds that the clock of a timed choice runs",
     "INSTRUCTIONS_PER_PROGRAM_MAX": "instructions of one program",
     "PROGRAMS_MAX": "programs of one image",
     "PROTOCOLS_MAX": "protocols of one image",

@@ -18,6 +18,8 @@ from second_verifier.second_wire import Item, Refused, decoded, encoded
 SEND: Final = 0
 RECEIVE: Final = 1
 END: Final = 2
+TIMED: Final = 3
+YEAR_NS: Final = 366 * 24 * 3600 * 10**9
 
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1
@@ -37,6 +39,8 @@ class State:
     kind: int
     peer: str
     transitions: dict[str, Transition]
+    within: int = 0
+    """Of a timed state, how long its clock runs."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,9 @@ class Protocol:
     @property
     def labels(self) -> list[str]:
         states = [state for states in self.types.values() for state in states]
-        return sorted({label for state in states for label in state.transitions})
+        return sorted(
+            {label for state in states if state.kind != TIMED for label in state.transitions}
+        )
 
     @property
     def edges(self) -> list[tuple[str, str]]:
@@ -152,16 +158,23 @@ def _local_type(item: Item) -> list[State]:
 
 
 def _state(item: Item) -> State:
-    kind, peer, transitions = array(item, 3)
+    row = array(item)
+    timed = bool(row) and row[0] == TIMED
+    kind, peer, transitions, *within = array(row, 4 if timed else 3)
     steps = {}
     for one in array(transitions):
         label, fields, following, lossy = array(one, 4)
         if type(following) is not int or not isinstance(lossy, bool):
             raise Refused("a state is named by its index, and a message may be lost or not")
         steps[text(label)] = Transition(text(label), array(fields), following, lossy)
-    if kind not in (SEND, RECEIVE, END) or type(kind) is not int:
+    if kind not in (SEND, RECEIVE, END, TIMED) or type(kind) is not int:
         raise Refused("a state of no known kind")
-    return State(kind, text(peer), steps)
+    if not timed:
+        return State(kind, text(peer), steps)
+    (clock,) = within
+    if type(clock) is not int or not 0 < clock <= YEAR_NS or list(steps) != ["timeout", "within"]:
+        raise Refused("a timed state has a clock, and two ways on")
+    return State(kind, text(peer), steps, clock)
 
 
 def _program(item: Item) -> tuple[str, int]:

@@ -14,13 +14,14 @@ from second_verifier.second_opening import Opening
 from second_verifier.second_peers import Peers
 from second_verifier.second_shapes import KINDS, shaped
 from second_verifier.second_state import File
+from second_verifier.second_timers import Timers
 from second_verifier.second_wire import MAGIC, Record, Refused, Torn, records
 
 VALID: Final = "valid"
 INVALID: Final = "invalid"
 INCOMPLETE: Final = "incomplete"
 
-PARTS: Final = (Frame, Lives, Opening, Messages, Endings, Peers)
+PARTS: Final = (Frame, Lives, Opening, Messages, Endings, Peers, Timers)
 
 
 class Judgement(NamedTuple):

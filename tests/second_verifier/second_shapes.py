@@ -309,6 +309,8 @@ KINDS: Final[Mapping[int, Kind]] = {
             "coroutine": INDEX,
         },
     ),
+    48: Kind("TIMER", {**_ENDPOINT, "now": NUMBER, **_INPUT}),
+    49: Kind("EXPIRE", {**_ENDPOINT}),
     42: Kind("ASK_END", {"session": INDEX, "now": NUMBER, **_INPUT}),
 }
 

@@ -102,6 +102,17 @@ class Edge:
             self.root = history(self.root, message.said)
 
 
+@dataclass(frozen=True)
+class Clock:
+    """Runs in the state `chooses`, until its role has sent more than `sent` on the edge."""
+
+    runs_out: int
+    chooses: int
+    late: int
+    receiver: str
+    sent: int
+
+
 @dataclass
 class Role:
     name: str
@@ -115,6 +126,8 @@ class Role:
     moved: bool = False
     joined: bool = False
     noticed: bool = False
+    clock: Clock | None = None
+    """Of its timed choice, whether it runs or not."""
 
     @property
     def at(self) -> State:

@@ -452,6 +452,13 @@ CODES: Final = (
         "left behind at a halt.",
         _NOT_A_RECORDER,
     ),
+    Code(
+        "protocol.timer",
+        Category.TYPE_VIOLATION,
+        "The clock of a timed choice is started where the local type has none, or runs out too "
+        "soon, or although the choice was made.",
+        _NOT_A_RECORDER,
+    ),
     # --- level 5 ---
     Code(
         "replay.divergence",

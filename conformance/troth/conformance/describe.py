@@ -251,6 +251,8 @@ _WORDS: Final[dict[int, Callable[[Items, Names], str]]] = {
     Kind.DELEGATE: _delegate,
     Kind.NOTICE: _role,
     Kind.RECEIPT: _receipt,
+    Kind.TIMER: lambda items, names: f"{_role(items, names)} at {items[3]} ns",
+    Kind.EXPIRE: _role,
     Kind.STATUS: _status,
     Kind.UNDELIVERED: _undelivered,
     Kind.ROTATE: _rotate,

@@ -55,6 +55,8 @@ class Integrity:
             Kind.RECEIPT: self.receipt,
             Kind.ROTATE: self.rotate,
             Kind.RETIRE: self.receive,
+            Kind.TIMER: self.role_leaf,
+            Kind.EXPIRE: self.role_leaf,
             Kind.CANCEL: self.cancel,
             Kind.JOIN: self.join,
             Kind.FAIL: self.fail,
@@ -218,6 +220,14 @@ class Integrity:
         owner.log.append_record(record[0], record[2])
         if owner.unsealed_from is None:
             owner.unsealed_from = record[0]
+
+    def role_leaf(self, items: Items) -> None:
+        """For records of what a role did that carry no statement: session, role."""
+        session, role = self.world.sessions[items[1]], items[2]
+        owner = session.signers[role]
+        if session.acted[role] is not owner:
+            _plays(owner, session, role)
+        self._leaf(owner)
 
     def delegate(self, items: Items) -> None:
         _, _, role, principal, signature = items

@@ -16,6 +16,7 @@ from troth.conformance.guards import Guards
 from troth.conformance.peers_closing import PeerClosing
 from troth.conformance.protocols import ProtocolSource
 from troth.conformance.tables import describe_state
+from troth.conformance.timers import Timers
 from troth.conformance.world import Edge, Session, World
 from troth.vm.codec import decode_payload
 from troth.vm.errors import TrothError
@@ -40,6 +41,7 @@ class ProtocolLevel:
         self.delegations = Delegations(world)
         self.closing = Closing(world)
         self.guards = Guards(world)
+        self.timers = Timers(world, self.delegations)
         self.peers = PeerClosing(world, self.closing)
 
     def handlers(self) -> Mapping[int, Handler]:
@@ -56,6 +58,8 @@ class ProtocolLevel:
             Kind.RECEIPT: closing.receipt,
             Kind.ROTATE: closing.rotate,
             Kind.RETIRE: closing.rotate,
+            Kind.TIMER: self.timers.start,
+            Kind.EXPIRE: self.timers.expire,
             Kind.STATUS: closing.status,
             Kind.UNDELIVERED: closing.undelivered,
             Kind.OVERWRITE: closing.overwrite,

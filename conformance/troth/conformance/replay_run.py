@@ -97,6 +97,7 @@ class Run:
                 acceptable_key=_acceptable,
                 included=_included,
                 before_linger=self._tell_time,
+                before_timer=self._tell_timer,
                 commitment=self._commitment,
                 execute=self._execute,
                 decode=metered_decode(self._meter),
@@ -141,6 +142,15 @@ class Run:
             return
         if record.items[2] == self._machine.rounds + self._machine.in_round:
             self._now_ns = record.items[1]
+            self._machine.tell_time(self._now_ns)
+
+    def _tell_timer(self) -> None:
+        """A clock is started: the record that says so is next, and says when."""
+        record = self.ahead.peek()
+        if record is None or record.items[0] != Kind.TIMER:
+            return
+        if record.items[4] == self._machine.rounds + 1:
+            self._now_ns = max(self._now_ns, record.items[3])
             self._machine.tell_time(self._now_ns)
 
     # --- from round to round -------------------------------------------------------------------

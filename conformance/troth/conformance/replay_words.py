@@ -30,6 +30,8 @@ _OF_SESSION: Final = frozenset(
         Kind.DROP,
         Kind.ROTATE,
         Kind.RETIRE,
+        Kind.TIMER,
+        Kind.EXPIRE,
         Kind.REJECT,
         Kind.CANCEL,
         Kind.ASK_END,

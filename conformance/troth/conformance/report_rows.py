@@ -124,6 +124,8 @@ SHAPES: Final[Mapping[int, RowShape]] = {
     Kind.ROTATE: RowShape("sessions", "sapt", _receipt),
     Kind.PEER_ROTATE: RowShape("sessions", "sapt", _receipt),
     Kind.RETIRE: RowShape("sessions", "sapt", _receipt),
+    Kind.TIMER: RowShape("sessions", "sat", _role),
+    Kind.EXPIRE: RowShape("sessions", "sat", _role),
     Kind.OVERWRITE: RowShape("sessions", "sapnt", _undelivered),
     Kind.DROP: RowShape("sessions", "saplt", _drop),
     Kind.REJECT: RowShape("sessions", "sapct", _reject),

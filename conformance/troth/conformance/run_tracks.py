@@ -74,6 +74,8 @@ class Tracks:
             Kind.NOTICE: self._acted(slice(1, 4)),
             Kind.ROTATE: self._acted(slice(1, 6)),
             Kind.RETIRE: self._acted(slice(1, 6)),
+            Kind.TIMER: self._acted(slice(1, 3)),
+            Kind.EXPIRE: self._acted(slice(1, 3)),
             Kind.SEND: self._acted(slice(1, 8)),
             Kind.CANCEL: self._cancel,
             Kind.STATUS: self._session_wide(slice(1, 5)),

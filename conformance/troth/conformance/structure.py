@@ -89,6 +89,8 @@ class Structure:
             Kind.INVOKE: self.invoke,
             Kind.COMPLETE: self.complete,
             Kind.TIME: self.time,
+            Kind.TIMER: self.timer,
+            Kind.EXPIRE: self.expire,
             Kind.ASK_END: self.ask_end,
             Kind.ACQUIRE: self.guard,
             Kind.RELEASE: self.guard,
@@ -313,6 +315,13 @@ class Structure:
 
     def time(self, items: Items) -> None:
         self._time(items[1], items[2])
+
+    def timer(self, items: Items) -> None:
+        self._role_here(items[1], items[2])
+        self._time(items[3], items[4])
+
+    def expire(self, items: Items) -> None:
+        self._role_here(items[1], items[2])
 
     def _time(self, now_ns: int, round_number: int) -> None:
         if now_ns < self.world.now_ns:

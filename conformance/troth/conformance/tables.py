@@ -13,11 +13,20 @@ from typing import Final, NamedTuple, TypeAlias
 from troth.conformance.payloads import PayloadCheck, compile_payload
 from troth.vm.image import EdgeSettings, Protocol
 from troth.vm.loaded import ProtocolTables
-from troth.vm.local_text import message
+from troth.vm.local_text import duration, message
 from troth.vm.statements import StepKind
-from troth.vm.types import EndpointType, LocalType, State, StateKind
+from troth.vm.types import IN_TIME, LATE, EndpointType, LocalType, State, StateKind
 
 INITIAL_STATE: Final = 0
+
+
+class Clock(NamedTuple):
+    """Where a timed state leads, in time and once its clock has run out, and who is told then."""
+
+    within_ns: int
+    in_time: int
+    late: int
+    peer: int
 
 
 class Step(NamedTuple):
@@ -39,7 +48,7 @@ StateSteps: TypeAlias = tuple[dict[int, Step], ...]
 
 @dataclass(frozen=True, slots=True)
 class TraceTables:
-    """Per role index: the steps of send states, those of receive states, and the end states."""
+    """Per role index: the steps of send states, those of receive states, end and timed states."""
 
     protocol: Protocol
     id: bytes
@@ -50,6 +59,7 @@ class TraceTables:
     edges: tuple[tuple[str, str], ...]
     edge_settings: Mapping[tuple[str, str], EdgeSettings]
     lossy: Mapping[tuple[str, str], tuple[str, ...]]
+    timed: tuple[Mapping[int, Clock], ...]
 
 
 def build_tables(loaded: ProtocolTables) -> TraceTables:
@@ -76,7 +86,18 @@ def build_tables(loaded: ProtocolTables) -> TraceTables:
         edges=loaded.edges,
         edge_settings=loaded.edge_settings,
         lossy=loaded.lossy,
+        timed=tuple(_clocks(local_type, loaded.role_index) for local_type in local_types),
     )
+
+
+def _clocks(local_type: LocalType, role_index: Mapping[str, int]) -> dict[int, Clock]:
+    return {
+        number: Clock(
+            state.within_ns, state.after(IN_TIME), state.after(LATE), role_index[state.peer]
+        )
+        for number, state in enumerate(local_type.states)
+        if state.kind is StateKind.TIMED
+    }
 
 
 def _steps(
@@ -109,6 +130,8 @@ def describe_state(
     head = f"{protocol.name}.{protocol.roles[role]}, state {number}: "
     if state.kind is StateKind.END:
         lines = [head + "end"]
+    elif state.kind is StateKind.TIMED:
+        return f"{head}start the clock of a choice within {duration(state.within_ns)}"
     else:
         verb = "send to" if state.kind is StateKind.SEND else "receive from"
         lines = [f"{head}{verb} {state.peer}"]

@@ -256,6 +256,19 @@ class ChildDue(NamedTuple):
     observed: tuple[int, ...]
 
 
+class Running(NamedTuple):
+    """A clock: until the role has sent something on `edge` beyond its `sent` messages.
+
+    `in_time` and `late` are states of the role's local type.
+    """
+
+    edge: Edge
+    sent: int
+    in_time: int
+    late: int
+    deadline_ns: int
+
+
 class Session:
     """One live session.
 
@@ -268,6 +281,7 @@ class Session:
     `latched` when every role gave notice and nothing was in flight. `peers` are the roles
     that other machines hold, `nonces` what each role has added to the nonce then, `joined` the
     roles that have signed that they take part, `failed` why another machine has ended it.
+    `timers` are the clocks of timed choices that its roles have started, None before there is one.
     `observed` are the roles whose principals watched them.
     `opener` is the coroutine that opened it, and `held` who has which endpoint if not that one,
     both with the record since which that is so.
@@ -306,6 +320,7 @@ class Session:
         "skip",
         "states",
         "status",
+        "timers",
     )
 
     def __init__(
@@ -340,6 +355,7 @@ class Session:
         self.drains_at: int | None = None
         self.states = [INITIAL_STATE] * len(signers)
         self.noticed = [False] * len(signers)
+        self.timers: dict[int, Running] | None = None
         self.in_transit: set[int] = set()
         self.cancelled: str | None = None
         self.ending = False

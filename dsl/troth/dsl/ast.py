@@ -93,7 +93,9 @@ class Choice:
     branches: tuple[tuple[Interaction, ...], ...]
     span: Span
     branch_spans: tuple[Span, ...]
-    """Where each `choice at`/`or` keyword line is."""
+    """Where each `choice at`/`or`/`timeout` keyword line is."""
+    within: Name | None = None
+    """How long the chooser has; the last branch is then the one of `timeout:`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,6 +484,16 @@ class Speculate:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """`within s:` with its `timeout:` block, which is what follows when the clock runs out."""
+
+    endpoint: Name
+    body: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     span: Span
 
@@ -516,6 +528,7 @@ Statement: TypeAlias = (
     | ReleaseStatement
     | ForEach
     | Speculate
+    | Within
     | Commit
     | Rollback
 )

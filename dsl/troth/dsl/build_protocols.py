@@ -139,9 +139,29 @@ def _receiver(node: Node) -> Name:
 def _choice(node: Node, reporter: Reporter) -> Choice:
     parts = trees(node)
     heads, bodies = parts[0::2], parts[1::2]
+    chooser, *within = trees(heads[0])
+    has_timeout = heads[-1].data == "timeout_head"
+    if bool(within) != has_timeout:
+        _report_half_timed(heads, reporter)
+    timed = Name(str(tokens(within[0])[0]), tree_span(within[0])) if within else None
     return Choice(
-        role_of(trees(heads[0])[0]),
+        role_of(chooser),
         tuple(_interactions(trees(body), reporter) for body in bodies),
         tree_span(node),
         tuple(tree_span(head) for head in heads),
+        timed if has_timeout else None,
+    )
+
+
+def _report_half_timed(heads: list[Node], reporter: Reporter) -> None:
+    has_timeout = heads[-1].data == "timeout_head"
+    reporter.error(
+        "parse.timeout.missing",
+        "a choice with `timeout:` says how long its role has"
+        if has_timeout
+        else "a choice with `within` says what follows when the time is over",
+        tree_span(heads[0]),
+        expected="`choice at ROLE within 5s:`" if has_timeout else "a `timeout:` branch at its end",
+        found="no `within`" if has_timeout else "no `timeout:`",
+        fix="write both, or neither",
     )

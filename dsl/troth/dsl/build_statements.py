@@ -37,6 +37,7 @@ from troth.dsl.ast import (
     Speculate,
     Statement,
     While,
+    Within,
     YieldStatement,
 )
 from troth.dsl.build_expressions import arguments, call, expression, value
@@ -190,6 +191,25 @@ def _speculate(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
     return Speculate(statements(parts[0], reporter), otherwise, tree_span(node))
 
 
+def _within(node: Node, parts: list[Node], reporter: Reporter) -> Statement:
+    endpoint, *rest = parts
+    name = name_of(endpoint)
+    if rest[0].data == "word":
+        name = _child_of(name, name_of(rest.pop(0)))
+    body, *late = rest
+    otherwise = statements(trees(late[0])[0], reporter) if late else ()
+    if not otherwise:
+        reporter.error(
+            "parse.timeout.missing",
+            "a `within` block says what follows when the time is over",
+            tree_span(endpoint),
+            expected="a `timeout:` block behind it",
+            found="no `timeout:`",
+            fix="add `timeout:` with the late choice in it",
+        )
+    return Within(name, statements(body, reporter), otherwise, tree_span(node))
+
+
 _BUILDERS: Final[dict[str, _Builder]] = {
     "send": _send,
     "recv": _recv,
@@ -212,6 +232,7 @@ _BUILDERS: Final[dict[str, _Builder]] = {
     "spawn": _spawn,
     "open": _open,
     "acquire": lambda node, parts, _: AcquireStatement(name_of(parts[0]), tree_span(node)),
+    "within": _within,
     "speculate": _speculate,
     "commit": lambda node, _parts, _: Commit(tree_span(node)),
     "rollback": lambda node, _parts, _: Rollback(tree_span(node)),

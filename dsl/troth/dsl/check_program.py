@@ -14,6 +14,7 @@ from troth.dsl.ast import (
     AcquireStatement,
     Assign,
     Break,
+    CallEffect,
     CallStatement,
     CancelStatement,
     CloseStatement,
@@ -39,6 +40,7 @@ from troth.dsl.ast import (
     Speculate,
     Statement,
     While,
+    Within,
     YieldStatement,
 )
 from troth.dsl.check_expression import call_type, expect, is_empty_list, type_of
@@ -65,6 +67,7 @@ from troth.dsl.check_program_talk import (
     check_send,
     open_cases,
 )
+from troth.dsl.check_program_within import check_made, check_no_clock, interrupt, start_clock
 from troth.dsl.check_program_words import due
 from troth.dsl.diag import Diagnostics
 from troth.dsl.resolve_types import TypeScope
@@ -203,6 +206,8 @@ def _check_statement(context: Context, scope: Scope, item: Statement, depth: int
             return _check_cases(context, scope, item, depth)
         case Speculate():
             return _check_speculate(context, scope, item, depth)
+        case Within():
+            return _check_within(context, scope, item, depth)
         case Commit():
             check_commit(context, scope, item)
             return None
@@ -233,6 +238,8 @@ def _check_statement(context: Context, scope: Scope, item: Statement, depth: int
 def _check_simple(context: Context, scope: Scope, item: Statement) -> None:
     """A statement that goes on to the next one; changes the scope in place."""
     check_revocable(context, item)
+    if _waits(item):
+        interrupt(context, scope, item.span)
     match item:
         case SendStatement():
             check_send(context, scope, item)
@@ -262,6 +269,13 @@ def _check_simple(context: Context, scope: Scope, item: Statement) -> None:
             pass
         case _:
             raise AssertionError(f"{type(item).__name__} is not a simple statement")
+
+
+def _waits(item: Statement) -> bool:
+    """Whether a clock that runs out can interrupt the program here."""
+    if isinstance(item, Let | Assign):
+        return isinstance(item.value, CallEffect)
+    return isinstance(item, RecvStatement | CallStatement | YieldStatement)
 
 
 def _check_let(context: Context, scope: Scope, item: Let) -> None:
@@ -335,6 +349,7 @@ def _check_condition(context: Context, scope: Scope, condition: Expression, stat
 
 def _check_cases(context: Context, scope: Scope, item: RecvChoice, depth: int) -> Scope | None:
     joined: Scope | None = None
+    interrupt(context, scope, item.span)
     for opened in open_cases(context, scope, item):
         end = check_block(context, opened.scope, opened.case.body, depth + 1)
         if opened.offered:
@@ -344,6 +359,7 @@ def _check_cases(context: Context, scope: Scope, item: RecvChoice, depth: int) -
 
 def _check_speculate(context: Context, scope: Scope, item: Speculate, depth: int) -> Scope | None:
     """A commit goes on with what the block did, a rollback with the scope before it."""
+    check_no_clock(context, scope, item.span)
     frame = SpeculationFrame(item.span, len(context.frames))
     context.speculations.append(frame)
     end = check_block(context, scope.copy(), item.body, depth + 1)
@@ -364,6 +380,20 @@ def _check_speculate(context: Context, scope: Scope, item: Speculate, depth: int
     if not frame.rolled_back:
         return frame.exit
     return join_paths(context, frame.exit, rolled_back, item.span, "speculate")
+
+
+def _check_within(context: Context, scope: Scope, item: Within, depth: int) -> Scope | None:
+    """Goes on with what the block did, or with what the clock interrupted and `timeout:` did."""
+    inner, frame = start_clock(context, scope, item)
+    end = check_block(context, inner, item.body, depth + 1)
+    check_made(context, frame, end, item.span)
+    late = frame.late if frame is not None else scope.copy()
+    if late is None:
+        raise AssertionError("the clock can run out where it is started")
+    if frame is None:
+        late.endpoints[item.endpoint.text] = BROKEN
+    late_end = check_block(context, late, item.otherwise, depth + 1)
+    return join_paths(context, end, late_end, item.span, "within")
 
 
 def _check_loop(

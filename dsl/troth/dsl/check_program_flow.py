@@ -34,6 +34,7 @@ def join_paths(
 ) -> Scope | None:
     """The scope where two paths meet; reports endpoints whose types differ, at `span`."""
     joined, conflicts = join(left, right)
+    _break_clocks(left, right, joined)
     for conflict in conflicts:
         name = conflict.name
         context.error(
@@ -48,6 +49,17 @@ def join_paths(
         )
     join_guards(context, left, right, joined, span)
     return joined
+
+
+def _break_clocks(left: Scope | None, right: Scope | None, joined: Scope | None) -> None:
+    """A clock runs on one path only: a choice was made on the other, so the types differ too,
+    or they are alike by chance, and are held to differ.
+    """
+    if left is None or right is None or joined is None or left.clock is right.clock:
+        return
+    for clock in (left.clock, right.clock):
+        if clock is not None:
+            joined.endpoints[clock.name] = BROKEN
 
 
 # --- loops -------------------------------------------------------------------------------
@@ -100,6 +112,7 @@ def check_break(context: Context, scope: Scope, item: Break) -> None:
     frame = _target(context, item.name, item.span, "break")
     if frame is None:
         return
+    check_not_left(context, scope, context.frames.index(frame), item.span, "break")
     frame.exit = join_paths(context, frame.exit, scope, item.span, "loop")
     frame.exit_span = frame.exit_span or item.span
 
@@ -107,6 +120,7 @@ def check_break(context: Context, scope: Scope, item: Break) -> None:
 def check_continue(context: Context, scope: Scope, item: ContinueLoop) -> None:
     frame = _target(context, item.name, item.span, "continue")
     if frame is not None:
+        check_not_left(context, scope, context.frames.index(frame), item.span, "continue")
         _go_round(context, frame, scope, item.span)
 
 
@@ -120,6 +134,24 @@ def check_rollback(context: Context, item: Rollback) -> None:
     frame = innermost(context, item.span, "rollback")
     if frame is not None:
         frame.rolled_back = True
+
+
+def check_not_left(context: Context, scope: Scope, loop: int, span: Span, verb: str) -> None:
+    """`break` and `continue` stay in the block until the choice is made."""
+    frame = scope.clock
+    if frame is None or loop >= frame.loops:
+        return
+    scope.clock = None
+    scope.endpoints[frame.name] = BROKEN
+    context.error(
+        "check.within.left",
+        f"{verb} would leave the block before the choice of {frame.name} is made",
+        span,
+        expected=f"a message of {frame.name} before",
+        found=f"{verb} of a loop around it",
+        fix=f"send the choice first, and `{verb}` after it",
+        related=((frame.span, "the clock is started here"),),
+    )
 
 
 def _target(context: Context, name: Name | None, span: Span, verb: str) -> LoopFrame | None:

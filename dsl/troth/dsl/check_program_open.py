@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -12,6 +11,7 @@ from troth.dsl.check_expression import expect
 from troth.dsl.check_program_context import Context
 from troth.dsl.check_program_symbols import MAIN
 from troth.dsl.check_program_talk import check_loose_arguments, is_endpoint, move_endpoint
+from troth.dsl.durations import nanoseconds
 from troth.dsl.names import did_you_mean, one_of
 from troth.dsl.plural import count
 from troth.dsl.scope import Scope
@@ -24,16 +24,6 @@ from troth.vm.types import EndpointType, Field
 from troth.vm.values import INT_MAX
 
 _T = TypeVar("_T")
-
-_DURATION: Final = re.compile(r"([0-9]{1,18})(ns|us|ms|s|m|h)", re.ASCII)
-_NANOSECONDS: Final[Mapping[str, int]] = {
-    "ns": 1,
-    "us": 1_000,
-    "ms": 1_000_000,
-    "s": 1_000_000_000,
-    "m": 60 * 1_000_000_000,
-    "h": 3_600 * 1_000_000_000,
-}
 
 
 def check_open(context: Context, scope: Scope, item: OpenStatement) -> None:
@@ -215,10 +205,9 @@ class _Settings:
             self.policy = self._one_of("policy", value, named)
 
     def read_linger(self, value: Name) -> None:
-        match = _DURATION.fullmatch(value.text)
-        nanoseconds = 0 if match is None else int(match[1]) * _NANOSECONDS[match[2]]
-        if match is not None and nanoseconds <= INT_MAX:
-            self.linger_ns = nanoseconds
+        linger_ns = nanoseconds(value.text)
+        if linger_ns is not None and linger_ns <= INT_MAX:
+            self.linger_ns = linger_ns
         else:
             self.refuse(
                 "value",

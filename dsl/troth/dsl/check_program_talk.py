@@ -67,6 +67,7 @@ def check_send(context: Context, scope: Scope, item: SendStatement) -> None:
     _check_payload(context, scope, item, transition)
     if scope.endpoints[item.endpoint.text] is held:
         _advance(scope, item.endpoint, held, transition)
+        _stop_clock(scope, item.endpoint)
 
 
 def _check_payload(
@@ -385,6 +386,7 @@ def check_cancel(context: Context, scope: Scope, item: CancelStatement) -> None:
     held = context.endpoint(scope, item.endpoint)
     if held is not None:
         scope.endpoints[item.endpoint.text] = Gone(held.type, "cancelled", item.span)
+    _stop_clock(scope, item.endpoint)
 
 
 # --- shared ------------------------------------------------------------------------------
@@ -393,6 +395,24 @@ def check_cancel(context: Context, scope: Scope, item: CancelStatement) -> None:
 def _advance(scope: Scope, name: Name, held: Held, transition: Transition) -> None:
     scope.endpoints[name.text] = replace(
         held, state=transition.next, fresh=False, touched=name.span
+    )
+
+
+def _stop_clock(scope: Scope, endpoint: Name) -> None:
+    """The endpoint has made its choice, or is given up."""
+    if scope.clock is not None and scope.clock.name == endpoint.text:
+        scope.clock = None
+
+
+def _report_clock(context: Context, endpoint: Name, held: Held) -> None:
+    name = endpoint.text
+    context.error(
+        "check.within.missing",
+        f"{name} is at a timed choice, and its clock was not started",
+        endpoint.span,
+        expected=due(name, context.state_of(held)),
+        found=f"a message of {name}",
+        fix=f"put it into a `within {name}:` block, with a `timeout:` block behind it",
     )
 
 
@@ -427,6 +447,9 @@ def _state_for(
             fix="remove this, or add the message to the protocol",
             related=related,
         )
+        return None
+    if state.kind is StateKind.TIMED:
+        _report_clock(context, endpoint, held)
         return None
     if state.kind is not kind:
         receives = kind is StateKind.SEND

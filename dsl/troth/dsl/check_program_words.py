@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from troth.vm.local_text import duration
 from troth.vm.types import Field, LocalType, State, StateKind, Transition, ValueType
 
 _SHOWN_MAX = 6
@@ -20,6 +21,8 @@ def signature(label: str, fields: tuple[Field, ...]) -> str:
 
 def statement(name: str, state: State, transition: Transition) -> str:
     """The statement that takes `transition`: `send s.Seller title(name)`."""
+    if state.kind is StateKind.TIMED:
+        return f"within {name}:"
     verb = "send" if state.kind is StateKind.SEND else "recv"
     fields = ", ".join(field.name for field in transition.fields)
     return f"{verb} {name}.{state.peer} {transition.label}({fields})"
@@ -29,6 +32,8 @@ def due(name: str, state: State) -> str:
     """What an endpoint's type asks for next: `send s.Seller accept(address: str) or quit()`."""
     if state.kind is StateKind.END:
         return f"close {name}"
+    if state.kind is StateKind.TIMED:
+        return f"within {name}: a choice for {state.peer} in {duration(state.within_ns)}"
     verb = "send" if state.kind is StateKind.SEND else "recv"
     return f"{verb} {name}.{state.peer} {labels(state)}"
 

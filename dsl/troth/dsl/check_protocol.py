@@ -25,11 +25,12 @@ from troth.dsl.ast import (
 )
 from troth.dsl.check_edges import EdgeSetting, check_edges
 from troth.dsl.diag import Diagnostic
+from troth.dsl.durations import nanoseconds
 from troth.dsl.names import did_you_mean, one_of
 from troth.dsl.plural import count
 from troth.dsl.report import Report
 from troth.dsl.resolve_types import TypeScope, resolve_fields
-from troth.vm.limits import DEFAULT_LIMITS
+from troth.vm.limits import DEFAULT_LIMITS, WITHIN_NS_MAX
 from troth.vm.types import Field
 
 EVERY_OTHER_ROLE: Final = "*"
@@ -133,6 +134,7 @@ class _Checker:
                 self._message(item)
             case Choice():
                 self._known_role(item.chooser, item.span)
+                self._duration(item)
                 for branch in item.branches:
                     self.sequence(branch, variables, depth + 1)
             case Rec():
@@ -144,6 +146,22 @@ class _Checker:
                 self.sequence(item.body, variables, depth + 1)
             case Do():
                 self._do(item)
+
+    def _duration(self, item: Choice) -> None:
+        if item.within is None:
+            return
+        within_ns = nanoseconds(item.within.text)
+        if within_ns is None or not 0 < within_ns <= WITHIN_NS_MAX:
+            self.report.add(
+                Diagnostic(
+                    code="protocol.choice.duration",
+                    message="this is no time to choose in",
+                    span=item.within.span,
+                    expected="more than nothing, and at most a year: `5s`, `250ms`, `2h`",
+                    found=item.within.text,
+                    fix="write how long the role has",
+                )
+            )
 
     def _refuse(self, span: Span, diagnostic: Diagnostic) -> None:
         self.facts.refused.add(span)

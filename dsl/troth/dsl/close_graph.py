@@ -140,7 +140,11 @@ class _Closer:
                 visited.add(raw)
                 if isinstance(node, Jump):
                     pending.append((node.target, span))
-                elif isinstance(node, RawChoice) and node.chooser == choice.chooser:
+                elif (
+                    isinstance(node, RawChoice)
+                    and node.chooser == choice.chooser
+                    and not (node.within_ns and node is not choice)
+                ):
                     pending.extend(reversed(list(zip(node.arms, node.arm_spans, strict=True))))
                 else:
                     found.append(_First(arm, raw, span))
@@ -160,7 +164,8 @@ class _Closer:
                 continue
             opening = self._opening(raw)
             branches = []
-            for message, branch_span in opening:
+            within_ns = node.within_ns if isinstance(node, RawChoice) else 0
+            for message, branch_span, arm in opening:
                 following = self._head(message.next)
                 if following not in numbers:
                     numbers[following] = len(order)
@@ -174,11 +179,14 @@ class _Closer:
                         message.span,
                         branch_span,
                         message.lossy,
+                        late=isinstance(node, RawChoice)
+                        and within_ns > 0
+                        and arm == len(node.arms) - 1,
                     )
                 )
             first = opening[0][0]
             span = node.arm_spans[0] if isinstance(node, RawChoice) else node.span
-            nodes.append(Comm(first.sender, first.receiver, tuple(branches), span))
+            nodes.append(Comm(first.sender, first.receiver, tuple(branches), span, within_ns))
         return GlobalType(tuple(nodes), 0)
 
     def _head(self, raw: int) -> int:
@@ -188,16 +196,16 @@ class _Closer:
             node = self.graph.nodes[raw]
         return raw
 
-    def _opening(self, raw: int) -> list[tuple[RawMessage, Span]]:
+    def _opening(self, raw: int) -> list[tuple[RawMessage, Span, int]]:
         node = self.graph.nodes[raw]
         if isinstance(node, RawMessage):
-            return [(node, node.span)]
+            return [(node, node.span, 0)]
         assert isinstance(node, RawChoice)
         opening = []
         for first in self._firsts(node):
             message = self.graph.nodes[first.raw]
             assert isinstance(message, RawMessage)
-            opening.append((message, first.branch_span))
+            opening.append((message, first.branch_span, first.arm))
         return opening
 
 
@@ -216,6 +224,16 @@ def _wrong_start(choice: RawChoice, node: RawNode, branch_span: Span) -> Diagnos
         span = node.span
     elif isinstance(node, RawChoice):
         found, span = f"a choice at {node.chooser}", node.arm_spans[0]
+    if isinstance(node, RawChoice) and node.chooser == chooser:
+        return Diagnostic(
+            code="protocol.choice.timed",
+            message=f"a timed choice of {chooser} cannot begin a branch of another choice of it",
+            span=span,
+            expected=f"a message from {chooser} before the clock starts",
+            found="`within`, where the choice around it is still to be made",
+            related=((choice.arm_spans[0], "the other choice is here"),),
+            fix="send a message first, or give the time to the choice around it",
+        )
     if choice.loop:
         return Diagnostic(
             code="protocol.loop.start",

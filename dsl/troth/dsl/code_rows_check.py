@@ -410,6 +410,36 @@ CHECK_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "Name the loop that is meant.",
     ),
     (
+        "check.within.state",
+        "No timed choice",
+        "`within` starts the clock of a timed choice, and the endpoint is not at one.",
+        "Remove `within`, or write `choice at ROLE within 5s:` in the protocol.",
+    ),
+    (
+        "check.within.missing",
+        "Clock not started",
+        "The messages of a timed choice stand in a `within` block, which starts its clock.",
+        "Put them into `within s:`, with the late choice in a `timeout:` block behind it.",
+    ),
+    (
+        "check.within.open",
+        "Choice not made",
+        "Every path through a `within` block sends one of the messages of its choice.",
+        "Send the choice on every path, or leave with `cancel`.",
+    ),
+    (
+        "check.within.left",
+        "Block left too early",
+        "`break` and `continue` must not leave a `within` block before the choice is made.",
+        "Send the choice first.",
+    ),
+    (
+        "check.within.nested",
+        "Two at a time",
+        "A program has one running clock at a time, and none while it speculates.",
+        "Do one before or after the other.",
+    ),
+    (
         "check.speculation.open",
         "Speculation not decided",
         "A path through a speculate block ends in neither commit nor rollback.",

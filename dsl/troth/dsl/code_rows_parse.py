@@ -208,6 +208,18 @@ PARSE_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "Write the messages after the `edge` lines.",
     ),
     (
+        "parse.within.place",
+        "Misplaced `within`",
+        "A clock belongs to the role that chooses: its time is said in the head of the choice.",
+        "Write `choice at ROLE within 5s:` in the protocol, and `within s:` in its program.",
+    ),
+    (
+        "parse.timeout.missing",
+        "Half of a timed choice",
+        "`within` says how long a role has to choose, and `timeout:` what follows if it does not.",
+        "Write both, or neither.",
+    ),
+    (
         "parse.lossy.place",
         "Misplaced `lossy`",
         "`lossy` says of one message that it may be lost, and stands behind its fields.",

@@ -128,6 +128,19 @@ PROTOCOL_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "Tell the same role first in every branch, then the others.",
     ),
     (
+        "protocol.choice.duration",
+        "Impossible time",
+        "The time of a timed choice is more than nothing and at most a year.",
+        "Write a number with a unit, such as `5s`, `250ms` or `2h`.",
+    ),
+    (
+        "protocol.choice.timed",
+        "Timed choice as a branch",
+        "The clock of a choice starts when its role gets there. Where a timed choice begins a "
+        "branch of another choice of the same role, nothing says when that would be.",
+        "Send a message first, or give the time to the choice around it.",
+    ),
+    (
         "protocol.choice.label",
         "Two branches with one label",
         "Two branches start with the same label, so the label does not say which was chosen.",

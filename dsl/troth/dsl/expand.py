@@ -31,6 +31,7 @@ from troth.dsl.check_edges import EdgeSetting
 from troth.dsl.check_protocol import EVERY_OTHER_ROLE, NESTING_MAX, ProtocolFacts, too_deep
 from troth.dsl.close_graph import close_graph
 from troth.dsl.diag import Diagnostic
+from troth.dsl.durations import nanoseconds
 from troth.dsl.global_type import GlobalType
 from troth.dsl.raw_graph import (
     RAW_NODES_MAX,
@@ -195,7 +196,10 @@ class _Expander:
         )
         # A chooser that is not a role was reported: the branches are still built.
         chooser = context.roles.get(item.chooser.text, "")
-        return self.graph.add(RawChoice(chooser, arms, item.branch_spans, item.span))
+        within_ns = 0 if item.within is None else nanoseconds(item.within.text) or 0
+        return self.graph.add(
+            RawChoice(chooser, arms, item.branch_spans, item.span, within_ns=within_ns)
+        )
 
     def _rec(self, item: Rec, following: int, context: _Context) -> int:
         name = item.variable.text

@@ -18,7 +18,7 @@ from troth.dsl.merge import ConflictKind
 from troth.dsl.plural import count
 from troth.dsl.project import Step, TooManyStates, Unprojectable
 from troth.vm.limits import STATES_MAX
-from troth.vm.local_text import message
+from troth.vm.local_text import duration, message
 
 RUN_STEPS_MAX: Final = 12
 """Messages of a run that are written out: the last ones, up to where the two runs end."""
@@ -86,7 +86,8 @@ def _does(place: int, role: str, global_type: GlobalType, shown: str | None = No
     ]
     listed = ", ".join(labels[:4]) + (", …" if len(labels) > 4 else "")
     if node.sender == role:
-        return f"sends {listed} to {node.receiver}"
+        within = f" within {duration(node.within_ns)}" if node.within_ns else ""
+        return f"sends {listed} to {node.receiver}{within}"
     return f"waits for {listed} from {node.sender}"
 
 

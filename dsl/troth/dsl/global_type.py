@@ -21,7 +21,10 @@ from troth.vm.types import Field
 
 @dataclass(frozen=True, slots=True)
 class GlobalBranch:
-    """`span` is the message; `branch_span` the `choice`/`or` line it belongs to, if any."""
+    """`span` is the message; `branch_span` the `choice`/`or` line it belongs to, if any.
+
+    `late` is set in the branch of a timed choice that is taken when the time is over.
+    """
 
     label: str
     fields: tuple[Field, ...]
@@ -29,16 +32,21 @@ class GlobalBranch:
     span: Span
     branch_span: Span
     lossy: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Comm:
-    """`span` is where the message or the choice is written."""
+    """`span` is where the message or the choice is written.
+
+    `within_ns` is how long the sender has to choose, 0 for as long as it likes.
+    """
 
     sender: str
     receiver: str
     branches: tuple[GlobalBranch, ...]
     span: Span
+    within_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

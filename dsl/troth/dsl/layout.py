@@ -185,8 +185,18 @@ class _Reader:
         tokens = tuple(token for token in self._raw if token.type != "COMMENT")
         if tokens:
             levels = tuple(self._levels)
-            line = Line(len(levels) - 1, levels, tokens, tuple(self._raw), self._broken)
+            line = Line(
+                len(levels) - 1, levels, _with_timeout(tokens), tuple(self._raw), self._broken
+            )
             self._lines.append(line)
         self._raw.clear()
         self._brackets.clear()
         self._broken = self._lost = False
+
+
+def _with_timeout(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    """A line that says `timeout:` and no more begins the late branch; else it is a name."""
+    head = tokens[0] if len(tokens) == 2 else None
+    if head is None or head != "timeout" or tokens[1].type != "COLON":
+        return tokens
+    return Token.new_borrow_pos("TIMEOUT", head.value, head), tokens[1]

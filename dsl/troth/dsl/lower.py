@@ -41,6 +41,7 @@ from troth.dsl.ast import (
     Speculate,
     Statement,
     While,
+    Within,
     YieldStatement,
 )
 from troth.dsl.check_program_context import Facts
@@ -76,6 +77,7 @@ from troth.vm.instructions import (
     Select,
     Send,
     Spawn,
+    Timer,
     Transfer,
     Yield,
 )
@@ -176,6 +178,8 @@ def _lower_statement(lowering: _Lowering, item: Statement) -> bool:
             return _lower_cases(lowering, item)
         case Speculate():
             return _lower_speculate(lowering, item)
+        case Within():
+            return _lower_within(lowering, item)
         case Commit():
             speculation = lowering.speculations[-1]
             speculation.is_committed = True
@@ -395,6 +399,19 @@ def _lower_speculate(lowering: _Lowering, item: Speculate) -> bool:
         goes_on = False
     code.place(frame.end)
     return frame.is_committed or goes_on
+
+
+def _lower_within(lowering: _Lowering, item: Within) -> bool:
+    code = lowering.code
+    late, end = code.label(), code.label()
+    code.emit(Timer(lowering.register(item.endpoint), late))
+    in_time = _lower_block(lowering, item.body)
+    if in_time:
+        code.jump(end)
+    code.place(late)
+    too_late = _lower_block(lowering, item.otherwise)
+    code.place(end)
+    return in_time or too_late
 
 
 def _lower_for(lowering: _Lowering, item: ForRange) -> bool:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from troth.vm.instructions import Branch, Case, Fork, Instruction, Jump, JumpIf, Op, Operator, Set
+from troth.vm.instructions import (
+    Branch,
+    Case,
+    Fork,
+    Instruction,
+    Jump,
+    JumpIf,
+    Op,
+    Operator,
+    Set,
+    Timer,
+)
 from troth.vm.values import Value
 
 UNPLACED = -1
@@ -80,7 +91,7 @@ class Code:
         return tuple(self._resolved(instruction) for instruction in self.instructions)
 
     def _resolved(self, instruction: Instruction) -> Instruction:
-        if isinstance(instruction, Jump | JumpIf | Fork):
+        if isinstance(instruction, Jump | JumpIf | Fork | Timer):
             return replace(instruction, target=self._place(instruction.target))
         if isinstance(instruction, Branch):
             cases = tuple(

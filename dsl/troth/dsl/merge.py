@@ -6,8 +6,8 @@ takes what it would do at each of them and gives the one thing it does:
 * it ends, if it ends at all of them;
 * it receives, if it receives at all of them and from the same role: the label that arrives tells
   it more, so labels are united, and the same label must carry the same fields;
-* it sends, if it sends at all of them, to the same role, exactly the same labels and fields: it
-  cannot know which of them would be right.
+* it sends, if it sends at all of them, to the same role, exactly the same labels and fields and
+  within the same time: it cannot know which of them would be right.
 
 Anything else is a `Conflict`. Projection merges *sets of places* of the protocol's graph, never
 terms, so merging through recursion needs no unfolding: it is a walk over finitely many sets.
@@ -31,15 +31,20 @@ class Option:
     fields: tuple[Field, ...]
     branch: int
     lossy: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a role does at one place; an end has no peer and no options."""
+    """What a role does at one place; an end has no peer and no options.
+
+    `within_ns` is how long it has for a timed choice, else 0.
+    """
 
     kind: StateKind
     peer: str
     options: tuple[Option, ...]
+    within_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class MergedOption:
     fields: tuple[Field, ...]
     sources: tuple[tuple[int, int], ...]
     lossy: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Merged:
     kind: StateKind
     peer: str
     options: tuple[MergedOption, ...]
+    within_ns: int = 0
 
 
 class ConflictKind(StrEnum):
@@ -67,6 +74,7 @@ class ConflictKind(StrEnum):
     PEER = "peer"
     LABELS = "labels"
     FIELDS = "fields"
+    TIME = "time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,8 @@ def _shape_conflict(first: Action, other: Action, number: int) -> Conflict | Non
 
 
 def _label_conflict(first: Action, other: Action, number: int) -> Conflict | None:
+    if _times(first) != _times(other):
+        return Conflict(ConflictKind.TIME, 0, number)
     left = {option.label for option in first.options}
     right = {option.label for option in other.options}
     if left == right:
@@ -122,10 +132,17 @@ def _label_conflict(first: Action, other: Action, number: int) -> Conflict | Non
     return Conflict(ConflictKind.LABELS, number, 0, min(right - left))
 
 
+def _times(action: Action) -> tuple[int, frozenset[str]]:
+    """How long the role has, and the labels that it sends when it is late."""
+    return action.within_ns, frozenset(option.label for option in action.options if option.late)
+
+
 def _unite(actions: Sequence[Action]) -> MergeResult:
     fields: dict[str, tuple[int, tuple[Field, ...]]] = {}
     sources: dict[str, list[tuple[int, int]]] = {}
     lossy: set[str] = set()
+    # Whoever receives has no clock: only the sender is late.
+    late = _times(actions[0])[1]
     for number, action in enumerate(actions):
         for option in action.options:
             earlier, known = fields.setdefault(option.label, (number, option.fields))
@@ -135,7 +152,7 @@ def _unite(actions: Sequence[Action]) -> MergeResult:
             if option.lossy:
                 lossy.add(option.label)
     options = tuple(
-        MergedOption(label, fields[label][1], tuple(sources[label]), label in lossy)
+        MergedOption(label, fields[label][1], tuple(sources[label]), label in lossy, label in late)
         for label in sorted(fields)
     )
-    return Merged(actions[0].kind, actions[0].peer, options)
+    return Merged(actions[0].kind, actions[0].peer, options, actions[0].within_ns)

@@ -22,7 +22,8 @@ from troth.vm.errors import InternalError
 _DEPENDENTS: Final = {
     "IF": frozenset({"ELIF", "ELSE"}),
     "ELIF": frozenset({"ELIF", "ELSE"}),
-    "CHOICE": frozenset({"OR"}),
+    "CHOICE": frozenset({"OR", "TIMEOUT"}),
+    "WITHIN": frozenset({"TIMEOUT"}),
 }
 # What stands for a block of which no line could be read: the row whose first word, which tells
 # such blocks apart, the parser accepts there. A case may have any label, a statement may not.
@@ -158,8 +159,7 @@ class _Feeder:
 
 
 def _depends(line: Line, header: Line) -> bool:
-    """Whether `line` is an `elif`, `else` or `or` that continues `header`."""
+    """Whether `line` is an `elif`, `else`, `or` or `timeout` that continues `header`."""
     head, opener = line.tokens[0], header.tokens[0].type
-    timed = opener == "CHOICE" and head == "timeout"
-    dependent = head.type in _DEPENDENTS.get(opener, frozenset()) or timed
+    dependent = head.type in _DEPENDENTS.get(opener, frozenset())
     return line.depth == header.depth and dependent

@@ -9,7 +9,7 @@ from lark import Token
 
 from troth.dsl.parser_report import quoted
 from troth.dsl.parser_situation import Finding, Situation
-from troth.dsl.parser_words import TIMED, UNSUPPORTED
+from troth.dsl.parser_words import UNSUPPORTED
 
 _Hint: TypeAlias = Callable[[Situation], Finding | None]
 
@@ -40,9 +40,16 @@ def _timed(s: Situation) -> Finding | None:
     word = _near(s, "within")
     if word is None:
         return None
-    if s.declaration == "PROTOCOL" or s.head.type == "RECV":
-        return later(TIMED, word)
-    return None
+    if s.declaration != "PROTOCOL" and s.head.type != "RECV":
+        return None
+    return Finding(
+        "parse.within.place",
+        "`within` stands in the head of a choice, or begins a block of a program",
+        at=word,
+        expected="`choice at ROLE within 5s:` in a protocol, `within s:` in a program",
+        found=quoted(word),
+        fix="only the role that chooses has a clock: put the choice where it chooses",
+    )
 
 
 def _lossy(s: Situation) -> Finding | None:

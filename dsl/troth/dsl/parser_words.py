@@ -9,18 +9,20 @@ STATEMENT_WORDS: Final = (
     *("send", "recv", "let", "if", "elif", "else", "while", "for", "loop", "break"),
     *("continue", "pass", "print", "yield", "fail", "close", "cancel", "spawn", "open", "call"),
     *("acquire", "release", "foreach", "speculate", "commit", "rollback"),
+    *("within", "timeout"),
 )
-INTERACTION_WORDS: Final = ("edge", "choice", "or", "rec", "continue", "loop", "do", "foreach")
+INTERACTION_WORDS: Final = (
+    *("edge", "choice", "or", "timeout", "rec", "continue", "loop", "do", "foreach"),
+)
 ONLY_PROTOCOLS: Final = frozenset({"edge", "choice", "or", "rec", "do"})
-ONLY_PROGRAMS: Final = frozenset(STATEMENT_WORDS) - {"continue", "loop", "foreach"}
+ONLY_PROGRAMS: Final = frozenset(STATEMENT_WORDS) - {
+    *("continue", "loop", "foreach", "timeout"),
+}
 
 # Constructs of the language that this version does not have, by the word that begins their line.
 # Whoever writes one in the wrong place has to hear that it is not there, not where it belongs.
-TIMED: Final = "a timed choice (`within` and `timeout`)"
 _CRASH: Final = "`on crash`"
 UNSUPPORTED: Final = {
-    "within": TIMED,
-    "timeout": TIMED,
     "on": _CRASH,
     "crash": _CRASH,
 }

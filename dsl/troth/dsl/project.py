@@ -20,7 +20,7 @@ from troth.dsl.budget import Budget
 from troth.dsl.global_type import Comm, EndNode, GlobalType
 from troth.dsl.merge import Action, Conflict, Merged, Option, merge
 from troth.vm.limits import STATES_MAX
-from troth.vm.types import State, StateKind, Transition
+from troth.vm.types import IN_TIME, LATE, State, StateKind, Transition
 
 _END: Final = Action(StateKind.END, "", ())
 
@@ -103,11 +103,11 @@ class _View:
         if isinstance(node, EndNode) or number not in self.live:
             return _END
         options = tuple(
-            Option(branch.label, branch.fields, position, branch.lossy)
+            Option(branch.label, branch.fields, position, branch.lossy, branch.late)
             for position, branch in enumerate(node.branches)
         )
         if node.sender == self.role:
-            return Action(StateKind.SEND, node.receiver, options)
+            return Action(StateKind.SEND, node.receiver, options, node.within_ns)
         return Action(StateKind.RECV, node.sender, options)
 
     def places(self, starts: Mapping[int, Step | None]) -> dict[int, Step | None] | None:
@@ -155,6 +155,8 @@ class _Projector:
     view: _View
     sets: list[_Set] = field(default_factory=list)
     numbers: dict[frozenset[int], int] = field(default_factory=dict)
+    late: list[frozenset[str]] = field(default_factory=list)
+    """Of each state that is made, the labels that are sent when its time is over."""
 
     def run(self) -> Projection:
         role = self.view.role
@@ -172,13 +174,18 @@ class _Projector:
             if state is None:
                 return TooManyStates(role)
             states.append(state)
-        return tuple(states)
+        if len(states) + 2 * sum(map(bool, self.late)) > STATES_MAX:
+            return TooManyStates(role)
+        return _with_clocks(states, self.late)
 
     def _state(self, number: int, merged: Merged) -> State | None:
         members = self.sets[number].members
         nodes = self.view.global_type.nodes
         transitions: list[Transition] = []
+        late: list[str] = []
         for option in merged.options:
+            if option.late and merged.within_ns:
+                late.append(option.label)
             starts: dict[int, Step | None] = {}
             for member_number, position in option.sources:
                 member = members[member_number]
@@ -189,7 +196,8 @@ class _Projector:
             if following is None:
                 return None
             transitions.append(Transition(option.label, option.fields, following, option.lossy))
-        return State(merged.kind, merged.peer, tuple(transitions))
+        self.late.append(frozenset(late))
+        return State(merged.kind, merged.peer, tuple(transitions), merged.within_ns)
 
     def _number_of(self, starts: Mapping[int, Step | None], parent: int) -> int | None:
         steps = self.view.places(starts)
@@ -228,3 +236,20 @@ class _Projector:
                 number = current.parent
             path.append(step)
             place = step[0]
+
+
+def _with_clocks(states: list[State], late: list[frozenset[str]]) -> tuple[State, ...]:
+    """Each timed choice becomes a state that starts its clock, and the two choices behind it."""
+    result: list[State] = []
+    added: list[State] = []
+    for state, labels in zip(states, late, strict=True):
+        if not labels:
+            result.append(state)
+            continue
+        number = len(states) + len(added)
+        moves = (Transition(LATE, (), number), Transition(IN_TIME, (), number + 1))
+        result.append(State(StateKind.TIMED, state.peer, moves, state.within_ns))
+        for is_late in (True, False):
+            offered = tuple(x for x in state.transitions if (x.label in labels) is is_late)
+            added.append(State(StateKind.SEND, state.peer, offered))
+    return (*result, *added)

@@ -32,7 +32,7 @@ class RawMessage:
 @dataclass(frozen=True, slots=True)
 class RawChoice:
     """`chooser` is "" when it was refused; `loop` when this is a `loop at`, whose last arm is
-    the added `done`.
+    the added `done`. Where the chooser has a clock, of `within_ns`, the last arm is the late one.
     """
 
     chooser: str
@@ -40,6 +40,7 @@ class RawChoice:
     arm_spans: tuple[Span, ...]
     span: Span
     loop: bool = False
+    within_ns: int = 0
 
 
 @dataclass(slots=True)

@@ -54,15 +54,16 @@ class Scope:
     """`values` maps a bound variable to whether it is bound on every path to here.
 
     `guards` are those that are held, and where they were acquired; None when the paths to here
-    did not agree on it, which was reported.
+    did not agree on it, which was reported. `clock` runs until the choice is made.
     """
 
     values: dict[str, bool] = field(default_factory=dict)
     endpoints: dict[str, Holding] = field(default_factory=dict)
     guards: dict[str, Span | None] = field(default_factory=dict)
+    clock: ClockFrame | None = None
 
     def copy(self) -> Scope:
-        return Scope(dict(self.values), dict(self.endpoints), dict(self.guards))
+        return Scope(dict(self.values), dict(self.endpoints), dict(self.guards), self.clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def join(left: Scope | None, right: Scope | None) -> tuple[Scope | None, list[Co
     if left is None or right is None:
         return (right if left is None else left), []
     conflicts: list[Conflict] = []
-    joined = Scope()
+    joined = Scope(clock=left.clock if left.clock is right.clock else None)
     for name in _names(left.values, right.values):
         joined.values[name] = left.values.get(name, False) and right.values.get(name, False)
     for name in _names(left.endpoints, right.endpoints):
@@ -147,6 +148,21 @@ class SpeculationFrame:
     loops: int
     exit: Scope | None = None
     rolled_back: bool = False
+
+
+@dataclass(slots=True)
+class ClockFrame:
+    """A timed choice of the endpoint `name` while its clock runs.
+
+    `late_state` is where the endpoint is when the clock has run out, `late` what is held then,
+    `loops` how many loops are around it.
+    """
+
+    name: str
+    span: Span
+    late_state: int
+    loops: int
+    late: Scope | None = None
 
 
 def settle(scope: Scope | None, frame: LoopFrame) -> None:

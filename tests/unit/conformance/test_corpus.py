@@ -30,6 +30,7 @@ REFUSED_BY_THE_LOADER: Final = {
     "vm.fault.close": "image.endpoint.unfinished",
     "vm.fault.pc": "image.operand",
     "vm.fault.register": "image.register.unset",
+    "vm.fault.timer": "image.timer.second",
 }
 """No image that is loaded has these faults; the corpus has images that would."""
 

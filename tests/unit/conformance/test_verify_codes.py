@@ -23,6 +23,7 @@ integrity.rotation integrity.seal
 integrity.session protocol.account protocol.close protocol.endpoint protocol.epoch
 protocol.guard protocol.kind
 protocol.label protocol.notice protocol.payload protocol.pinned protocol.receipt protocol.setting
+protocol.timer
 protocol.turn protocol.undelivered protocol.value replay.budget replay.divergence replay.memory
 replay.pinned structure.count structure.duplicate structure.identity structure.image
 structure.lifecycle structure.limit structure.order structure.reference structure.round

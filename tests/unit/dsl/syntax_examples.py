@@ -74,13 +74,6 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example("parse.type", 1, 15, "`list`", "effect f() -> set[int]\n"),
     Example("parse.reserved", 1, 9, "another name", "program or():\n    pass\n"),
     # --- protocols -----------------------------------------------------------------------
-    Example(
-        "parse.unsupported",
-        2,
-        17,
-        "leave it out",
-        in_protocol("choice at A within 5s:\n    A -> B: m()\ntimeout:\n    A -> B: n()"),
-    ),
     Example("parse.unsupported", 2, 5, "leave it out", in_protocol("on crash A:\n    B -> B: m()")),
     Example("parse.parentheses", 2, 14, "`m(…)`", in_protocol("A -> B: m")),
     Example("parse.type.missing", 2, 20, "`price: int`", in_protocol("A -> B: m(price)")),
@@ -162,18 +155,26 @@ EXAMPLES: Final[tuple[Example, ...]] = (
             (32, in_protocol("edge A -> B: replay = off, lossy")),
         )
     ),
-    # --- not in this version, wherever it is written -------------------------------------
     *(
-        Example("parse.unsupported", 2, column, "leave it out", text)
+        Example("parse.within.place", 2, column, "where it chooses", text)
         for column, text in (
             (17, in_protocol("A -> B: m() within 5s")),
             (15, in_protocol("loop at A within 5s:\n    A -> B: m()")),
             (5, in_protocol("within 5s:\n    A -> B: m()")),
-            (5, in_protocol("timeout:\n    A -> B: m()")),
-            (5, in_main("on crash B:\n    pass")),
-            (5, in_main("within 5s:\n    pass")),
             (14, in_main("recv s.B within 5s:\n    m():\n        pass")),
         )
+    ),
+    *(
+        Example("parse.timeout.missing", 2, 5, "write both", in_protocol(text))
+        for text in (
+            "choice at A within 5s:\n    A -> B: m()",
+            "choice at A:\n    A -> B: m()\ntimeout:\n    A -> B: n()",
+        )
+    ),
+    # --- not in this version, wherever it is written -------------------------------------
+    *(
+        Example("parse.unsupported", 2, column, "leave it out", text)
+        for column, text in ((5, in_main("on crash B:\n    pass")),)
     ),
     *(
         Example("parse.unsupported", 1, 1, "leave it out", text)

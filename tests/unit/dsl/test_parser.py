@@ -337,7 +337,6 @@ def test_every_broken_line_of_a_protocol_is_reported() -> None:
         ("parse.colon.missing", 2),
         ("parse.syntax", 3),
         ("parse.step.unknown", 8),
-        ("parse.unsupported", 9),
         ("parse.bracket.unclosed", 13),
     ]
 

@@ -51,6 +51,7 @@ from troth.vm.instructions import (
     Send,
     Set,
     Spawn,
+    Timer,
     Transfer,
     Yield,
 )
@@ -136,6 +137,7 @@ CODE: Final[tuple[Instruction, ...]] = (
     Join(),
     Abort(),
     OpenBundle(0, (0, 1), OpenOptions(seal=Seal.ROUND)),
+    Timer(2, 1),
 )
 IMAGE: Final = Image(
     (PROTOCOL,),
@@ -220,7 +222,7 @@ SPOILT: Final = [
     ([1, 0, 0], "x" * (NAME_BYTES_MAX + 1), "protocols[0].name"),
     ([1, 0, 0], b"x", "protocols[0].name"),
     ([1, 0, 1, 1], None, "protocols[0].roles[1]"),
-    ([1, 0, 2, 0, 0, 0, 0], 3, "protocols[0].local_types[0].states[0].kind"),
+    ([1, 0, 2, 0, 0, 0, 0], 4, "protocols[0].local_types[0].states[0].kind"),
     ([1, 0, 2, 0, 0, 0, 0], False, "protocols[0].local_types[0].states[0].kind"),
     ([1, 0, 2, 0, 0, 0, 2, 0, 2], -1, "protocols[0].local_types[0].states[0].transitions[0].next"),
     ([1, 0, 3, 0, 2], "always", "protocols[0].edges[0].replay"),

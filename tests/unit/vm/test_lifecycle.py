@@ -27,8 +27,8 @@ LEGAL = {
 
 CODES = (
     "acquire arithmetic buffer channel close credits elsewhere fail index invoke key label limit "
-    "open pc register replay.duplicate replay.generation replay.sequence speculation transfer type "
-    "verification"
+    "open pc register replay.duplicate replay.generation replay.sequence speculation timer "
+    "transfer type verification"
 )
 
 

@@ -42,6 +42,7 @@ from troth.vm.instructions import (
     OpenBundle,
     Release,
     Spawn,
+    Timer,
 )
 from troth.vm.limits import (
     BUNDLES_MAX,
@@ -51,6 +52,7 @@ from troth.vm.limits import (
     PROGRAMS_MAX,
     PROTOCOLS_MAX,
     STATES_MAX,
+    WITHIN_NS_MAX,
 )
 from troth.vm.types import Field, LocalType, State, StateKind, Transition
 from troth.vm.values import INT_MAX
@@ -61,6 +63,7 @@ ASSEMBLY_BYTES_MAX: Final = 8 * IMAGE_BYTES_MAX
 _PEER_BYTES_MAX: Final = 255
 _SOURCE_BYTES_MAX: Final = 4096
 _KINDS: Final = {"!": StateKind.SEND, "?": StateKind.RECV, ".": StateKind.END}
+_TIMED: Final = "within"
 _END: Final = State(StateKind.END, "", ())
 
 
@@ -410,6 +413,10 @@ def _read_state(cursor: Cursor) -> State:
     peer = read_word(cursor, _PEER_BYTES_MAX)
     if is_bare and peer == "end" and cursor.kind is Token.LINE_END:
         return _END
+    if cursor.takes(_TIMED):
+        within_ns = cursor.integer(0, WITHIN_NS_MAX)
+        cursor.expect(":")
+        return State(StateKind.TIMED, peer, cursor.offers(_read_transition), within_ns)
     kind = _KINDS.get(cursor.text) if cursor.kind is Token.SIGN else None
     if kind is None:
         cursor.refuse_token("`!` to send, `?` to receive, or `.` for an end")
@@ -438,7 +445,7 @@ def _number(given: int, resolved: Sequence[int]) -> int:
 
 def _settle(instruction: Instruction, resolved: Sequence[int]) -> Instruction:
     """The instruction with numbers for everything that it calls by its name."""
-    if isinstance(instruction, Jump | JumpIf | Fork):
+    if isinstance(instruction, Jump | JumpIf | Fork | Timer):
         return replace(instruction, target=_number(instruction.target, resolved))
     if isinstance(instruction, Open):
         return replace(instruction, protocol=_number(instruction.protocol, resolved))

@@ -54,6 +54,7 @@ from troth.vm.instructions import (
     Send,
     Set,
     Spawn,
+    Timer,
     Transfer,
     Yield,
 )
@@ -90,6 +91,7 @@ SYNTAX: Final[Mapping[type, Row]] = {
     Fork: ("fork", " ", ("target", TARGET)),
     Join: ("join",),
     Abort: ("abort",),
+    Timer: ("timer", " ", _ENDPOINT, " ", ("target", TARGET)),
     Transfer: (
         *("transfer", " ", _ENDPOINT, " -> ", ("coroutine", REGISTER)),
         *("[", ("parameter", INDEX), "]"),

@@ -23,7 +23,7 @@ from troth.vm.assembly_words import (
 )
 from troth.vm.image import Bundle, EdgeSettings, Image, Program, Protocol
 from troth.vm.image_codec import encode_image, image_id
-from troth.vm.instructions import Branch, Fork, Jump, JumpIf
+from troth.vm.instructions import Branch, Fork, Jump, JumpIf, Timer
 from troth.vm.local_types import protocol_id
 from troth.vm.types import LocalType, State, StateKind, Transition
 
@@ -114,7 +114,8 @@ def _local_type(local: LocalType) -> Iterator[str]:
         if state == _END:
             yield head + "end"
             continue
-        sign = _SIGNS[state.kind]
+        timed = state.kind is StateKind.TIMED
+        sign = f"within {state.within_ns}:" if timed else _SIGNS[state.kind]
         fold = "\n" + " " * (len(head) - 2) + "| "
         offers = fold.join(map(_transition, state.transitions))
         yield f"{head}{write_name(state.peer)} {sign} {offers}".rstrip(" ")
@@ -168,7 +169,7 @@ def _marks(lines: Sequence[int]) -> list[str]:
 def _targets(program: Program) -> frozenset[int]:
     found: list[int] = []
     for instruction in program.code:
-        if isinstance(instruction, Jump | JumpIf | Fork):
+        if isinstance(instruction, Jump | JumpIf | Fork | Timer):
             found.append(instruction.target)
         elif isinstance(instruction, Branch):
             found += [case.target for case in instruction.cases]

@@ -1,8 +1,9 @@
 """Minimal automata of local types: the canonical form that makes equal types equal values.
 
-Two states are the same when they have the same kind, peer, labels, fields and lossy messages, and
-the same labels lead to the same states. Hopcroft's partition refinement finds the coarsest such
-partition in n log n steps; breadth-first numbering, labels in ascending order, fixes the names.
+Two states are the same when they have the same kind, peer, clock, labels, fields and lossy
+messages, and the same labels lead to the same states. Hopcroft's partition refinement finds the
+coarsest such partition in n log n steps; breadth-first numbering, labels in ascending order, fixes
+the names.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _first_partition(
     for number in reachable:
         state = states[number]
         labels = tuple((move.label, move.fields, move.lossy) for move in state.transitions)
-        block = by_look.setdefault((state.kind, state.peer, labels), len(blocks))
+        block = by_look.setdefault((state.kind, state.peer, state.within_ns, labels), len(blocks))
         if block == len(blocks):
             blocks.append({})
         blocks[block][number] = None
@@ -117,7 +118,7 @@ def _number(states: Sequence[State], block_of: dict[int, int], start: int) -> Lo
                 numbers[block] = len(representatives)
                 representatives.append(transition.next)
             transitions.append(replace(transition, next=numbers[block]))
-        result.append(State(state.kind, state.peer, tuple(transitions)))
+        result.append(replace(state, transitions=tuple(transitions)))
         if len(representatives) > STATES_MAX:
             raise LimitExceeded(
                 "type.size",

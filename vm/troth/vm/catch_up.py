@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from troth.vm.codec import decode_payload
 from troth.vm.errors import Place, TrothError, Unusable
 from troth.vm.events import Event, Met, Refused
-from troth.vm.history import BEFORE_ROUND, ROUND_OF, Input, Inputs
+from troth.vm.history import INTO_ROUND, ROUND_OF, Input, Inputs
 from troth.vm.image import Image
 from troth.vm.limits import RECORD_BYTES_MAX
 from troth.vm.machine import EffectRequest, Machine
@@ -74,6 +74,7 @@ class CatchUp:
         self._inputs = inputs
         self._take: Final[dict[int, Callable[[Input], None]]] = {
             Kind.TIME: self._time,
+            Kind.TIMER: self._timer,
             Kind.COMPLETE: self._complete,
             Kind.CANCEL: self._cancel,
             Kind.ASK_END: self._ask_end,
@@ -113,11 +114,11 @@ class CatchUp:
         """Whether it comes now, between two rounds, and not before or within the next."""
         record = one.record
         kind = record.items[0]
-        return kind not in BEFORE_ROUND and record.items[ROUND_OF[kind]] == self._machine.rounds
+        return kind not in INTO_ROUND and record.items[ROUND_OF[kind]] == self._machine.rounds
 
     def _round(self, one: Input | None) -> None:
         number = self._machine.rounds + 1
-        while one is not None and one.record.items[0] in BEFORE_ROUND:
+        while one is not None and one.record.items[0] in INTO_ROUND:
             if one.record.items[ROUND_OF[one.record.items[0]]] != number:
                 break
             self._feed(self._inputs.take())
@@ -158,6 +159,9 @@ class CatchUp:
 
     def _time(self, one: Input) -> None:
         self.now_ns = max(self.now_ns, one.record.items[1])
+
+    def _timer(self, one: Input) -> None:
+        self.now_ns = max(self.now_ns, one.record.items[3])
 
     def _peer(self, one: Input) -> None:
         """What another machine said, or that it was found, or that its word was refused."""

@@ -43,6 +43,7 @@ from troth.vm.instructions import (
     Send,
     Set,
     Spawn,
+    Timer,
     Transfer,
     Yield,
 )
@@ -54,6 +55,7 @@ _HARMLESS: Final = (
 _REASONS: Final[tuple[tuple[type[Instruction], str], ...]] = (
     (Acquire, "who waits for a guard gets it in the order of turns"),
     (Release, "who waits for a guard gets it in the order of turns"),
+    (Timer, "whether a clock runs out first is up to time"),
     (Cancel, "a cancellation finds the others as far as they have got"),
     (Fork, "a speculation is refused or taken back by what has arrived so far"),
     (Join, "a speculation is refused or taken back by what has arrived so far"),

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from troth.vm.session import Cell, Edge, EndpointState
     from troth.vm.speculation import Speculation
     from troth.vm.step_code import ProgramCode
+    from troth.vm.timer import Timer
 
 
 class CoroutineStatus(Enum):
@@ -58,6 +59,7 @@ class Coroutine:
         guards: the guards it holds, in the order in which it got them.
         effect: the id of the effect it waits for.
         completion: that effect's result, until the instruction takes it.
+        timer: the last clock that it started, whether it runs or not.
         speculation: what it has done speculatively, None when it does not speculate.
         holes: endpoint parameters that `transfer` has yet to fill.
     """
@@ -86,6 +88,7 @@ class Coroutine:
         "speculation",
         "spent",
         "status",
+        "timer",
         "waited",
     )
 
@@ -113,6 +116,7 @@ class Coroutine:
         self.blocked_guard: Guard | None = None
         self.guards: tuple[Guard, ...] = ()
         self.speculation: Speculation | None = None
+        self.timer: Timer | None = None
         self.effect: bytes | None = None
         self.completion: Completion | None = None
         self.holes: list[int] = []

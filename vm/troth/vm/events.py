@@ -178,6 +178,24 @@ class Retired(NamedTuple):
     signer: bytes
 
 
+class TimerStarted(NamedTuple):
+    """An input, too: the clock of a timed choice was started in `round_number` at this time."""
+
+    session: bytes
+    role: str
+    now_ns: int
+    round_number: int
+    signer: bytes
+
+
+class TimerExpired(NamedTuple):
+    """The clock of a timed choice has run out before the choice was made."""
+
+    session: bytes
+    role: str
+    signer: bytes
+
+
 class StatusChanged(NamedTuple):
     """`detail` says why: a fault code, a cancel reason, or "". `epoch` is the one after."""
 
@@ -528,6 +546,8 @@ Event: TypeAlias = (
     | Rotated
     | Retired
     | PeerRotated
+    | TimerStarted
+    | TimerExpired
     | StatusChanged
     | Undelivered
     | Overwritten

@@ -104,6 +104,10 @@ FAULT_CODES: Final[dict[str, FaultInfo]] = {
         "speculation is used outside its rules",
         "Commit or roll back before doing what cannot be undone",
     ),
+    "vm.fault.timer": FaultInfo(
+        "a second clock of a timed choice is started",
+        "Load the image through the loader, which refuses such programs",
+    ),
     "vm.fault.transfer": FaultInfo(
         "an endpoint cannot be handed over",
         "Hand an endpoint over before its first use, and only to where its type is expected",

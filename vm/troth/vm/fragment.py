@@ -193,6 +193,8 @@ class FragmentBuilder:
             ev.Receipted: self._receipted,
             ev.Rotated: self._rotated,
             ev.Retired: self._retired,
+            ev.TimerStarted: self._timer_started,
+            ev.TimerExpired: self._timer_expired,
             ev.StatusChanged: self._status_changed,
             ev.Undelivered: self._undelivered,
             ev.Overwritten: self._overwritten,
@@ -296,6 +298,12 @@ class FragmentBuilder:
     def _retired(self, event: ev.Retired) -> None:
         endpoint = self._endpoint(event, event.role)
         endpoint.act("retire", event.sender, event.generation, event.root)
+
+    def _timer_started(self, event: ev.TimerStarted) -> None:
+        self._endpoint(event, event.role).act("timer")
+
+    def _timer_expired(self, event: ev.TimerExpired) -> None:
+        self._endpoint(event, event.role).act("expire")
 
     def _status_changed(self, event: ev.StatusChanged) -> None:
         session = self._session(event)

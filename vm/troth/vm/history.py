@@ -23,6 +23,7 @@ _ZEROS_READ: Final = 1 << 16
 
 ROUND_OF: Final = {
     Kind.TIME: 2,
+    Kind.TIMER: 4,
     Kind.COMPLETE: 4,
     Kind.CANCEL: 4,
     Kind.ASK_END: 3,
@@ -32,10 +33,14 @@ ROUND_OF: Final = {
 }
 """Records that say what the host did, and which item is the round.
 
-TIME and COMPLETE count into the round they name, the others come after it.
+TIME, TIMER and COMPLETE count into the round they name, the others come after it.
 """
 
 BEFORE_ROUND: Final = frozenset({Kind.TIME, Kind.COMPLETE})
+"""Before anything else of the round; where nothing else of it follows, they do not bind."""
+
+INTO_ROUND: Final = BEFORE_ROUND | {Kind.TIMER}
+"""What the round has to know; a TIMER says when the round began, in the middle of it."""
 
 
 class Survey(NamedTuple):

@@ -25,6 +25,7 @@ from troth.vm.instructions import (
     Release,
     ReplayMode,
     Spawn,
+    Timer,
     Transfer,
 )
 from troth.vm.types import Field, LocalType, ValueType
@@ -118,6 +119,7 @@ _IRREVOCABLE: Final[dict[type, str]] = {
     Cancel: "cancel",
     Acquire: "acquire",
     Release: "release",
+    Timer: "starting a clock",
     Transfer: "handing over an endpoint",
     Spawn: "spawn",
     Halt: "the end of the program",

@@ -54,6 +54,7 @@ from troth.vm.instructions import (
     Send,
     Set,
     Spawn,
+    Timer,
     Transfer,
     Yield,
 )
@@ -66,6 +67,7 @@ from troth.vm.limits import (
     PROGRAMS_MAX,
     PROTOCOLS_MAX,
     STATES_MAX,
+    WITHIN_NS_MAX,
 )
 from troth.vm.shapes import (
     FLAG,
@@ -200,12 +202,30 @@ _TRANSITION = row_of(
     ("next", integer(0, STATES_MAX)),
     ("lossy", FLAG),
 )
-_STATE = row_of(
-    State,
+_STATE_COLUMNS = (
     ("kind", numbered(tuple(StateKind))),
     ("peer", text(255)),
     ("transitions", array_of(_TRANSITION, ITEMS_MAX, "branches")),
 )
+_PLAIN_STATE = row_of(State, *_STATE_COLUMNS)
+_TIMED_STATE = row_of(State, *_STATE_COLUMNS, ("within_ns", integer(1, WITHIN_NS_MAX)))
+
+
+def _write_state(value: object) -> object:
+    assert isinstance(value, State)
+    return (_TIMED_STATE if value.kind is StateKind.TIMED else _PLAIN_STATE).write(value)
+
+
+def _read_state(raw: object, path: Path) -> State:
+    """A timed state, and no other, has the time of its clock."""
+    timed = type(raw) is tuple and len(raw) > 0 and raw[0] == _TIMED_KIND
+    state = (_TIMED_STATE if timed else _PLAIN_STATE).read(raw, path)
+    assert isinstance(state, State)
+    return state
+
+
+_TIMED_KIND = tuple(StateKind).index(StateKind.TIMED)
+_STATE = Shape(_write_state, _read_state)
 _LOCAL_TYPE = row_of(LocalType, ("states", array_of(_STATE, STATES_MAX, "states")))
 _EDGE = row_of(
     EdgeSettings,
@@ -308,6 +328,7 @@ _INSTRUCTION = tagged(
         OpenBundle: row_of(
             OpenBundle, ("bundle", _INDEX), ("targets", _REGISTERS), ("options", _OPTIONS)
         ),
+        Timer: row_of(Timer, ("endpoint", _INDEX), ("target", _TARGET)),
     }
 )
 _PROGRAM = row_of(

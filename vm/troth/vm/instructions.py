@@ -211,6 +211,18 @@ class Abort:
 
 
 @dataclass(frozen=True, slots=True)
+class Timer:
+    """Starts the clock of a timed choice; `target` is where the program goes on when it runs out.
+
+    That can happen wherever the program waits for a message or an effect, or yields, until the
+    endpoint has sent the choice.
+    """
+
+    endpoint: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """Moves an endpoint into the open parameter `parameter` of a spawned coroutine.
 
@@ -297,6 +309,7 @@ Instruction: TypeAlias = (
     | Fork
     | Join
     | Abort
+    | Timer
     | Transfer
     | Set
     | Move

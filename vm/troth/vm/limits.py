@@ -76,6 +76,8 @@ RECORD_BYTES_MAX: Final = 8 << 20
 IMAGE_BYTES_MAX: Final = 8 << 20
 NAME_BYTES_MAX: Final = 255
 STATES_MAX: Final = 10_000
+WITHIN_NS_MAX: Final = 366 * 24 * 3600 * 1_000_000_000
+"""The longest clock of a timed choice: a year."""
 INSTRUCTIONS_PER_PROGRAM_MAX: Final = 100_000
 PROGRAMS_MAX: Final = 10_000
 PROTOCOLS_MAX: Final = 10_000

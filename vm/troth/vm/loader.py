@@ -35,6 +35,7 @@ from troth.vm.instructions import (
     Send,
     Set,
     Spawn,
+    Timer,
     Transfer,
 )
 from troth.vm.limits import DEFAULT_LIMITS, Limits
@@ -194,6 +195,7 @@ _ONE_REGISTER: Final[dict[type, tuple[str, ...]]] = {
     Recv: ("endpoint",),
     Branch: ("endpoint",),
     Close: ("endpoint",),
+    Timer: ("endpoint",),
     Cancel: ("endpoint", "reason"),
     Invoke: ("target",),
     Transfer: ("endpoint", "coroutine"),
@@ -233,7 +235,7 @@ def _registers(instruction: Instruction) -> list[int]:
 
 
 def _targets(instruction: Instruction) -> list[int]:
-    if isinstance(instruction, Jump | JumpIf | Fork):
+    if isinstance(instruction, Jump | JumpIf | Fork | Timer):
         return [instruction.target]
     if isinstance(instruction, Branch):
         return [case.target for case in instruction.cases]

@@ -8,15 +8,26 @@ seen to by a budget, because the code may have been made to be slow.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
 from troth.vm.errors import LimitExceeded, Place
 from troth.vm.image import Program
-from troth.vm.instructions import Abort, Branch, Fork, Halt, Jump, JumpIf
+from troth.vm.instructions import (
+    Abort,
+    Branch,
+    Fork,
+    Halt,
+    Invoke,
+    Jump,
+    JumpIf,
+    Recv,
+    Timer,
+    Yield,
+)
 from troth.vm.loader_cells import Cell, Clash, EndpointCell, join_cells
-from troth.vm.loader_frame import FIRST_PATH, Frame, ImageView, Path
+from troth.vm.loader_frame import FIRST_PATH, Frame, ImageView, Path, RunningClock
 from troth.vm.loader_steps import after, apply, fails, transitions_of
 from troth.vm.types import StateKind
 
@@ -78,6 +89,13 @@ class _Walk:
                 frame.names_of(path.held),
                 frame.names_of(frame.path.held),
             )
+        if path.clock != frame.path.clock:
+            Frame(self.view, self.program, [], target).refuse(
+                "image.timer.join",
+                "Two paths meet here, and a clock runs on one of them only",
+                _clock(path),
+                _clock(frame.path),
+            )
         if path.forks != frame.path.forks:
             Frame(self.view, self.program, [], target).refuse(
                 "image.speculation.join",
@@ -127,6 +145,8 @@ def _follow(walk: _Walk, frame: Frame, cuts: frozenset[int]) -> None:
     while True:
         walk.budget.charge(1, walk.program)
         instruction = code[frame.pc]
+        if frame.path.clock is not None and isinstance(instruction, _INTERRUPTED):
+            _interrupt(walk, frame, frame.path.clock)
         if isinstance(instruction, Branch):
             _follow_cases(walk, frame, instruction)
             return
@@ -134,6 +154,9 @@ def _follow(walk: _Walk, frame: Frame, cuts: frozenset[int]) -> None:
             # After an abort everything is as it is before the fork.
             walk.arrive(frame, instruction.target)
         apply(frame, instruction)
+        if isinstance(instruction, Timer):
+            assert frame.path.clock is not None, "it has been started"
+            _interrupt(walk, frame, frame.path.clock)
         if isinstance(instruction, Jump | JumpIf):
             walk.arrive(frame, instruction.target)
         if isinstance(instruction, Jump | Halt | Abort) or fails(instruction):
@@ -142,6 +165,24 @@ def _follow(walk: _Walk, frame: Frame, cuts: frozenset[int]) -> None:
         if frame.pc in cuts:
             walk.arrive(frame, frame.pc)
             return
+
+
+_INTERRUPTED: Final = (Recv, Branch, Invoke, Yield)
+"""Where a clock that runs out can end what the program does. A yield changes no register, so
+it is the same before and behind it."""
+
+
+def _interrupt(walk: _Walk, frame: Frame, clock: RunningClock) -> None:
+    """The clock runs out here: the endpoint is late, and all else as it is."""
+    late = Frame(frame.view, frame.program, list(frame.cells), frame.pc, frame.path)
+    cell = late.endpoint(clock.register)
+    late.cells[clock.register] = replace(cell, state=clock.late)
+    late.path = late.path._replace(clock=None)
+    walk.arrive(late, clock.target)
+
+
+def _clock(path: Path) -> str:
+    return "no clock runs" if path.clock is None else f"the clock of register {path.clock.register}"
 
 
 def _follow_cases(walk: _Walk, frame: Frame, instruction: Branch) -> None:
@@ -171,7 +212,7 @@ def _cuts(program: Program) -> frozenset[int]:
     """Where a path can arrive other than from the instruction before."""
     cuts = {0}
     for instruction in program.code:
-        if isinstance(instruction, Jump | JumpIf | Fork):
+        if isinstance(instruction, Jump | JumpIf | Fork | Timer):
             cuts.add(instruction.target)
         elif isinstance(instruction, Branch):
             cuts.update(case.target for case in instruction.cases)

@@ -46,16 +46,28 @@ class ImageView:
         return f"a value of type {cell}"
 
 
+class RunningClock(NamedTuple):
+    """The clock of a timed choice: of the endpoint in `register`, which is in state `late` at
+    `target`, where the program goes on when the clock runs out.
+    """
+
+    register: int
+    target: int
+    late: int
+
+
 class Path(NamedTuple):
     """What is known besides the registers; all paths that meet must agree on it.
 
     Attributes:
         held: the guards that the program holds.
         forks: the speculations that it has begun and not ended.
+        clock: the clock that it has started, until the choice is made.
     """
 
     held: frozenset[int] = frozenset()
     forks: int = 0
+    clock: RunningClock | None = None
 
 
 FIRST_PATH: Final = Path()

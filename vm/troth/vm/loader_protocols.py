@@ -13,6 +13,8 @@ from troth.vm.limits import Limits
 from troth.vm.loaded import ProtocolTables
 from troth.vm.local_types import edges, is_canonical, labels, lossy_labels, protocol_id
 from troth.vm.types import (
+    IN_TIME,
+    LATE,
     EndpointType,
     Field,
     LocalType,
@@ -130,6 +132,7 @@ def _check_local_type(
     for number, state in enumerate(local.states):
         here = f"{position}.states[{number}]"
         _check_state(state, roles, role, len(local.states), here)
+        _check_clock(local, state, here)
         for transition in state.transitions:
             check_fields(known, transition.fields, f"{here}.{transition.label}")
             if transition.lossy:
@@ -192,6 +195,36 @@ def _check_state(state: State, roles: frozenset[str], role: str, count: int, her
             )
 
 
+def _check_clock(local: LocalType, state: State, here: str) -> None:
+    """A timed state leads to two choices of the same role that differ in every label."""
+    if state.kind is not StateKind.TIMED:
+        if state.within_ns:
+            refuse("image.protocol.timed", "A state that is not timed has a clock", here)
+        return
+    if tuple(move.label for move in state.transitions) != (LATE, IN_TIME):
+        refuse("image.protocol.timed", "A timed state has other branches than its two", here)
+    if any(move.fields or move.lossy for move in state.transitions) or not state.within_ns:
+        refuse("image.protocol.timed", "The branches of a timed state are no messages", here)
+    in_time, late = local.states[state.after(IN_TIME)], local.states[state.after(LATE)]
+    for choice in (in_time, late):
+        if choice.kind is not StateKind.SEND or choice.peer != state.peer:
+            refuse(
+                "image.protocol.timed",
+                "A timed state leads to something else than a choice",
+                here,
+                f"a message to {state.peer}",
+            )
+    shared = {move.label for move in in_time.transitions} & {x.label for x in late.transitions}
+    if shared:
+        refuse(
+            "image.protocol.timed",
+            "A choice in time and one that comes too late cannot be told apart",
+            here,
+            "different labels",
+            min(shared),
+        )
+
+
 def _check_duality(protocol: Protocol, position: str) -> None:
     """Whatever one side can say somewhere, the other can hear somewhere, and the reverse."""
     sides: dict[StateKind, dict[tuple[str, str, str, tuple[Field, ...], bool], None]] = {
@@ -201,6 +234,8 @@ def _check_duality(protocol: Protocol, position: str) -> None:
     }
     for role, local in zip(protocol.roles, protocol.local_types, strict=True):
         for state in local.states:
+            if state.kind is StateKind.TIMED:
+                continue
             pair = (role, state.peer) if state.kind is StateKind.SEND else (state.peer, role)
             for transition in state.transitions:
                 message = (*pair, transition.label, transition.fields, transition.lossy)

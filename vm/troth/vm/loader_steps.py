@@ -37,14 +37,15 @@ from troth.vm.instructions import (
     Send,
     Set,
     Spawn,
+    Timer,
     Transfer,
     Yield,
 )
 from troth.vm.loader_cells import EndpointCell, HandleCell, has_holes
-from troth.vm.loader_frame import Frame
+from troth.vm.loader_frame import Frame, RunningClock
 from troth.vm.local_types import format_state
 from troth.vm.operator_types import result_type
-from troth.vm.types import EndpointType, Primitive, StateKind, Transition
+from troth.vm.types import IN_TIME, LATE, EndpointType, Primitive, StateKind, Transition
 from troth.vm.value_types import is_small, type_of
 
 Rule: TypeAlias = Callable[..., None]
@@ -124,6 +125,7 @@ def _send(frame: Frame, instruction: Send | Select) -> None:
         frame.refuse("image.endpoint.self", "An endpoint is sent over itself")
     frame.give(transition.fields, instruction.arguments)
     frame.cells[register] = after(cell, transition)
+    _stop_clock(frame, register)
 
 
 def _recv(frame: Frame, instruction: Recv) -> None:
@@ -211,6 +213,7 @@ def _cancel(frame: Frame, instruction: Cancel) -> None:
     frame.endpoint(instruction.endpoint)
     frame.require(instruction.reason, Primitive.STR)
     frame.cells[instruction.endpoint] = None
+    _stop_clock(frame, instruction.endpoint)
 
 
 def _spawn(frame: Frame, instruction: Spawn) -> None:
@@ -273,6 +276,12 @@ def _release(frame: Frame, instruction: Release) -> None:
 
 
 def _fork(frame: Frame, _instruction: Fork) -> None:
+    if frame.path.clock is not None:
+        frame.refuse(
+            "image.timer.speculation",
+            "A speculation begins while the clock of a timed choice runs",
+            "the choice made before",
+        )
     frame.path = frame.path._replace(forks=frame.path.forks + 1)
 
 
@@ -280,6 +289,30 @@ def _join(frame: Frame, _instruction: Join | Abort) -> None:
     if frame.path.forks == 0:
         frame.refuse("image.speculation.none", "There is no speculation to end", "a fork before")
     frame.path = frame.path._replace(forks=frame.path.forks - 1)
+
+
+# --- timed choices -------------------------------------------------------------------------
+
+
+def _timer(frame: Frame, instruction: Timer) -> None:
+    cell = frame.endpoint(instruction.endpoint)
+    state = frame.view.protocols[cell.protocol].states[cell.role][cell.state]
+    if state.kind is not StateKind.TIMED:
+        _refuse_turn(frame, cell, "image.endpoint.turn", "a timed choice here")
+    if frame.path.clock is not None:
+        frame.refuse(
+            "image.timer.second", "A second clock is started while the first runs", "one at a time"
+        )
+    frame.cells[instruction.endpoint] = replace(cell, state=state.after(IN_TIME), fresh=False)
+    clock = RunningClock(instruction.endpoint, instruction.target, state.after(LATE))
+    frame.path = frame.path._replace(clock=clock)
+
+
+def _stop_clock(frame: Frame, register: int) -> None:
+    """The endpoint in the register has made its choice, or is given up."""
+    clock = frame.path.clock
+    if clock is not None and clock.register == register:
+        frame.path = frame.path._replace(clock=None)
 
 
 # --- effects, data and control -------------------------------------------------------------
@@ -307,6 +340,8 @@ def _move(frame: Frame, instruction: Move) -> None:
             frame.value(instruction.source)
         frame.write(instruction.target, cell)
         return
+    if frame.path.clock is not None and frame.path.clock.register == instruction.source:
+        frame.refuse("image.timer.moved", "An endpoint is moved while its clock runs")
     if instruction.target == instruction.source:
         frame.refuse("image.move.self", "An endpoint or handle is moved onto itself")
     frame.write(instruction.target, cell)
@@ -373,6 +408,7 @@ _RULES: Final[dict[type, Rule]] = {
     Halt: _halt,
     Acquire: _acquire,
     Release: _release,
+    Timer: _timer,
     Fork: _fork,
     Join: _join,
     Abort: _join,

@@ -9,7 +9,8 @@
         end
     }
 
-`Peer!label(…)` sends, `Peer?label(…)` receives, `Peer+{…}` selects, `Peer&{…}` branches.
+`Peer!label(…)` sends, `Peer?label(…)` receives, `Peer+{…}` selects, `Peer&{…}` branches;
+`within 5s{… timeout: …}` is a choice with a clock.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from troth.vm.types import (
     State,
     StateKind,
     Term,
+    Timed,
     Transition,
     Var,
 )
@@ -106,6 +108,10 @@ def _build(states: Sequence[State], names: dict[int, str], *, collect: bool) -> 
 def _finish(state: State, frame: _Frame, names: Mapping[int, str]) -> Term:
     if state.kind is StateKind.END:
         return End()
+    if state.kind is StateKind.TIMED:
+        late, in_time = (branch.continuation for branch in frame.built)
+        timed = Timed(state.peer, state.within_ns, in_time, late)
+        return Mu(names[frame.number], timed) if frame.is_target else timed
     shape = Send if state.kind is StateKind.SEND else Recv
     term = shape(state.peer, tuple(frame.built))
     return Mu(names[frame.number], term) if frame.is_target else term
@@ -132,6 +138,10 @@ def format_term(term: Term, *, compact: bool = False) -> str:
             lines.append(indent + part.name)
         elif isinstance(part, End):
             lines.append(indent + "end")
+        elif isinstance(part, Timed):
+            lines.append(f"{indent}within {duration(part.within_ns)}{{")
+            stack += [("}", level), (part.late, level + 1), ("timeout:", level)]
+            stack.append((part.in_time, level + 1))
         elif len(part.branches) == 1:
             lines.append(f"{indent}{_single(part)}.")
             stack.append((part.branches[0].continuation, level))
@@ -158,6 +168,9 @@ def _format_compact(term: Term) -> str:
             pieces.append(part.name)
         elif isinstance(part, End):
             pieces.append("end")
+        elif isinstance(part, Timed):
+            pieces.append(f"within {duration(part.within_ns)}{{")
+            stack += ["}", part.late, " timeout: ", part.in_time]
         elif len(part.branches) == 1:
             pieces.append(f"{_single(part)}. ")
             stack.append(part.branches[0].continuation)
@@ -186,6 +199,18 @@ def message(label: str, fields: Sequence[Field], lossy: bool = False) -> str:
     return f"{label}({', '.join(str(item) for item in fields)}){' lossy' if lossy else ''}"
 
 
+_UNITS: Final = (("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000))
+_SMALL_UNITS: Final = (("ms", 1_000_000), ("us", 1_000))
+
+
+def duration(nanoseconds: int) -> str:
+    """As it is written in a script, in the largest unit that needs no fraction: `250ms`."""
+    for unit, size in (*_UNITS, *_SMALL_UNITS):
+        if nanoseconds and nanoseconds % size == 0:
+            return f"{nanoseconds // size}{unit}"
+    return f"{nanoseconds}ns"
+
+
 # --- positions -----------------------------------------------------------------------------
 
 
@@ -199,6 +224,8 @@ def format_state(local: LocalType, state: int, *, marked: str | None = None) -> 
     here = local.states[state]
     if here.kind is StateKind.END:
         return f"state {state}: end"
+    if here.kind is StateKind.TIMED:
+        return f"state {state}: within {duration(here.within_ns)} to {here.peer}"
     offers = [_offer(transition, marked) for transition in here.transitions]
     sending = here.kind is StateKind.SEND
     if len(offers) == 1:

@@ -20,6 +20,8 @@ from troth.vm.image_codec import encode_protocol
 from troth.vm.limits import STATES_MAX
 from troth.vm.local_text import format_state, format_term, to_term
 from troth.vm.types import (
+    IN_TIME,
+    LATE,
     End,
     LocalType,
     Mu,
@@ -28,6 +30,7 @@ from troth.vm.types import (
     State,
     StateKind,
     Term,
+    Timed,
     Transition,
     Var,
 )
@@ -70,6 +73,8 @@ def resolve(term: Term) -> LocalType:
             scope[part].pop()
         elif isinstance(part, Send | Recv):
             stack.extend(reversed(nodes.add(part, node)))
+        elif isinstance(part, Timed):
+            stack.extend(reversed(nodes.add_timed(part, node)))
         elif isinstance(part, Mu):
             nodes.aliases[node] = nodes.new()
             scope.setdefault(part.variable, []).append(node)
@@ -121,16 +126,21 @@ class _Nodes:
         self.states[node] = State(kind, part.peer, tuple(transitions))
         return following
 
+    def add_timed(self, part: Timed, node: int) -> list[tuple[Term | str, int]]:
+        in_time, late = self.new(), self.new()
+        moves = (Transition(LATE, (), late), Transition(IN_TIME, (), in_time))
+        self.states[node] = State(StateKind.TIMED, part.peer, moves, part.within_ns)
+        return [(part.late, late), (part.in_time, in_time)]
+
     def link(self, start: int) -> tuple[list[State], int]:
         """The states with every alias replaced by what it stands for."""
         target = {alias: self._follow(alias) for alias in self.aliases}
         states = [
             _END_STATE
             if state is None
-            else State(
-                state.kind,
-                state.peer,
-                tuple(
+            else replace(
+                state,
+                transitions=tuple(
                     replace(move, next=target.get(move.next, move.next))
                     for move in state.transitions
                 ),
@@ -201,13 +211,14 @@ def lossy_labels(protocol: Protocol) -> dict[tuple[str, str], tuple[str, ...]]:
 
 
 def labels(local_types: Sequence[LocalType]) -> tuple[str, ...]:
-    """Every label that occurs, sorted."""
+    """Every label of a message that occurs, sorted."""
     return tuple(
         sorted(
             {
                 transition.label
                 for local in local_types
                 for state in local.states
+                if state.kind is not StateKind.TIMED
                 for transition in state.transitions
             }
         )

@@ -41,6 +41,7 @@ from troth.vm.step_decode import decode_image
 from troth.vm.step_spawn import require_registers
 from troth.vm.step_tables import all_initial_states
 from troth.vm.substitutes import NO_SUBSTITUTES, Substitutes
+from troth.vm.timer import Clock
 from troth.vm.turn import Context, EffectRequest, Meeting
 from troth.vm.values import RegisterValue
 
@@ -131,6 +132,7 @@ class Machine:
             keeps_logs=evidence is not None,
             substitutes=substitutes,
             guards=make_guards(loaded.image.guards),
+            clock=Clock(),
             home=None if home is None else frozenset(home),
             observed=frozenset(observed),
         )
@@ -232,7 +234,7 @@ class Machine:
     def run_round(self, now_ns: int) -> bool:
         """Runs one round at the time `now_ns`; False when there was nothing to run.
 
-        Time only matters to sessions that linger, and never goes back.
+        Time only matters to sessions that linger and to timed choices, and never goes back.
 
         Raises:
             LimitExceeded: code `limit.rounds`; the machine has not changed.
@@ -261,11 +263,13 @@ class Machine:
     def complete(self, effect_id: bytes, value: RegisterValue) -> None:
         """The host finished an effect. A value of another type fails it, in the next round.
 
+        Where the time was over for what the effect was asked for, its result is dropped.
+
         Raises:
             Unusable: code `effect.unknown`, when no such effect is outstanding.
         """
-        self._require_outstanding(effect_id)
-        self._scheduler.answer(effect_id, Completion(None, value))
+        if self._is_outstanding(effect_id):
+            self._scheduler.answer(effect_id, Completion(None, value))
 
     def complete_failed(self, effect_id: bytes, message: str) -> None:
         """The host could not finish an effect: its coroutine faults with `vm.fault.invoke`.
@@ -273,12 +277,21 @@ class Machine:
         Raises:
             Unusable: code `effect.unknown`, when no such effect is outstanding.
         """
-        self._require_outstanding(effect_id)
-        self._scheduler.answer(effect_id, Completion(message, None))
+        if self._is_outstanding(effect_id):
+            self._scheduler.answer(effect_id, Completion(message, None))
 
     def awaits(self, effect_id: bytes) -> bool:
         """Whether an effect was asked for and not completed yet."""
         return effect_id in self._scheduler.effects
+
+    def abandoned(self) -> list[bytes]:
+        """The effects that were asked for and that nobody waits for since their time was over.
+
+        Each once: after that they need not be completed.
+        """
+        given_up = list(self._scheduler.abandoned)
+        self._scheduler.abandoned.clear()
+        return given_up
 
     def stranded(self, effect_id: bytes) -> bool:
         """Whether an outstanding effect's coroutine is in sessions, none of which goes on.
@@ -291,7 +304,11 @@ class Machine:
             return False
         return all(endpoint.session.status not in LIVE for endpoint in coroutine.owned)
 
-    def _require_outstanding(self, effect_id: bytes) -> None:
+    def _is_outstanding(self, effect_id: bytes) -> bool:
+        """False for an effect that nobody waits for any longer, once."""
+        if effect_id in self._scheduler.abandoned:
+            del self._scheduler.abandoned[effect_id]
+            return False
         if effect_id not in self._scheduler.effects:
             raise Unusable(
                 "effect.unknown",
@@ -299,6 +316,7 @@ class Machine:
                 actual=effect_id.hex(),
                 advice="Complete each effect once, with the id it was asked for with",
             )
+        return True
 
     def cancel_session(self, session: bytes, reason: str) -> None:
         """Ends a session by the host's own decision, between two rounds.
@@ -400,6 +418,13 @@ class Machine:
     def deadline_ns(self) -> int | None:
         """The time at which a round will have something to do although nothing is ready."""
         return self._scheduler.next_deadline_ns()
+
+    def choice_deadline_ns(self) -> int | None:
+        """When the next clock of a timed choice runs out; None when no such clock runs.
+
+        A host lets it run by its own clock, also while it awaits effects.
+        """
+        return self._scheduler.next_choice_ns()
 
     @property
     def in_round(self) -> bool:

@@ -218,15 +218,10 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         _ROOT,
         _OWN_SIGNATURE,
     ),
-    Kind.ROTATE: (
-        _SESSION,
-        _SENDER,
-        _RECEIVER,
-        _GENERATION,
-        _count("count"),
-        _OWN_SIGNATURE,
-    ),
+    Kind.ROTATE: (_SESSION, _SENDER, _RECEIVER, _GENERATION, _count("count"), _OWN_SIGNATURE),
     Kind.RETIRE: (_SESSION, _RECEIVER, _SENDER, _GENERATION, _ROOT),
+    Kind.TIMER: (_SESSION, _ROLE, _count("now ns"), _ROUND),
+    Kind.EXPIRE: (_SESSION, _ROLE),
     Kind.STATUS: (
         _SESSION,
         _count("status", min(Status), max(Status)),

@@ -72,6 +72,8 @@ class EventDecoder:
             Kind.RECEIPT: self._receipt,
             Kind.ROTATE: self._rotate,
             Kind.RETIRE: self._retire,
+            Kind.TIMER: self._timer,
+            Kind.EXPIRE: self._expire,
             Kind.PEER_ROTATE: self._peer_rotate,
             Kind.STATUS: self._status,
             Kind.UNDELIVERED: self._undelivered,
@@ -392,6 +394,17 @@ class EventDecoder:
 
     def _release(self, items: Items) -> Event:
         return ev.Released(self._coroutine_at(items[0]), items[1])
+
+    def _timer(self, items: Items) -> Event:
+        number, role, now_ns, round_number = items
+        session = self._session_at(number)
+        name, signer = self._role(session, role), session.signers[role]
+        return ev.TimerStarted(session.id, name, now_ns, round_number, signer)
+
+    def _expire(self, items: Items) -> Event:
+        number, role = items
+        session = self._session_at(number)
+        return ev.TimerExpired(session.id, self._role(session, role), session.signers[role])
 
     def _complete(self, items: Items) -> Event:
         return ev.Completed(*items)

@@ -155,6 +155,8 @@ class EventRecords(ABC):
             ev.Rotated: self._rotated,
             ev.Retired: self._retired,
             ev.PeerRotated: self._peer_rotated,
+            ev.TimerStarted: self._timer_started,
+            ev.TimerExpired: self._timer_expired,
             ev.StatusChanged: self._status_changed,
             ev.Undelivered: self._undelivered,
             ev.Overwritten: self._overwritten,
@@ -309,6 +311,17 @@ class EventRecords(ABC):
         session = self._session(event.session)
         role, receiver = session.roles[event.role], session.roles[event.receiver]
         self._machine_owned((Kind.PEER_ROTATE, session.number, role, receiver, *event[3:]))
+
+    def _timer_started(self, event: ev.TimerStarted) -> None:
+        session = self._session(event.session)
+        role = session.roles[event.role]
+        items = (Kind.TIMER, session.number, role, event.now_ns, event.round_number)
+        self._principal_owned(event.signer, items)
+
+    def _timer_expired(self, event: ev.TimerExpired) -> None:
+        session = self._session(event.session)
+        items = (Kind.EXPIRE, session.number, session.roles[event.role])
+        self._principal_owned(event.signer, items)
 
     def _status_changed(self, event: ev.StatusChanged) -> None:
         session = self._session(event.session)

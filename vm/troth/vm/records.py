@@ -88,6 +88,8 @@ class Kind(IntEnum):
     | ASK_END | session, now ns, round |
     | BUNDLE | bundle id, name, roles, principals, rows of (name, protocol, players), then |
     | | nonce, coroutine |
+    | TIMER | session, role, now ns, round |
+    | EXPIRE | session, role |
 
     A SEND has either salt and payload (inline) or the commitment (digest), never both.
     The file ends with END and one SEAL per principal that keeps a log here, in their order.
@@ -144,6 +146,8 @@ class Kind(IntEnum):
     RETIRE = 44
     PEER_ROTATE = 45
     BUNDLE = 46
+    TIMER = 48
+    EXPIRE = 49
 
 
 STATED: Final = frozenset(
@@ -160,7 +164,13 @@ STATED: Final = frozenset(
 )
 """Records that carry a statement of their signer (CANCEL only when it has a role)."""
 
-SIGNER_OWNED: Final = STATED | {Kind.RECEIVE, Kind.ARRIVE, Kind.RETIRE}
+SIGNER_OWNED: Final = STATED | {
+    Kind.RECEIVE,
+    Kind.ARRIVE,
+    Kind.RETIRE,
+    Kind.TIMER,
+    Kind.EXPIRE,
+}
 """CANCEL by the host has no role and belongs to principal 0."""
 
 PEER_INPUTS: Final = frozenset(

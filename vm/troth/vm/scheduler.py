@@ -18,7 +18,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from troth.vm import step_end
+from troth.vm import step_end, step_timer
 from troth.vm.codec import encode_payload
 from troth.vm.coroutine import FIRST_PARENT, Blocked, Completion, Coroutine, CoroutineStatus
 from troth.vm.deliver import Delivery, Door
@@ -34,6 +34,7 @@ from troth.vm.run_lanes import Allowance, LaneRunner
 from troth.vm.scheduling import Scheduling
 from troth.vm.session import Cell, Edge, Session
 from troth.vm.store import SessionStore
+from troth.vm.timer import Timer
 from troth.vm.turn import Context, EffectRequest, Meeting, Turn
 
 FAULTS_LISTED_MAX: Final = 64
@@ -68,16 +69,21 @@ class Scheduler:
             that nobody has polled.
         peers: how many live sessions each principal of another machine has a role in.
         now_ns: the last time that was recorded, 0 before any.
+        timers: when linger clocks run out; `choices` when the clocks of timed choices do.
+        overdue: clocks of timed choices that have run out; they interrupt what can be interrupted.
+        abandoned: effects that somebody waited for whose time is over.
         births: how many coroutines there have been.
         lanes: executes the turns of a round side by side; None for one after the other.
         faults: the first faults of the run, `fault_count` counts all.
     """
 
     __slots__ = (
+        "abandoned",
         "answers",
         "asked",
         "awaiting_seal",
         "births",
+        "choices",
         "context",
         "coroutines",
         "effects",
@@ -91,6 +97,7 @@ class Scheduler:
         "meetings",
         "now_ns",
         "outgoing",
+        "overdue",
         "peers",
         "quantum",
         "ready",
@@ -127,6 +134,9 @@ class Scheduler:
         self.ready: list[Coroutine] = []
         self.sessions = SessionStore()
         self.timers: list[tuple[int, int, Session]] = []
+        self.choices: list[tuple[int, int, Timer]] = []
+        self.overdue: list[Timer] = []
+        self.abandoned: dict[bytes, None] = {}
         self.timer_count = 0
         self.rounds = 0
         self.in_round = False
@@ -263,11 +273,26 @@ class Scheduler:
                     yield envelope.payload
 
     def next_deadline_ns(self) -> int | None:
-        """When the next linger clock runs out."""
+        """When the next clock runs out; now, when one has that can interrupt a coroutine."""
         timers = self.timers
         while timers and timers[0][2].status not in LIVE:
             heapq.heappop(timers)
-        return timers[0][0] if timers else None
+        linger_ns = timers[0][0] if timers else None
+        choice_ns = self.next_choice_ns() if self.choices or self.overdue else None
+        if linger_ns is None or choice_ns is None:
+            return choice_ns if linger_ns is None else linger_ns
+        return min(linger_ns, choice_ns)
+
+    def next_choice_ns(self) -> int | None:
+        """When the clock of a timed choice runs out; now, when one has and can interrupt."""
+        if self.overdue:
+            self.overdue = [timer for timer in self.overdue if not timer.void]
+            if any(timer.may_interrupt for timer in self.overdue):
+                return self.now_ns
+        choices = self.choices
+        while choices and choices[0][2].void:
+            heapq.heappop(choices)
+        return choices[0][0] if choices else None
 
     # --- rounds ----------------------------------------------------------------------------
 
@@ -277,16 +302,21 @@ class Scheduler:
         Raises:
             LimitExceeded: code `limit.rounds`; nothing has changed.
         """
-        deadline_ns = self.next_deadline_ns() if self.timers else None
+        deadline_ns = (
+            self.next_deadline_ns() if self.timers or self.choices or self.overdue else None
+        )
         due = deadline_ns is not None and now_ns >= deadline_ns
         if not (self.ready or self.answers or due):
             return False
         if self.rounds >= self.context.limits.rounds_max:
             raise _too_many_rounds(self.context.limits.rounds_max)
         self.in_round = True
+        self.context.clock.round_number = self.rounds + 1
         self.tell_time(now_ns)
         if deadline_ns is not None:
             self._record_time()
+        if due and (self.choices or self.overdue):
+            self._run_out()
         if self.answers:
             self._deliver_answers()
         if due:
@@ -317,6 +347,7 @@ class Scheduler:
     def tell_time(self, now_ns: int) -> None:
         """Time does not go back."""
         self.round_now_ns = max(now_ns, self.now_ns)
+        self.context.clock.now_ns = self.round_now_ns
 
     def _record_time(self) -> None:
         if self.round_now_ns != self.now_ns:
@@ -338,14 +369,40 @@ class Scheduler:
         self.ready.append(coroutine)
 
     def _expire(self) -> None:
-        """Closes the sessions whose linger time is over."""
-        turn = self.turn
-        while True:
-            deadline_ns = self.next_deadline_ns()
-            if deadline_ns is None or deadline_ns > self.round_now_ns:
-                break
-            step_end.expire(turn, heapq.heappop(self.timers)[2])
+        """Closes the sessions whose linger time is over, and ends waits that took too long."""
+        turn, timers = self.turn, self.timers
+        while timers and timers[0][0] <= self.round_now_ns:
+            session = heapq.heappop(timers)[2]
+            if session.status in LIVE:
+                step_end.expire(turn, session)
         self._commit(turn)
+        if self.overdue:
+            self._interrupt()
+
+    def _run_out(self) -> None:
+        """Clocks of timed choices run out. An effect that ends in the same round is too late."""
+        choices = self.choices
+        while choices and choices[0][0] <= self.round_now_ns:
+            timer = heapq.heappop(choices)[2]
+            if not timer.void:
+                self.overdue.append(timer)
+        if self.answers and self.overdue:
+            late = {timer.coroutine for timer in self.overdue if timer.may_interrupt}
+            self.answers = [answer for answer in self.answers if answer.coroutine not in late]
+
+    def _interrupt(self) -> None:
+        turn, left = self.turn, []
+        for timer in self.overdue:
+            if timer.void:
+                continue
+            if not timer.may_interrupt:
+                left.append(timer)
+                continue
+            abandoned = step_timer.expire(turn, timer)
+            if abandoned is not None and self.effects.pop(abandoned, None) is not None:
+                self.abandoned[abandoned] = None
+            self._commit(turn)
+        self.overdue = left
 
     def _run_batch(self) -> None:
         if not self.ready:
@@ -455,6 +512,11 @@ class Scheduler:
         for session in turn.ended:
             self.sessions.retire(session)
             self._forget_peers(session)
+        for timer in turn.timers:
+            # The event has said the time, so it is recorded.
+            self.now_ns = self.round_now_ns
+            self._start_choice(timer)
+        turn.timers.clear()
         for session in turn.lingering:
             if session.status in LIVE and session.linger_deadline_ns is None:
                 if self.context.substitutes.before_linger is not None:
@@ -475,6 +537,14 @@ class Scheduler:
         if len(self.timers) > max(STALE_TIMERS_MAX, 2 * len(self.sessions.live)):
             self.timers = [timer for timer in self.timers if timer[2].status in LIVE]
             heapq.heapify(self.timers)
+
+    def _start_choice(self, timer: Timer) -> None:
+        """A coroutine has one clock at most, so those that mean nothing any more are known."""
+        heapq.heappush(self.choices, (timer.deadline_ns, self.timer_count, timer))
+        self.timer_count += 1
+        if len(self.choices) > max(STALE_TIMERS_MAX, 2 * len(self.coroutines)):
+            self.choices = [choice for choice in self.choices if not choice[2].void]
+            heapq.heapify(self.choices)
 
     def _know_peers(self, session: Session) -> None:
         for role in session.peers:

@@ -30,7 +30,9 @@ class EffectDoor:
 
         Both are what the machine gave since the last call, and are in the evidence already.
         """
-        self.performer.start(requests)
+        self.performer.start(requests, clocked=self._machine.choice_deadline_ns() is not None)
+        for effect_id in self._machine.abandoned():
+            self.performer.give_up(effect_id)
         if any(type(event) is StatusChanged and event.status in _BROKEN_OFF for event in events):
             for effect_id in self.performer.cancellable():
                 if self._machine.stranded(effect_id):

@@ -66,6 +66,7 @@ class _Running:
     deadline_ns: int | None
     task: asyncio.Task[None] | None = None
     given_up: bool = False
+    clocked: bool = False
 
     @property
     def serial(self) -> bool:
@@ -75,7 +76,8 @@ class _Running:
     def inline(self) -> bool:
         """Whether it is called right where the run is."""
         bound = self.call.bound
-        return self.serial and not bound.asynchronous and self.deadline_ns is None
+        unlimited = self.deadline_ns is None and not self.clocked
+        return self.serial and not bound.asynchronous and unlimited
 
 
 class EffectPerformer:
@@ -118,11 +120,14 @@ class EffectPerformer:
 
     # --- the host's side ---------------------------------------------------------------------
 
-    def start(self, requests: Iterable[EffectRequest]) -> None:
-        """Begins what a machine asks for. Concurrent effects are under way before serial ones."""
+    def start(self, requests: Iterable[EffectRequest], *, clocked: bool = False) -> None:
+        """Begins what a machine asks for. Concurrent effects are under way before serial ones.
+
+        `clocked` says that somebody may stop waiting for them: then none is called right here.
+        """
         serial = []
         for request in requests:
-            running = self._admit(request)
+            running = self._admit(request, clocked)
             if running.serial:
                 serial.append(running)
             else:
@@ -130,7 +135,7 @@ class EffectPerformer:
         self._serial.extend(serial)
         self._serial_count += len(serial)
 
-    def _admit(self, request: EffectRequest) -> _Running:
+    def _admit(self, request: EffectRequest, clocked: bool) -> _Running:
         bound = self._bound[request.name]
         seconds = bound.traits.timeout_seconds
         deadline_ns = None
@@ -138,7 +143,7 @@ class EffectPerformer:
             deadline_ns = time.monotonic_ns() + int(seconds * NANOSECONDS)
             heapq.heappush(self._deadlines, (deadline_ns, request.effect_id))
         call = make_call(bound, request.effect_id, request.arguments, self._blobs)
-        running = self._running[request.effect_id] = _Running(call, deadline_ns)
+        running = self._running[request.effect_id] = _Running(call, deadline_ns, clocked=clocked)
         return running
 
     def poll(self) -> list[Finished]:
@@ -164,16 +169,22 @@ class EffectPerformer:
             if not self._advance_serial():
                 return finished
 
-    def wait(self) -> None:
-        """Returns when `poll` has something to give or to do, at once when nothing runs."""
+    def wait(self, at_most: float | None = None) -> None:
+        """Returns when `poll` has something to give or to do, at once when nothing runs.
+
+        And after `at_most` seconds.
+        """
+        ends = None if at_most is None else time.monotonic() + at_most
         with self._arrived:
             while not self._has_news():
-                seconds = self._seconds_left()
+                seconds = _earlier(
+                    self._seconds_left(), None if ends is None else ends - time.monotonic()
+                )
                 if seconds is not None and seconds <= 0:
                     return
                 self._arrived.wait(seconds)
 
-    async def wait_async(self) -> None:
+    async def wait_async(self, at_most: float | None = None) -> None:
         """Like `wait`, on the event loop that the performer was given."""
         self._woken.clear()
         if self._has_news():
@@ -181,7 +192,7 @@ class EffectPerformer:
             await asyncio.sleep(0)
             return
         try:
-            async with asyncio.timeout(self._seconds_left()):
+            async with asyncio.timeout(_earlier(self._seconds_left(), at_most)):
                 await self._woken.wait()
         except TimeoutError:
             self._expire()
@@ -199,6 +210,20 @@ class EffectPerformer:
         running.given_up = True
         self._given_up.append(Finished(effect_id, failure, None))
         if running.call.bound.asynchronous and self._loop is not None:
+            self._loop.call_soon_threadsafe(_cancel_task, running)
+
+    def give_up(self, effect_id: bytes) -> None:
+        """Nobody waits for an effect any longer: what comes of it is dropped.
+
+        An asynchronous one is cancelled where its function says that it may be.
+        """
+        running = self._running.get(effect_id)
+        if running is None:
+            return
+        self._forget(running)
+        running.given_up = True
+        bound = running.call.bound
+        if bound.asynchronous and bound.traits.cancellable and self._loop is not None:
             self._loop.call_soon_threadsafe(_cancel_task, running)
 
     def cancellable(self) -> list[bytes]:
@@ -336,6 +361,12 @@ class EffectPerformer:
             return Finished(call.effect_id, None, take_result(bound, outcome.result, self._blobs))
         except EffectError as failure:
             return Finished(call.effect_id, str(failure), None)
+
+
+def _earlier(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 def _perform(call: Call) -> _Outcome:

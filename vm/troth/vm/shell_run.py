@@ -8,7 +8,8 @@ behind a round proves that the round's lines are out.
 
 Time is virtual. All roles of a script are at home, so when nothing can run and no effect is
 outstanding the clock jumps to the next deadline instead of waiting for it. It stands still while
-effects are awaited: however long they really take, no session's time runs out meanwhile.
+effects are awaited: however long they really take, no session's time runs out meanwhile. Only
+while the clock of a timed choice runs, time is the host's.
 """
 
 from __future__ import annotations
@@ -216,8 +217,8 @@ class Run:
         self.blobs = _blob_store(options)
         self.performer = EffectPerformer(bound, blobs=self.blobs, loop=loop)
         self.door = EffectDoor(self.machine, self.performer)
-        self.events = 0
-        self.now_ns = 0
+        self.events, self.now_ns = 0, 0
+        self._read_ns: int | None = None
         self.ended = False
 
     def _make_recorder(
@@ -259,7 +260,7 @@ class Run:
                 catch_up()
             while not self.ended and (following := self._step()) is not _Next.END:
                 if following is _Next.WAIT:
-                    self.performer.wait()
+                    self.performer.wait(self._seconds_to_choose())
             return self.finish()
 
     async def to_the_end_async(self) -> RunResult:
@@ -269,7 +270,7 @@ class Run:
                 turn_ends_ns = time.monotonic_ns() + TURN_NS
                 while (following := self._step()) is not _Next.END:
                     if following is _Next.WAIT:
-                        await self.performer.wait_async()
+                        await self.performer.wait_async(self._seconds_to_choose())
                     elif self.performer.outstanding or time.monotonic_ns() >= turn_ends_ns:
                         # Tasks that have just been made begin here, before the next step.
                         await asyncio.sleep(0)
@@ -328,7 +329,9 @@ class Run:
 
     def _step(self) -> _Next:
         """One round, or what must happen before the next."""
-        if not self.door.deliver():
+        delivered = self.door.deliver()
+        self._read_clock()
+        if not delivered and not self.is_late(self.now_ns):
             return self._await_effects()
         if self.machine.run_round(self.now_ns):
             self.commit()
@@ -343,6 +346,24 @@ class Run:
         if deadline_ns is not None:
             self.now_ns = max(self.now_ns, deadline_ns)
         return _Next.STEP
+
+    def _read_clock(self) -> None:
+        """While the clock of a timed choice runs, time goes on as it does for the host."""
+        if self.machine.choice_deadline_ns() is None:
+            self._read_ns = None
+            return
+        before, self._read_ns = self._read_ns, time.monotonic_ns()
+        if before is not None:
+            self.now_ns += self._read_ns - before
+
+    def is_late(self, now_ns: int) -> bool:
+        """Whether the time of somebody who waits is over: no effect is waited for then."""
+        deadline_ns = self.machine.choice_deadline_ns()
+        return deadline_ns is not None and now_ns >= deadline_ns
+
+    def _seconds_to_choose(self) -> float | None:
+        deadline_ns = self.machine.choice_deadline_ns()
+        return None if deadline_ns is None else max(0.0, (deadline_ns - self.now_ns) / 1e9)
 
     def _await_effects(self) -> _Next:
         """What has happened is written before a wait that may be long."""

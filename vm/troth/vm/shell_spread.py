@@ -280,7 +280,8 @@ class Spread:
         for line, frame in came:
             self._board.take(line.hello.party, frame)
         ready = one.door.deliver()
-        ran = ready and one.machine.run_round(self._now_ns())
+        now_ns = self._now_ns()
+        ran = (ready or one.is_late(now_ns)) and one.machine.run_round(now_ns)
         self._commit()
         self._lose_patience()
         if ran or self._came or one.machine.state is MachineState.READY:

@@ -84,10 +84,11 @@ def _tables(context: Context) -> Iterator[tuple[tuple[int, int, int], StateTable
             found, pending = {first.number: first}, [first]
             while pending:
                 table = pending.pop()
-                for step in (*table.sends.values(), *table.receives.values()):
-                    if step.next.number not in found:
-                        found[step.next.number] = step.next
-                        pending.append(step.next)
+                steps = (*table.sends.values(), *table.receives.values())
+                for following in (*(step.next for step in steps), *(table.timed or ())):
+                    if following.number not in found:
+                        found[following.number] = following
+                        pending.append(following)
             for number, table in found.items():
                 yield (protocol, role, number), table
 

@@ -22,6 +22,7 @@ from troth.vm.session import Custody, Edge, EndpointElsewhere, EndpointState, Se
 from troth.vm.speculation import HeldReceive, HeldSend, Speculation
 from troth.vm.statements import StepKind
 from troth.vm.store import SessionEnd, SessionStore
+from troth.vm.timer import Timer
 from troth.vm.turn import EffectRequest, Meeting
 from troth.vm.values import Blob, CoroutineHandle, Endpoint, Record
 
@@ -41,7 +42,7 @@ VALUES: Final[tuple[type, ...]] = (
 
 STATES: Final[tuple[type, ...]] = (
     *(Coroutine, Session, EndpointState, Edge, EdgeBuffer, LossyBuffer, Speculation),
-    *(SessionStore, PeerHeads, SentHistory),
+    *(SessionStore, PeerHeads, SentHistory, Timer),
     *(type(consumption.start(mode, 0)) for mode in ReplayMode),
 )
 
@@ -56,6 +57,7 @@ LEFT_OUT: Final[dict[str, dict[str, object]]] = {
 SCHEDULED: Final = (
     *("coroutines", "ready", "births", "sessions", "timers", "timer_count", "rounds", "now_ns"),
     *("round_now_ns", "events", "recorded", "requests", "effects", "answers", "fault_count"),
+    *("choices", "overdue", "abandoned"),
     *("outgoing", "meetings", "asked", "peers", "heads", "awaiting_seal"),
 )
 """What a snapshot has of the scheduler; its faults and guards are written on their own."""

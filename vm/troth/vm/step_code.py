@@ -17,6 +17,8 @@ class ProgramCode:
 
     `guards` are those that the program names: it shares a lane with whoever names them, too.
 
+    `pauses` are the places behind a `yield`, in a program that has a timed choice.
+
     `index` is None for what a host plays itself, which is no program of the image.
     """
 
@@ -27,6 +29,7 @@ class ProgramCode:
     steps: tuple[Step, ...]
     lines: tuple[int, ...]
     guards: tuple[int, ...] = ()
+    pauses: frozenset[int] = frozenset()
 
     def line_of(self, pc: int) -> int:
         """The source line, or 0 when it is not known."""

@@ -36,6 +36,7 @@ from troth.vm.instructions import (
     Send,
     Set,
     Spawn,
+    Timer,
     Transfer,
     Yield,
 )
@@ -59,6 +60,7 @@ from troth.vm.step_receive import decode_receive
 from troth.vm.step_session import decode_cancel, decode_close
 from troth.vm.step_spawn import decode_spawn, decode_transfer, halt
 from troth.vm.step_speculate import abort, decode_fork, decode_join
+from troth.vm.step_timer import decode_timer
 from troth.vm.turn import Turn
 
 
@@ -88,6 +90,7 @@ def _decode_program(image: Image, index: int, program: Program) -> ProgramCode:
         tuple(steps),
         program.lines,
         _guards(program),
+        _pauses(program),
     )
 
 
@@ -95,6 +98,13 @@ def _guards(program: Program) -> tuple[int, ...]:
     """The guards that a program names, each once."""
     named = (i.guard for i in program.code if isinstance(i, Acquire | Release))
     return tuple(dict.fromkeys(named))
+
+
+def _pauses(program: Program) -> frozenset[int]:
+    """Where a clock may interrupt the program although it is ready."""
+    if not any(isinstance(instruction, Timer) for instruction in program.code):
+        return frozenset()
+    return frozenset(pc + 1 for pc, i in enumerate(program.code) if isinstance(i, Yield))
 
 
 def _irrevocable(image: Image, program: Program) -> Iterator[str | None]:
@@ -152,6 +162,8 @@ def _decode(instruction: Instruction, following: int) -> Step:
             return decode_join(following)
         case Abort():
             return abort
+        case Timer():
+            return decode_timer(instruction, following)
         case Transfer():
             return decode_transfer(instruction, following)
         case Set():
@@ -190,7 +202,7 @@ def _registers(instruction: Instruction) -> Iterator[int]:
             yield endpoint
             for case in cases:
                 yield from case.targets
-        case Close(endpoint=endpoint):
+        case Close(endpoint=endpoint) | Timer(endpoint=endpoint):
             yield endpoint
         case Cancel(endpoint=endpoint, reason=reason):
             yield from (endpoint, reason)
@@ -215,7 +227,9 @@ def _registers(instruction: Instruction) -> Iterator[int]:
 
 def _targets(instruction: Instruction) -> Sequence[int]:
     match instruction:
-        case Jump(target=target) | JumpIf(target=target) | Fork(target=target):
+        case (
+            Jump(target=target) | JumpIf(target=target) | Fork(target=target) | Timer(target=target)
+        ):
             return (target,)
         case Branch(cases=cases):
             return tuple(case.target for case in cases)

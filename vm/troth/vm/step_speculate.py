@@ -29,6 +29,14 @@ def decode_fork(instruction: Fork, following: int) -> Step:
                 expected=f"at most speculation_depth_max = {depth_max} levels",
                 actual="one more",
             )
+        if coroutine.timer is not None and not coroutine.timer.void:
+            raise fault(
+                "vm.fault.speculation",
+                "a speculation begins while the clock of a timed choice runs",
+                endpoint=coroutine.timer.endpoint,
+                expected="the choice made before",
+                actual="fork",
+            )
         coroutine.speculation = Speculation(outer, coroutine.registers, target)
         return following
 

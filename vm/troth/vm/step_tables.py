@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from troth.vm.loaded import LoadedImage, ProtocolTables
+from troth.vm.local_text import duration
 from troth.vm.statements import StepKind
-from troth.vm.types import EndpointType, Field, Primitive, State, StateKind, Transition
+from troth.vm.types import (
+    IN_TIME,
+    LATE,
+    EndpointType,
+    Field,
+    Primitive,
+    State,
+    StateKind,
+    Transition,
+)
 from troth.vm.values import Blob
 
 _CLASS_OF: dict[Primitive, type] = {
@@ -53,9 +63,10 @@ class StateTable:
     Attributes:
         sends: the transitions by label when this is a send state, else empty.
         receives: likewise when it is a receive state; `receive_labels` are its keys.
+        timed: of a timed state, where it leads in time, and where once its clock has run out.
     """
 
-    __slots__ = ("kind", "number", "peer", "receive_labels", "receives", "sends", "state")
+    __slots__ = ("kind", "number", "peer", "receive_labels", "receives", "sends", "state", "timed")
 
     def __init__(self, number: int, state: State) -> None:
         self.number = number
@@ -71,11 +82,15 @@ class StateTable:
         self.sends = tables if state.kind is StateKind.SEND else {}
         self.receives = tables if state.kind is StateKind.RECV else {}
         self.receive_labels = frozenset(self.receives)
+        self.timed: tuple[StateTable, StateTable] | None = None
 
     def describe(self) -> str:
         """What the local type allows here, in words."""
         if self.kind is StateKind.END:
             return "nothing: the protocol is over here, close the endpoint"
+        if self.kind is StateKind.TIMED:
+            time = duration(self.state.within_ns)
+            return f"start the clock of a choice to {self.peer} within {time}"
         verb = "send" if self.kind is StateKind.SEND else "recv"
         labels = " or ".join(
             f"{transition.label}({_types(transition.fields)})"
@@ -96,6 +111,10 @@ def initial_states(tables: ProtocolTables) -> tuple[StateTable, ...]:
 def _link(states: tuple[State, ...]) -> StateTable:
     linked = [StateTable(number, state) for number, state in enumerate(states)]
     for table in linked:
+        if table.kind is StateKind.TIMED:
+            state = table.state
+            table.timed = linked[state.after(IN_TIME)], linked[state.after(LATE)]
+            continue
         for transition in table.state.transitions:
             step = (table.sends or table.receives)[transition.label]
             step.next = linked[transition.next]

@@ -30,6 +30,7 @@ class Substitutes(NamedTuple):
             known, the principal, the proof and the statement.
         commitment: commits to a payload, given its salt.
         before_linger: is called before the time is noted at which a session starts to linger.
+        before_timer: is called before the clock of a timed choice is started.
         execute: runs one turn of at most so many instructions.
         decode: makes the steps of an image's programs; None for the machine's own way.
         events: gets every event in the moment it happens, instead of `Machine.poll_events`; it
@@ -41,6 +42,7 @@ class Substitutes(NamedTuple):
     included: Callable[[PeerHeads, bytes, Proof, bytes], bool] = included
     commitment: Callable[[bytes, bytes], bytes] = payload_commitment
     before_linger: Callable[[], None] | None = None
+    before_timer: Callable[[], None] | None = None
     execute: Callable[[Turn, Coroutine, int], TurnEnd] = take_turn
     decode: Callable[[Image], tuple[ProgramCode, ...]] | None = None
     events: list[Event] | None = None

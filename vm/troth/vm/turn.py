@@ -21,6 +21,7 @@ from troth.vm.loaded import LoadedImage
 from troth.vm.session import Edge, Session
 from troth.vm.settings import Overrides
 from troth.vm.signer import Roster, Signer
+from troth.vm.timer import Clock, Timer
 from troth.vm.values import RegisterValue
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Meeting(NamedTuple):
 class Context(NamedTuple):
     """What every turn may read and none may change.
 
-    What it refers to may change: a guard is the state of the lane of those that name it.
+    What it refers to may change: a guard is the state of the lane of those that name it, and the
+    `clock` goes on from round to round.
     `coroutines` are those alive at the start of the round; `keeps_logs` says whether the machine
     has principals' logs to seal, without which no session can be sealed by round. `home` are the
     roles that this machine holds, as `Role` or `Protocol.Role`; None for all. `observed` are those
@@ -85,6 +87,7 @@ class Context(NamedTuple):
     keeps_logs: bool
     substitutes: Substitutes
     guards: tuple[Guard, ...]
+    clock: Clock
     home: frozenset[str] | None = None
     observed: frozenset[str] = frozenset()
 
@@ -104,6 +107,7 @@ class Turn:
         woken: coroutines that become ready at commit, new ones included, in order.
         unusual: whether there is anything to commit besides events, wake-ups and seals to come.
         lingering: sessions whose linger clock starts.
+        timers: clocks of timed choices that were started.
         awaiting_seal: edges with messages that are received once the round is sealed.
         outgoing: what the session's other machines are told.
         meetings: sessions to be opened with other machines.
@@ -127,6 +131,7 @@ class Turn:
         "requests",
         "sessions_left",
         "spawned",
+        "timers",
         "unusual",
         "woken",
     )
@@ -141,6 +146,7 @@ class Turn:
         self.opened: list[Session] = []
         self.ended: list[Session] = []
         self.lingering: list[Session] = []
+        self.timers: list[Timer] = []
         self.awaiting_seal: list[Edge] = []
         self.requests: list[EffectRequest] = []
         self.faults: list[Fault] = []
@@ -180,6 +186,10 @@ class Turn:
     def linger(self, session: Session) -> None:
         self.unusual = True
         self.lingering.append(session)
+
+    def start_timer(self, timer: Timer) -> None:
+        self.unusual = True
+        self.timers.append(timer)
 
     def request(self, request: EffectRequest) -> None:
         self.unusual = True

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 
 class Primitive(StrEnum):
@@ -90,6 +90,16 @@ class Recv:
 
 
 @dataclass(frozen=True, slots=True)
+class Timed:
+    """A choice with a clock: `in_time` while it runs, `late` once it has run out."""
+
+    peer: str
+    within_ns: int
+    in_time: Term
+    late: Term
+
+
+@dataclass(frozen=True, slots=True)
 class Mu:
     variable: str
     body: Term
@@ -105,7 +115,7 @@ class End:
     pass
 
 
-Term: TypeAlias = Send | Recv | Mu | Var | End
+Term: TypeAlias = Send | Recv | Timed | Mu | Var | End
 
 
 # --- automata ----------------------------------------------------------------------------
@@ -115,6 +125,12 @@ class StateKind(StrEnum):
     SEND = "send"
     RECV = "recv"
     END = "end"
+    TIMED = "timed"
+
+
+IN_TIME: Final = "within"
+LATE: Final = "timeout"
+"""The labels of the two transitions of a timed state. No message has them: they are the clock's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +145,21 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`peer` is "" and `transitions` empty for an end state; transitions are sorted by label."""
+    """`peer` is "" and `transitions` empty for an end state; transitions are sorted by label.
+
+    A timed state comes before a choice with a clock. Starting the clock, which runs for
+    `within_ns`, leads on by `IN_TIME`; when it has run out and nothing was sent, the role goes on
+    where `LATE` leads. Both are send states with the same peer.
+    """
 
     kind: StateKind
     peer: str
     transitions: tuple[Transition, ...]
+    within_ns: int = 0
+
+    def after(self, label: str) -> int:
+        """The state that the transition with this label, which there is, leads to."""
+        return next(move.next for move in self.transitions if move.label == label)
 
 
 @dataclass(frozen=True, slots=True)

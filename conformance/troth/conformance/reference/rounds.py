@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from troth.conformance.reference.clocks import drop_late_answers, interrupt, next_ns
 from troth.conformance.reference.endings import drain, end_session, expire
 from troth.conformance.reference.ownership import newborn
 from troth.conformance.reference.step import Stop, spend_too_much, step
@@ -66,10 +67,9 @@ def ask_end(world: World, session: bytes, now_ns: int) -> World:
 
 
 def deadline_of(world: World) -> int | None:
-    """When the next linger clock runs out."""
-    return min(
-        (s.deadline_ns for s in world.sessions.values() if s.deadline_ns is not None), default=None
-    )
+    """When the next clock runs out."""
+    clocks = [next_ns(world), *(session.deadline_ns for session in world.sessions.values())]
+    return min((clock for clock in clocks if clock is not None), default=None)
 
 
 def run_round(world: World, now_ns: int) -> World | None:
@@ -81,7 +81,11 @@ def run_round(world: World, now_ns: int) -> World | None:
     world = replace(world, in_round=True, clock_ns=max(now_ns, world.now_ns))
     if deadline_ns is not None:
         world = _note_time(world)
+    if due:
+        world = drop_late_answers(world)
     world = _commit(_expire(_bring_answers(world)))
+    if due:
+        world = interrupt(world)
     if world.ready:
         world = _run_turns(world)
     world = replace(world, in_round=False, rounds=world.rounds + 1)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import TypeAlias
 
+from troth.conformance.reference.clocks import runs, start_clock
 from troth.conformance.reference.compute import compute, has_type, shown, size
 from troth.conformance.reference.endings import (
     cancel,
@@ -59,6 +60,7 @@ from troth.vm.instructions import (
     Send,
     Set,
     Spawn,
+    Timer,
     Transfer,
     Yield,
 )
@@ -145,6 +147,8 @@ def _straight(world: World, me: Coroutine, instruction: Instruction) -> World:
             return _acquire(world, me, guard)
         case Release(guard=guard):
             return _release(world, me, guard)
+        case Timer():
+            return start_clock(world, me, instruction)
         case Fork(target=target):
             return _fork(world, me, target)
         case Join():
@@ -272,7 +276,7 @@ def _can_be_undone(world: World, instruction: Instruction) -> bool:
             return world.setup.image.effects[effect].revertible
         case Open() | OpenBundle() | Close() | Cancel() | Acquire() | Release():
             return False
-        case Transfer() | Spawn() | Halt():
+        case Transfer() | Spawn() | Halt() | Timer():
             return False
     return True
 
@@ -280,6 +284,8 @@ def _can_be_undone(world: World, instruction: Instruction) -> bool:
 def _fork(world: World, me: Coroutine, target: int) -> World:
     if len(me.levels) >= world.setup.limits.speculation_depth_max:
         raise Trap("limit")
+    if runs(world, me) and me.clock is not None:
+        raise Trap("speculation", me.clock.end)
     level = Level(target, me.registers, {})
     return with_coroutine(world, replace(me, levels=(*me.levels, level)))
 

@@ -170,6 +170,24 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """Of a timed choice, until its endpoint has sent more than `sent` on `edge`.
+
+    `chooses` and `late` are states of the endpoint `end`; at `target` the program goes on when
+    the clock has run out. `number` counts the clocks that were started before.
+    """
+
+    end: Endpoint
+    edge: EdgeKey
+    sent: int
+    chooses: int
+    late: int
+    target: int
+    runs_out_ns: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Coroutine:
     """`holes` are parameters that a transfer has yet to fill; `alive` until it halts or faults."""
 
@@ -191,6 +209,7 @@ class Coroutine:
     answer: Answer | None = None
     levels: tuple[Level, ...] = ()
     holes: tuple[int, ...] = ()
+    clock: Clock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +251,7 @@ class World:
     answers: tuple[tuple[bytes, Answer, bytes], ...] = ()
     births: int = 0
     timers: int = 0
+    clocks: int = 0
     rounds: int = 0
     in_round: bool = False
     now_ns: int = 0
