@@ -12,7 +12,7 @@ echo "== ruff"
 .venv/bin/ruff format --check .
 echo "== mypy"
 .venv/bin/mypy
-echo "== pytest (the docs' snippets among them)"
-.venv/bin/python -m pytest
+echo "== pytest (the docs' snippets among them), on all cores"
+.venv/bin/python -m pytest -n auto --dist loadfile
 echo "== benchmarks (smoke run: numbers of a short run on a shared machine)"
 (cd tests && ../.venv/bin/python -m benchmarks.run_all --smoke)
