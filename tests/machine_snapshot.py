@@ -19,6 +19,7 @@ from troth.vm import machine as machine_module
 from troth.vm.coroutine import Coroutine
 from troth.vm.errors import TrothError
 from troth.vm.image import Image
+from troth.vm.snapshot_table import LEFT_OUT
 from troth.vm.step_code import ProgramCode
 from troth.vm.step_common import Step
 from troth.vm.step_decode import decode_image
@@ -30,6 +31,10 @@ WAITING: Final = frozenset(
     | {"status"}
 )
 """What an instruction that blocks may change."""
+
+
+MEMOS: Final = frozenset({"_found", *(slot for slots in LEFT_OUT.values() for slot in slots)})
+"""What is only remembered so as not to be found out again; no outcome depends on it."""
 
 
 class Picture:
@@ -76,7 +81,7 @@ class Picture:
             tuple(
                 (slot, self.of(getattr(item, slot)))
                 for slot in slots
-                if slot not in self.without and slot != "context" and hasattr(item, slot)
+                if slot not in self.without | MEMOS and slot != "context" and hasattr(item, slot)
             ),
         )
 

@@ -49,11 +49,12 @@ from troth.vm.instructions import (
     Send,
     Set,
     Spawn,
+    Timer,
     Transfer,
 )
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.machine import Machine
-from troth.vm.types import Mu, Var
+from troth.vm.types import Mu, Timed, Var
 
 ASK: Final = b.protocol(
     "Ask",
@@ -77,7 +78,16 @@ CARRY: Final = b.protocol(
         "B": b.receives("A", ("take", [TAKEN], b.END)),
     },
 )
-PROTOCOLS: Final = (ASK, LOOP, CARRY)
+HURRY: Final = b.protocol(
+    "Hurry",
+    {
+        "A": Timed(
+            "B", 10**9, b.sends("B", ("soon", [], b.END)), b.sends("B", ("late", [], b.END))
+        ),
+        "B": b.receives("A", ("late", [], b.END), ("soon", [], b.END)),
+    },
+)
+PROTOCOLS: Final = (ASK, LOOP, CARRY, HURRY)
 EFFECT: Final = Effect("effect", b.fields(b.INT), b.INT)
 
 
@@ -306,6 +316,7 @@ def other_situations() -> dict[str, list[Provoke]]:
             run(b.open_(1, 0, 1), TEXT, Fork(0), b.select(0, "B", "more", 3), TAKE_HELD),
             run(Open(1, (0, 1), FULL), TEXT, Fork(0), *[b.select(0, "B", "more", 3)] * 2),
         ],
+        "timer": [run(b.open_(3, 0, 1), b.open_(3, 2, 3), Timer(0, 0), Timer(2, 0))],
         "transfer": [
             run(OPEN, b.spawn(2, 1, HOLE), Transfer(1, 2, 1)),
             run(*RECEIVED, b.open_(2, 4, 5), b.send(4, "B", "take", 1)),

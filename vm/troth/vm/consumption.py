@@ -169,7 +169,9 @@ class _Nullifier:
         return self._tag
 
     def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:
-        return self._decide(len(self._set), generation, sequence, statement)
+        if self._rotate or generation:
+            return self._decide(len(self._set), generation, sequence, statement)
+        return DUPLICATE if self._tag_of(statement) in self._set else None
 
     def decide_after(
         self, read: Read, generation: int, sequence: int, statement: bytes

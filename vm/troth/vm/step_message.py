@@ -152,16 +152,10 @@ def _payload(
     checks = transition.checks
     if len(arguments) != len(checks):
         raise _wrong_payload(endpoint, transition, f"{len(arguments)} arguments")
-    wire: list[RegisterValue] = []
-    for place, argument in enumerate(arguments):
-        value = registers[argument]
-        if type(value) is not checks[place]:
-            field = transition.fields[place]
-            if place in transition.carried and isinstance(value, EndpointState):
-                value = value.handle  # `prepare_delegation` has checked it.
-            elif checks[place] is not None or not type_matches(value, field.type):
-                raise _wrong_payload(endpoint, transition, f"{cell_name(value)} for {field.name}")
-        wire.append(value)  # type: ignore[arg-type]  # no EndpointState has passed the checks
+    cells = [registers[argument] for argument in arguments]
+    if tuple(map(type, cells)) != checks:
+        cells = [_portable(endpoint, transition, place, cell) for place, cell in enumerate(cells)]
+    wire: list[RegisterValue] = cells  # type: ignore[assignment]  # no endpoint passed the checks
     try:
         payload = encode_payload(wire)
     except TrothError as error:
@@ -176,6 +170,22 @@ def _payload(
             actual=f"{len(payload)} bytes",
         )
     return payload, wire
+
+
+def _portable(endpoint: EndpointState, transition: TransitionTable, place: int, cell: Cell) -> Cell:
+    """What of an argument travels: itself, if it has the type of its field, or its handle.
+
+    Raises:
+        Fault: `vm.fault.type`.
+    """
+    wanted, field = transition.checks[place], transition.fields[place]
+    if type(cell) is wanted:
+        return cell
+    if place in transition.carried and isinstance(cell, EndpointState):
+        return cell.handle  # `prepare_delegation` has checked it.
+    if wanted is not None or not type_matches(cell, field.type):
+        raise _wrong_payload(endpoint, transition, f"{cell_name(cell)} for {field.name}")
+    return cell
 
 
 def _wrong_payload(endpoint: EndpointState, transition: TransitionTable, actual: str) -> Fault:
