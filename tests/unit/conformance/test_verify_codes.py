@@ -20,7 +20,7 @@ incomplete.torn integrity.cancel integrity.counts integrity.delegation integrity
 integrity.final integrity.head integrity.inclusion integrity.join integrity.key integrity.message
 integrity.notice integrity.protocol integrity.receipt integrity.root
 integrity.rotation integrity.seal
-integrity.session protocol.account protocol.close protocol.endpoint protocol.epoch
+integrity.session protocol.account protocol.bundle protocol.close protocol.endpoint protocol.epoch
 protocol.guard protocol.kind
 protocol.label protocol.notice protocol.payload protocol.pinned protocol.receipt protocol.setting
 protocol.timer

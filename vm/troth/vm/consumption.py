@@ -169,9 +169,10 @@ class _Nullifier:
         return self._tag
 
     def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:
-        if self._rotate or generation:
-            return self._decide(len(self._set), generation, sequence, statement)
-        return DUPLICATE if self._tag_of(statement) in self._set else None
+        rotate, taken = self._rotate, len(self._set)
+        if generation == self.generation and (taken < rotate > sequence or not rotate):
+            return DUPLICATE if self._tag_of(statement) in self._set else None
+        return self._decide(taken, generation, sequence, statement)
 
     def decide_after(
         self, read: Read, generation: int, sequence: int, statement: bytes

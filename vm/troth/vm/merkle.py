@@ -43,21 +43,27 @@ class Frontier:
         # Hashes of the newest leaves, joined to the others level by level: many at once cost less.
         self._loose: list[bytes] = []
 
-    def append(self, leaf: bytes) -> None:
-        """Adds one leaf; its bytes are not kept."""
-        self.append_hash(leaf_hash(leaf))
+    def append(self, leaf: bytes) -> bytes:
+        """Adds one leaf; its bytes are not kept. Returns its hash."""
+        digest = leaf_hash(leaf)
+        self._loose.append(digest)
+        self.size += 1
+        if len(self._loose) == LOOSE_MAX:
+            self._join()
+        return digest
 
-    def append_record(self, number: int, covered: bytes) -> None:
-        """Adds the leaf of record `number`, which covers a statement or the record's bytes."""
-        self.append_hash(sha256(_RECORD_HEAD(0, number) + covered).digest())
+    def append_record(self, number: int, covered: bytes) -> bytes:
+        """Adds the leaf of record `number`, which covers a statement or the record's bytes.
 
-    def append_hash(self, leaf: bytes) -> None:
-        """Adds a leaf of which this is the hash."""
+        Returns the leaf's hash.
+        """
+        leaf = sha256(_RECORD_HEAD(0, number) + covered).digest()
         loose = self._loose
         loose.append(leaf)
         self.size += 1
         if len(loose) == LOOSE_MAX:
             self._join()
+        return leaf
 
     def _join(self) -> None:
         nodes, subtrees = self._loose, self._subtrees

@@ -32,9 +32,15 @@ class RecentTree(Frontier):
             self._full[start, start + place] = node
             start += place
 
-    def append_hash(self, leaf: bytes) -> None:
-        super().append_hash(leaf)
-        self._recent.append(leaf)
+    def append(self, leaf: bytes) -> bytes:
+        digest = super().append(leaf)
+        self._recent.append(digest)
+        return digest
+
+    def append_record(self, number: int, covered: bytes) -> bytes:
+        digest = super().append_record(number, covered)
+        self._recent.append(digest)
+        return digest
 
     def inclusion_path(self, index: int) -> tuple[bytes, ...]:
         """The hashes that lead from leaf `index`, one since the mark, to the root now."""

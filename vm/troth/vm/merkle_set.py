@@ -127,12 +127,14 @@ class MerkleSet:
                 grown, digest = _split(split, key, leaf, parent.left, parent.left_hash)
                 parent.left = grown
         below = grown
+        # A hasher is large: one that is used again stays in the processor's cache.
+        hasher = _NODE.copy()
         for node in reversed(path):
             if node.left is below:
                 node.left_hash = digest
             else:
                 node.right_hash = digest
-            hasher = _NODE.copy()
+            hasher.reset()
             hasher.update(_BYTE_OF_BIT[node.bit] + node.left_hash + node.right_hash)
             digest = hasher.digest()
             below = node

@@ -149,7 +149,8 @@ class Recorder(EventRecords):
 
     # --- writing ---------------------------------------------------------------------------
 
-    def _put(self, record: bytes) -> None:
+    def _put(self, log: _Log, record: bytes, covered: bytes | None) -> None:
+        """Writes a record, with a leaf in the log for what is `covered`, if anything is."""
         if len(record) > RECORD_BYTES_MAX:
             raise LimitExceeded(
                 "artifact.limit",
@@ -161,20 +162,21 @@ class Recorder(EventRecords):
             )
         self._pieces.append(record)
         self._pending_bytes += len(record)
+        if covered is not None:
+            log.frontier.append_record(self._records, covered)
         self._records += 1
 
     def _append(self, log: _Log, items: Items) -> bytes:
         record = self._pack(items)
-        number = self._records
-        self._put(record)
-        log.frontier.append_record(number, record)
+        self._put(log, record, record)
         return record
 
     def _machine_owned(self, items: Items) -> None:
         self._append(self._machine_log, items)
 
     def _principal_owned(self, principal: bytes, items: Items) -> None:
-        self._append(self._log_of(principal), items)
+        record = self._pack(items)
+        self._put(self._log_of(principal), record, record)
 
     def _log_of(self, principal: bytes) -> _Log:
         try:
@@ -185,24 +187,24 @@ class Recorder(EventRecords):
     def _stated(self, principal: bytes, session: SessionNames, items: Items, event: Event) -> None:
         """Records something signed: its leaf covers the statement, so redaction breaks nothing."""
         log = self._log_of(principal)
-        log.due = log.due or session.round_sealed
         statement = statement_of(event)
         assert statement is not None, "what is stated has a statement"
-        number = self._records
-        if session.peers and session.round_sealed:
+        if not session.round_sealed:
+            self._put(log, self._pack(items), statement)
+            return
+        log.due = True
+        if session.peers:
             log.provable()
-        self._put(self._pack(items))
-        log.frontier.append_record(number, statement)
-        if type(event) is Sent and event.receiver in session.peers and session.round_sealed:
+        number = self._records
+        self._put(log, self._pack(items), statement)
+        if session.peers and type(event) is Sent and event.receiver in session.peers:
             log.prove_later(
                 (event.session, event.sender, event.receiver, event.generation, event.sequence),
                 number,
             )
 
     def _covered(self, principal: bytes, items: Items, cover: bytes) -> None:
-        number = self._records
-        self._put(self._pack(items))
-        self._log_of(principal).frontier.append_record(number, cover)
+        self._put(self._log_of(principal), self._pack(items), cover)
 
     def _introduce(self, principal: bytes, items: Items) -> None:
         log = _Log(self._seal_every) if self._logs else self._machine_log
@@ -225,7 +227,8 @@ class Recorder(EventRecords):
         head = (size, root, log.previous_root, round_number, open_now, ended, final)
         statement = statements.head_statement(log.log_id, *head)
         signature = self._signer.sign(log.key, statement)
-        self._put(self._pack((Kind.SEAL, self._principals[log.key], *head, signature)))
+        record = self._pack((Kind.SEAL, self._principals[log.key], *head, signature))
+        self._put(log, record, None)
         if isinstance(log.frontier, RecentTree):
             self._prove(log, log.frontier, HeadEnvelope(log.key, log.log_id, *head, signature))
         log.previous_root = root
