@@ -7,7 +7,7 @@ tests do not ask the verifier about itself.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,7 @@ from troth.vm.shell_options import RunOptions, seed_from_number
 from troth.vm.shell_run import run
 
 Record = tuple[Any, ...]
+Edit = Callable[[list[Record]], None]
 ROOT: Final = Path(__file__).resolve().parents[1]
 EXAMPLES: Final = ROOT / "docs" / "examples"
 
@@ -123,6 +124,15 @@ def find(records: Sequence[Record], kind: Kind, number: int = 0) -> int:
 def with_field(record: Record, field: int, value: object) -> Record:
     """`field` counts from 1: the kind is 0."""
     return (*record[:field], value, *record[field + 1 :])
+
+
+def dropped(kind: Kind, number: int) -> Edit:
+    """Leaves out the `number`-th record of the kind."""
+
+    def edit(records: list[Record]) -> None:
+        del records[find(records, kind, number)]
+
+    return edit
 
 
 def flipped(data: bytes, bit: int = 0) -> bytes:

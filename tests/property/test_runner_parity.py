@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from parity_samples import Backwards, CountedWorkers, Plan, drawn_member, execute, same
+from parity_samples import Backwards, CountedWorkers, Plan, all_apart, drawn_member, execute, same
 from troth.vm.coroutine import Coroutine
 from troth.vm.errors import TrothError
 from troth.vm.lanes import Lane, plan_lanes
@@ -65,10 +65,6 @@ def test_the_bytes_are_the_same_at_every_worker_count() -> None:
 # --- a broken planner is found out ----------------------------------------------------------
 
 
-def _all_apart(batch: Sequence[Coroutine]) -> list[Lane]:
-    return [[place] for place in range(len(batch))]
-
-
 def _without_guards(batch: Sequence[Coroutine]) -> list[Lane]:
     return _by(batch, lambda coroutine: _sessions(coroutine, cargo=True))
 
@@ -113,7 +109,7 @@ def _by(batch: Sequence[Coroutine], keys: Callable[[Coroutine], list[object]]) -
 
 @pytest.mark.parametrize(
     "plan",
-    [_all_apart, _without_guards, _without_cargo, _without_bundles, _first_session_only],
+    [all_apart, _without_guards, _without_cargo, _without_bundles, _first_session_only],
 )
 def test_a_broken_planner_is_found_out(plan: Plan) -> None:
     """By other bytes, or by the runner itself, which asserts that lanes stay apart."""

@@ -12,6 +12,7 @@ import pytest
 
 from crowded_machines import crowded_script
 from e2e.command_line import EXAMPLES, troth
+from parity_samples import all_apart
 from troth.conformance import shell_parity
 from troth.conformance.parity import (
     BACKWARDS,
@@ -137,10 +138,6 @@ def _arguments(file: Path) -> argparse.Namespace:
     )
 
 
-def _all_apart(batch: Sequence[Coroutine]) -> list[Lane]:
-    return [[place] for place in range(len(batch))]
-
-
 GUARDS = """\
 guard till
 
@@ -205,6 +202,6 @@ def test_a_planner_that_knows_no_sessions_is_found(
 ) -> None:
     script = tmp_path / "crowd.troth"
     script.write_text(crowded_script(Random(3)))
-    monkeypatch.setattr(run_lanes, "plan_lanes", _all_apart)
+    monkeypatch.setattr(run_lanes, "plan_lanes", all_apart)
     assert shell_parity.parity_command(_arguments(script)) == 2
     assert "first difference: " in capsys.readouterr().out

@@ -9,7 +9,18 @@ from typing import Final
 
 import pytest
 
-from artifact_surgery import Record, Sample, collude, find, flipped, parse, record_image, with_field
+from artifact_surgery import (
+    Edit,
+    Record,
+    Sample,
+    collude,
+    dropped,
+    find,
+    flipped,
+    parse,
+    record_image,
+    with_field,
+)
 from bundle_scripts import DESKTOP, TRIANGLE, leaving
 from second_verifier import judge
 from spread_machines import run_spread, trust_of
@@ -51,20 +62,10 @@ def test_a_run_with_a_bundle_verifies(name: str, seal: Seal | None, tmp_path: Pa
     assert ends == [wanted] * (3 if name == "triangle" else 2)
 
 
-Edit = Callable[[list[Record]], None]
-
-
 def _change(kind: Kind, number: int, field: int, change: Callable[[object], object]) -> Edit:
     def edit(records: list[Record]) -> None:
         index = find(records, kind, number)
         records[index] = with_field(records[index], field, change(records[index][field]))
-
-    return edit
-
-
-def _drop(kind: Kind, number: int) -> Edit:
-    def edit(records: list[Record]) -> None:
-        del records[find(records, kind, number)]
 
     return edit
 
@@ -126,8 +127,8 @@ MISTAKES: Final[dict[str, tuple[Edit, str]]] = {
     "another nonce": (_change(Kind.BUNDLE, 0, 6, _bytes), "structure.identity"),
     "other parties": (_change(Kind.BUNDLE, 0, 4, lambda _: (1, 0)), "integrity.session"),
     "a session's nonce": (_change(Kind.OPEN, 1, 7, _bytes), "structure.order"),
-    "no bundle": (_drop(Kind.BUNDLE, 0), "structure.identity"),
-    "one session less": (_drop(Kind.OPEN, 1), "structure.reference"),
+    "no bundle": (dropped(Kind.BUNDLE, 0), "structure.identity"),
+    "one session less": (dropped(Kind.OPEN, 1), "structure.reference"),
     "something between": (_between, "structure.order"),
     "one left open": (_one_left_open, "protocol.close"),
     "another end": (_another_end, "protocol.close"),

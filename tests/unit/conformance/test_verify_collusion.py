@@ -7,19 +7,26 @@ the records say together.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from typing import Final
 
 import pytest
 
-from artifact_surgery import Record, collude, find, flipped, parse, reopen, with_field
+from artifact_surgery import (
+    Edit,
+    Record,
+    collude,
+    dropped,
+    find,
+    flipped,
+    parse,
+    reopen,
+    with_field,
+)
 from troth.conformance import Budget, Verdict, verify
 from troth.vm.codec import encode_payload
 from troth.vm.events import Status
 from troth.vm.records import Kind
 from verify_samples import sample
-
-Edit = Callable[[list[Record]], None]
 
 
 def _verdict(name: str, edit: Edit, *, run_again: bool = True) -> Verdict:
@@ -43,13 +50,6 @@ def _flip(kind: Kind, number: int, field: int) -> Edit:
     def edit(records: list[Record]) -> None:
         index = find(records, kind, number)
         records[index] = with_field(records[index], field, flipped(records[index][field]))
-
-    return edit
-
-
-def _drop(kind: Kind, number: int) -> Edit:
-    def edit(records: list[Record]) -> None:
-        del records[find(records, kind, number)]
 
     return edit
 
@@ -138,7 +138,7 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "nobody prints": ("hello", _set(Kind.PRINT, 0, 1, 9), "structure.reference"),
     "halt twice": ("hello", _repeat(Kind.HALT, 0), "structure.reference"),
     "fault elsewhere": ("faulted", _set(Kind.FAULT, 0, 4, "main"), "structure.reference"),
-    "closed from active": ("hello", _drop(Kind.STATUS, 0), "structure.lifecycle"),
+    "closed from active": ("hello", dropped(Kind.STATUS, 0), "structure.lifecycle"),
     "effect answered twice": ("hidden", _repeat(Kind.COMPLETE, 0), "structure.reference"),
     "rounds": ("hidden", _set(Kind.END, 0, 1, 0), "structure.round"),
     "same principal": ("hello", _repeat(Kind.PRINCIPAL, 1), "structure.duplicate"),
@@ -164,13 +164,13 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "drop of no label": ("drops", _set(Kind.DROP, 0, 4, 9), "structure.reference"),
     # level 3
     "send number": ("drain", _set(Kind.SEND, 2, 7, 9), "consumption.sent.number"),
-    "send dropped": ("drain", _drop(Kind.SEND, 2), "consumption.sent.number"),
+    "send dropped": ("drain", dropped(Kind.SEND, 2), "consumption.sent.number"),
     "send repeated": ("drain", _repeat(Kind.SEND, 2), "consumption.sent.number"),
     "sends swapped": ("drain", _swap(Kind.SEND, 1, 2), "consumption.sent.number"),
-    "last send dropped": ("drain", _drop(Kind.SEND, 5), "protocol.notice"),
+    "last send dropped": ("drain", dropped(Kind.SEND, 5), "protocol.notice"),
     "received twice": ("drain", _repeat(Kind.RECEIVE, 1), "consumption.duplicate"),
     "receives swapped": ("drain", _swap(Kind.RECEIVE, 1, 2), "consumption.order"),
-    "receive dropped": ("drain", _drop(Kind.RECEIVE, 1), "consumption.order"),
+    "receive dropped": ("drain", dropped(Kind.RECEIVE, 1), "consumption.order"),
     "received before sent": ("hello", _move(Kind.RECEIVE, 0, Kind.SEND), "consumption.unsent"),
     "root": ("drain", _flip(Kind.RECEIVE, 1, 6), "consumption.root"),
     "no root": ("drain", _set(Kind.RECEIVE, 1, 6, None), "consumption.root"),
@@ -184,7 +184,7 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "hidden message": ("hidden", _flip(Kind.SEND, 0, 10), "consumption.root"),
     "small buffer": ("drain", _small_buffer, "consumption.sent.capacity"),
     "another mode": ("hello", _edge_field(2, "off"), "consumption.root"),
-    "overwrite dropped": ("latest", _drop(Kind.OVERWRITE, 0), "consumption.sent.capacity"),
+    "overwrite dropped": ("latest", dropped(Kind.OVERWRITE, 0), "consumption.sent.capacity"),
     "overwritten twice": ("latest", _repeat(Kind.OVERWRITE, 0), "consumption.lost"),
     "overwritten early": ("latest", _move(Kind.OVERWRITE, 0, Kind.SEND, 1), "consumption.lost"),
     "nothing overwritten": ("latest", _set(Kind.OVERWRITE, 0, 5, 9), "consumption.lost"),
@@ -193,13 +193,13 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "dropped in latest": ("latest", _change_loss(Kind.OVERWRITE, Kind.DROP), "consumption.lost"),
     "dropped early": ("drops", _move(Kind.DROP, 0, Kind.SEND), "consumption.lost"),
     "dropped what must arrive": ("drops", _set(Kind.DROP, 0, 4, 0), "consumption.lost"),
-    "rotation dropped": ("rotates", _drop(Kind.ROTATE, 0), "consumption.sent.number"),
+    "rotation dropped": ("rotates", dropped(Kind.ROTATE, 0), "consumption.sent.number"),
     "rotation twice": ("rotates", _repeat(Kind.ROTATE, 0), "consumption.generation"),
     "rotation early": ("rotates", _move(Kind.ROTATE, 0, Kind.SEND, 2), "consumption.generation"),
     "rotation of more": ("rotates", _set(Kind.ROTATE, 0, 5, 4), "consumption.generation"),
     "rotation of another": ("rotates", _set(Kind.ROTATE, 0, 4, 1), "consumption.generation"),
     "retired early": ("rotates", _move(Kind.RETIRE, 0, Kind.RECEIVE, 2), "consumption.generation"),
-    "never retired": ("rotates", _drop(Kind.RETIRE, 0), "consumption.generation"),
+    "never retired": ("rotates", dropped(Kind.RETIRE, 0), "consumption.generation"),
     "retired twice": ("rotates", _repeat(Kind.RETIRE, 0), "consumption.generation"),
     "retired root": ("rotates", _flip(Kind.RETIRE, 0, 5), "consumption.root"),
     "number goes on": ("rotates", _set(Kind.SEND, 3, 7, 3), "consumption.sent.number"),
@@ -218,14 +218,14 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "step kind": ("hello", _set(Kind.SEND, 0, 4, 1), "protocol.kind"),
     "not a selection": ("drain", _set(Kind.SEND, 0, 4, 0), "protocol.kind"),
     "notice early": ("hello", _move(Kind.NOTICE, 0, Kind.SEND), "protocol.notice"),
-    "notice dropped": ("hello", _drop(Kind.NOTICE, 1), "protocol.close"),
+    "notice dropped": ("hello", dropped(Kind.NOTICE, 1), "protocol.close"),
     "notice repeated": ("hello", _repeat(Kind.NOTICE, 0), "protocol.notice"),
     "final generation": ("rotates", _set(Kind.NOTICE, 0, 3, ((1, 1, 8),)), "protocol.notice"),
     "receipt's generation": ("rotates", _set(Kind.RECEIPT, 0, 4, 1), "protocol.receipt"),
     "rotation after the notice": ("rotates", _rotates_late, "consumption.generation"),
     "final number": ("drain", _set(Kind.NOTICE, 0, 3, ((1, 0, 5),)), "protocol.notice"),
     "no finals": ("drain", _set(Kind.NOTICE, 0, 3, ()), "protocol.notice"),
-    "receipt dropped": ("drain", _drop(Kind.RECEIPT, 0), "protocol.receipt"),
+    "receipt dropped": ("drain", dropped(Kind.RECEIPT, 0), "protocol.receipt"),
     "receipt count": ("drain", _set(Kind.RECEIPT, 0, 5, 5), "protocol.receipt"),
     "receipt discards": ("drain", _set(Kind.RECEIPT, 0, 6, 1), "protocol.receipt"),
     "epoch": ("hello", _set(Kind.STATUS, 1, 3, 2), "protocol.epoch"),
@@ -238,14 +238,14 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
         _set(Kind.STATUS, 1, 2, int(Status.FAULTED)),
         "protocol.epoch",
     ),
-    "never drained": ("late_fault", _drop(Kind.STATUS, 0), "protocol.close"),
-    "one undelivered less": ("cancelled", _drop(Kind.UNDELIVERED, 2), "protocol.undelivered"),
+    "never drained": ("late_fault", dropped(Kind.STATUS, 0), "protocol.close"),
+    "one undelivered less": ("cancelled", dropped(Kind.UNDELIVERED, 2), "protocol.undelivered"),
     "undelivered order": ("cancelled", _swap(Kind.UNDELIVERED, 0, 1), "protocol.undelivered"),
     "undelivered twice": ("cancelled", _repeat(Kind.UNDELIVERED, 2), "protocol.undelivered"),
-    "nobody cancelled": ("cancelled", _drop(Kind.CANCEL, 0), "protocol.close"),
+    "nobody cancelled": ("cancelled", dropped(Kind.CANCEL, 0), "protocol.close"),
     "another reason": ("cancelled", _set(Kind.STATUS, 0, 4, "bored"), "protocol.close"),
     "another fault": ("faulted", _set(Kind.STATUS, 0, 4, "vm.fault.type"), "protocol.close"),
-    "certificate dropped": ("delegation", _drop(Kind.DELEGATE, 0), "protocol.endpoint"),
+    "certificate dropped": ("delegation", dropped(Kind.DELEGATE, 0), "protocol.endpoint"),
     "certificate alone": ("delegation", _move(Kind.SEND, 1, Kind.SEND), "protocol.endpoint"),
     "certificate for another": ("delegation", _set(Kind.DELEGATE, 0, 2, 0), "protocol.endpoint"),
     "delegated late": ("delegation", _move(Kind.DELEGATE, 0, Kind.RECEIVE), "protocol.endpoint"),
@@ -255,15 +255,15 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
         "protocol.endpoint",
     ),
     "guard acquired twice": ("guarded", _repeat(Kind.ACQUIRE, 0), "protocol.guard"),
-    "guard not released": ("guarded", _drop(Kind.RELEASE, 0), "protocol.guard"),
+    "guard not released": ("guarded", dropped(Kind.RELEASE, 0), "protocol.guard"),
     "guard released twice": ("guarded", _repeat(Kind.RELEASE, 0), "protocol.guard"),
     "guard of another": ("guarded", _move(Kind.ACQUIRE, 1, Kind.RELEASE), "protocol.guard"),
-    "guard held at the halt": ("guarded", _drop(Kind.RELEASE, 1), "protocol.guard"),
+    "guard held at the halt": ("guarded", dropped(Kind.RELEASE, 1), "protocol.guard"),
     "guard of nobody": ("guarded", _set(Kind.ACQUIRE, 0, 2, 1), "structure.reference"),
     "effect arguments": ("hidden", _set(Kind.INVOKE, 0, 4, b"\x91\x01"), "protocol.value"),
     "effect result": ("hidden", _set(Kind.COMPLETE, 0, 3, b"\x91\xc0"), "protocol.value"),
     "effect failure": ("hidden", _set(Kind.COMPLETE, 0, 3, b"\x91\x01"), ""),
-    "a drop left out": ("drops", _drop(Kind.DROP, 0), ""),
+    "a drop left out": ("drops", dropped(Kind.DROP, 0), ""),
     "printed text": ("hello", _set(Kind.PRINT, 0, 2, "goodbye"), ""),
 }
 
