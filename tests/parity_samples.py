@@ -63,6 +63,9 @@ class CountedWorkers:
 
         return noted
 
+    def share(self, count: int, work: Callable[[int, int], None]) -> None:
+        self.inner.share(count, work)
+
 
 class Backwards:
     """Executes lanes on one thread, the last first: what depends on lanes shows every time."""
@@ -70,6 +73,10 @@ class Backwards:
     def run(self, jobs: Sequence[Callable[[], None]]) -> None:
         for job in reversed(jobs):
             job()
+
+    def share(self, count: int, work: Callable[[int, int], None]) -> None:
+        for place in reversed(range(count)):
+            work(place, place + 1)
 
 
 SEED: Final = 20250301

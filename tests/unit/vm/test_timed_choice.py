@@ -390,6 +390,9 @@ class _Backwards:
         for job in reversed(jobs):
             job()
 
+    def share(self, count: int, work: Callable[[int, int], None]) -> None:
+        work(0, count)
+
 
 @pytest.mark.parametrize("seal", SEALS)
 @pytest.mark.parametrize("script", [YIELDS, WAITS_FOR_ANOTHER, WAITS_FOR_EFFECT, LOOPS])

@@ -15,6 +15,7 @@ from troth.vm.coroutine import Coroutine
 from troth.vm.lanes import Lane, plan_lanes
 from troth.vm.run_coop import TurnEnd
 from troth.vm.turn import Context, Turn
+from troth.vm.unsigned import sign_late
 
 
 class Workers(Protocol):
@@ -24,6 +25,12 @@ class Workers(Protocol):
         """Calls every job once and returns when all have ended.
 
         What a job raises is raised here, the first job's if there are several.
+        """
+
+    def share(self, count: int, work: Callable[[int, int], None]) -> None:
+        """Calls `work(first, end)` for parts of `range(count)` that together are all of it.
+
+        Returns and raises as `run`. The parts need no interpreter lock for most of their time.
         """
 
 
@@ -56,7 +63,7 @@ class LaneRunner:
     def execute(self, batch: list[Coroutine], allowance: Allowance) -> list[tuple[Turn, TurnEnd]]:
         """Executes one turn of each coroutine and commits nothing."""
         missing = len(batch) - len(self._turns)
-        self._turns += [Turn(self._context) for _ in range(missing)]
+        self._turns += [_late_signing(Turn(self._context)) for _ in range(missing)]
         ends: list[TurnEnd] = [TurnEnd.READY] * len(batch)
         lanes = self._plan(batch)
         jobs = [partial(self._run_lane, lane, batch, allowance, ends) for lane in lanes]
@@ -64,6 +71,7 @@ class LaneRunner:
             jobs[0]()
         else:
             self._workers.run(jobs)
+        sign_late(self._context, self._workers.share, self._turns[: len(batch)])
         outcome = list(zip(self._turns, ends, strict=False))
         _require_apart(batch, lanes, outcome)
         return outcome
@@ -77,6 +85,11 @@ class LaneRunner:
             turn.coroutines_left = allowance.coroutines
             turn.sessions_left = allowance.sessions
             ends[place] = execute(turn, batch[place], allowance.quantum)
+
+
+def _late_signing(turn: Turn) -> Turn:
+    turn.unsigned = []
+    return turn
 
 
 def _require_apart(

@@ -94,6 +94,11 @@ Cell: TypeAlias = RegisterValue | EndpointState | EndpointElsewhere
 """What a register can hold. A bare `Endpoint` never is in a register."""
 
 
+OwnMessage: TypeAlias = tuple[Envelope, bytes]
+"""A message that this machine has made, as it is in the buffer, and its statement. One without a
+signature is not signed yet; one with a signature was verified as its receiver would do it."""
+
+
 class Edge:
     """A directed pair of roles inside one session.
 
@@ -117,6 +122,9 @@ class Edge:
         receipts: of an outbound edge, how many receipts came.
         history: of an outbound edge in mode `sequence`, what receipts are checked against.
         waiting: of an inbound edge, the statements of the messages in the buffer; else None.
+        own: what this machine has made of the messages in the buffer that are signed one by one,
+            by number, if they are signed late (`unsigned`); None for none. Nothing but a short way:
+            snapshots leave it out.
     """
 
     __slots__ = (
@@ -131,6 +139,7 @@ class Edge:
         "history",
         "inbound",
         "outbound",
+        "own",
         "receipted",
         "receipts",
         "receiver",
@@ -172,6 +181,7 @@ class Edge:
         self.receipted = 0
         self.receipts = 0
         self.waiting: set[bytes] | None = set() if self.inbound else None
+        self.own: dict[int, OwnMessage] | None = None
 
     @property
     def in_flight(self) -> int:
@@ -204,7 +214,10 @@ class Edge:
         """A message leaves the buffer, the oldest if no other, and its sealed statement with it."""
         if self.sealed:
             self.sealed.pop(0)
-        return self.buffer.messages.pop(place)
+        envelope = self.buffer.messages.pop(place)
+        if self.own is not None:
+            self.forget_own(envelope)
+        return envelope
 
     def take_overwritten(self, place: int) -> Envelope:
         """A message makes room for another; its statement goes with it, sealed or not."""
@@ -212,7 +225,16 @@ class Edge:
             del self.sealed[place]
         elif self.unsealed:
             del self.unsealed[place - len(self.sealed)]
-        return self.buffer.take(place)
+        envelope = self.buffer.take(place)
+        if self.own is not None:
+            self.forget_own(envelope)
+        return envelope
+
+    def forget_own(self, envelope: Envelope) -> None:
+        assert self.own is not None, "the caller has looked"
+        self.own.pop(envelope.sequence, None)
+        if not self.own:
+            self.own = None
 
     def seal(self) -> None:
         """What was sent in this round can be received from now on."""

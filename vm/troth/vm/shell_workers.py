@@ -19,24 +19,31 @@ from troth.vm.errors import Unusable
 from troth.vm.signer import Roster
 
 WORKERS_MAX: Final = 256
+PART: Final = 2
+"""How many signatures are made before more are taken."""
 _Job: TypeAlias = Callable[[], None]
 
 
 class ThreadWorkers:
     """`run_lanes.Workers` on threads. `close` ends them."""
 
-    def __init__(self, count: int) -> None:
-        """
+    def __init__(self, count: int, *, lanes: bool = True) -> None:
+        """`lanes` says whether lanes too are spread over the workers, or only signatures.
+
         Raises:
             Unusable: code `run.workers`, when this Python's libraries do not bear several threads.
         """
         self.count = count
         if count > 1:
             _require_safe_libraries()
+        self._lanes = lanes
         self._pool = ThreadPoolExecutor(count - 1, "troth-lane") if count > 1 else None
 
     def run(self, jobs: Sequence[_Job]) -> None:
         """See `run_lanes.Workers`. Whatever happens, no job is running when this returns."""
+        self._run(jobs, self.count if self._lanes else 1)
+
+    def _run(self, jobs: Sequence[_Job], count: int) -> None:
         errors: dict[int, BaseException] = {}
         queue = deque(enumerate(jobs))
 
@@ -53,13 +60,27 @@ class ThreadWorkers:
 
         helpers: list[Future[None]] = []
         if self._pool is not None:
-            helpers = [self._pool.submit(work) for _ in range(min(self.count, len(jobs)) - 1)]
+            helpers = [self._pool.submit(work) for _ in range(min(count, len(jobs)) - 1)]
         try:
             work()
         finally:
             wait(helpers)
         if errors:
             raise errors[min(errors)]
+
+    def share(self, count: int, work: Callable[[int, int], None]) -> None:
+        """See `run_lanes.Workers`.
+
+        Everyone takes a small part again and again: who is woken late takes fewer.
+        """
+        starts = iter(range(0, count, PART))
+
+        def some() -> None:
+            # An iterator of a range gives every number once, whoever asks.
+            for start in starts:
+                work(start, min(start + PART, count))
+
+        self._run([some] * min(self.count, -(-count // PART)), self.count)
 
     def close(self) -> None:
         if self._pool is not None:

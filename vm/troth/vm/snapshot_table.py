@@ -51,6 +51,7 @@ SHARED: Final[tuple[type, ...]] = (Envelope,)
 
 LEFT_OUT: Final[dict[str, dict[str, object]]] = {
     "_Nullifier": {"_tagged": b"", "_tag": b""},
+    "Edge": {"own": None},
 }
 """Slots that only save time, by the name of their class, and what they are at first."""
 

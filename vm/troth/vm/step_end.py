@@ -119,6 +119,7 @@ def _end_one(
             edge.discarded += 1
             stranded += strand(edge, envelope)
             turn.events.append(_undelivered(edge, envelope.generation, envelope.sequence))
+        edge.own = None
         turn.wake_edge(edge)
     session.status = status
     session.detail = detail

@@ -26,7 +26,7 @@ from troth.vm.step_delegate import Delegation, commit_delegation, prepare_delega
 from troth.vm.step_hold import cannot_be_undone, hold_send
 from troth.vm.step_loss import drop, overwrite, read_ahead
 from troth.vm.step_tables import TransitionTable
-from troth.vm.turn import BLOCKED, Turn
+from troth.vm.turn import BLOCKED, Turn, Unsigned
 from troth.vm.types import StateKind
 from troth.vm.value_ops import type_matches
 from troth.vm.values import RegisterValue
@@ -92,7 +92,7 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
         if overwrites:
             overwrite(turn, edge)
         _commit(turn, edge, endpoint, transition, envelope, rotated)
-        if edge.outbound or endpoint.session.round_sealed:
+        if not envelope.signature or edge.outbound:
             _hand_on(turn, edge, envelope, statement)
         return following
 
@@ -268,7 +268,8 @@ def _seal(
             sequence,
             commitment,
         )
-        signature = b"" if endpoint.session.round_sealed else signer.sign(principal, statement)
+        late = endpoint.session.round_sealed or (turn.unsigned is not None and not edge.outbound)
+        signature = b"" if late else signer.sign(principal, statement)
     except TrothError as error:
         raise no_key(endpoint, error) from error
     envelope = _make(
@@ -324,7 +325,8 @@ def commit_sealed(turn: Turn, act: HeldSend, sealed: Sealed) -> None:
 
 
 def _hand_on(turn: Turn, edge: Edge, envelope: Envelope, statement: bytes) -> None:
-    """A message for another machine leaves; one that is sealed by round waits for its seal."""
+    """A message for another machine leaves; what is not signed yet waits for its seal or its
+    signature."""
     if edge.outbound:
         if edge.history is not None:
             edge.history.add(statement)
@@ -334,6 +336,11 @@ def _hand_on(turn: Turn, edge: Edge, envelope: Envelope, statement: bytes) -> No
         if not edge.unsealed:
             turn.awaiting_seal.append(edge)
         edge.unsealed.append((envelope, statement))
+    elif turn.unsigned is not None:
+        turn.unsigned.append(Unsigned(len(turn.events) - 1, edge, envelope, statement))
+        if edge.own is None:
+            edge.own = {}
+        edge.own[envelope.sequence] = envelope, statement
 
 
 def _outgoing(edge: Edge, envelope: Envelope) -> Outgoing:

@@ -27,6 +27,7 @@ from troth.vm.step_tables import StateTable, TransitionTable
 from troth.vm.substitutes import Substitutes
 from troth.vm.turn import BLOCKED, Turn
 from troth.vm.types import StateKind
+from troth.vm.unsigned import sign_now
 from troth.vm.values import Endpoint
 
 _RECEIVE: Final = Blocked.RECEIVE
@@ -71,6 +72,8 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
             coroutine.blocked = _RECEIVE
             coroutine.blocked_edge = edge
             return BLOCKED
+        if edge.own is not None and not messages[place].signature:
+            sign_now(turn.context, edge, place)
         if speculation is None:
             envelope = messages[place]
             statement, transition, values = _read(turn, edge, envelope, place, state)
@@ -203,17 +206,16 @@ def _place_of(edge: Edge, state: StateTable, speculation: Speculation | None) ->
 
 
 def _own_statement(edge: Edge, envelope: Envelope, place: int) -> bytes | None:
-    """What a round's seal of this machine covers, if the message is still the one that was sealed.
+    """What this machine has signed or sealed, if the message is still the one that it made.
 
     An envelope cannot be changed. So the very object that this machine has made, committed to and
-    put into a log whose head it has signed needs none of that a second time.
+    put into a log whose head it has signed needs none of that a second time; nor does one that it
+    has signed late, and verified then.
     """
-    sealed = edge.sealed
-    if len(sealed) > place:
-        made, statement = sealed[place]
-        if made is envelope:
-            return statement
-    return None
+    made = edge.sealed[place] if len(edge.sealed) > place else None
+    if edge.own is not None:
+        made = edge.own.get(envelope.sequence)
+    return made[1] if made is not None and made[0] is envelope else None
 
 
 def _authenticate(substitutes: Substitutes, edge: Edge, envelope: Envelope, place: int) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from troth.vm.buffer import Envelope
 from troth.vm.coroutine import Coroutine, CoroutineStatus
 from troth.vm.envelope import Outgoing
 from troth.vm.errors import Fault
@@ -99,6 +100,15 @@ class Context(NamedTuple):
         return role in self.observed or f"{protocol}.{role}" in self.observed
 
 
+class Unsigned(NamedTuple):
+    """A message to be signed: its place among its turn's events, and what is signed by whom."""
+
+    event: int
+    edge: Edge
+    envelope: Envelope
+    statement: bytes
+
+
 class Turn:
     """The collected effects of one turn.
 
@@ -113,6 +123,8 @@ class Turn:
         meetings: sessions to be opened with other machines.
         coroutines_left, sessions_left: how many this turn may still start and open.
         exact: these two are the machine's real headroom, not this turn's share of it.
+        unsigned: messages that are signed when all turns of the round are over; None when each
+            is signed as it is sent.
     """
 
     __slots__ = (
@@ -132,6 +144,7 @@ class Turn:
         "sessions_left",
         "spawned",
         "timers",
+        "unsigned",
         "unusual",
         "woken",
     )
@@ -156,6 +169,7 @@ class Turn:
         self.coroutines_left = 0
         self.sessions_left = 0
         self.exact = False
+        self.unsigned: list[Unsigned] | None = None
 
     def wake_edge(self, edge: Edge) -> None:
         """Wakes both sides of an edge: what they wait for will never come."""
