@@ -198,7 +198,6 @@ class Run:
         if compared is not None and compared.workers is not None:
             workers = compared.workers
         elif options.runner is Runner.THREADED:
-            # Bytecode holds the interpreter's lock: on several threads lanes are only slower.
             workers = self.workers = ThreadWorkers(options.workers or cores(), lanes=False)
         self.machine = Machine(
             loaded,

@@ -9,7 +9,12 @@ from typing import Protocol
 
 
 class Signer(Protocol):
-    """Both methods must be pure functions of the key and the arguments (Ed25519 is)."""
+    """Both methods must be pure functions of the key and the arguments (Ed25519 is).
+
+    A machine with workers asks for the salt of a message when it is sent, and for its signature at
+    the end of the round: a signer that has given the one gives the other, or the run ends with
+    its error.
+    """
 
     def sign(self, principal: bytes, statement: bytes) -> bytes:
         """The 64-byte Ed25519 signature of `statement`.
