@@ -80,6 +80,7 @@ class Backwards:
 
 
 SEED: Final = 20250301
+ROUND_NS: Final = 1_000_000
 
 
 def drawn_member(number: int) -> tuple[Image, Limits, int, Scheduling]:
@@ -107,7 +108,10 @@ def execute(
     plan: Plan | None = None,
     overrides: Overrides = NO_OVERRIDES,
 ) -> Outcome:
-    """Runs to the end; the header names no runner, so equal runs have equal bytes."""
+    """Runs to the end; the header names no runner, so equal runs have equal bytes.
+
+    A round takes a millisecond, so that clocks run out.
+    """
     loaded = load(image)
     signer = builders.make_signer()
     scheduling = policy or Cooperative()
@@ -144,6 +148,7 @@ def execute(
     ended = "by itself"
     now_ns = 0
     while True:
+        now_ns = max(now_ns, machine.rounds * ROUND_NS)
         try:
             ran = machine.run_round(now_ns)
         except TrothError as error:

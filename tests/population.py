@@ -1,53 +1,52 @@
 """A population of random protocols that make sense, with a program for each role.
 
-A protocol is drawn as text, with everything the language has for protocols: multicast, choices,
-nested recursion with outer `continue`, `loop at`, `do`, also recursive, families, and statements
-after each of them. What does not project, or has a place from which the end cannot be reached, is
-thrown away and counted. The programs follow the local types state by state. At a choice of its
-own a program goes round for a while and then takes the shortest way to the end.
+Protocols are drawn as text (`population_protocols`), and the programs follow the local types
+(`population_programs`). What does not project, or has a place from which the end cannot be
+reached, is thrown away and counted. Some members are bundles of several sessions: each role
+starts a program for each of them, or goes through one after the other by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from population_programs import BodyWriter, TooLongError
+from population_protocols import ProtocolWriter
 from troth.dsl.diag import Diagnostics
 from troth.dsl.expand_families import expand_families
 from troth.dsl.global_type import EndNode, GlobalType
 from troth.dsl.parser import parse
 from troth.dsl.protocols import CheckedProtocol, check_protocols
-from troth.vm.types import (
-    Field,
-    ListType,
-    LocalType,
-    Primitive,
-    RecordType,
-    StateKind,
-    ValueType,
-)
+from troth.vm.types import LocalType
 
-ROLES: Final = ("A", "B", "C", "D", "E")
-FAMILY: Final = "W"
-LABELS: Final = ("a", "b", "c", "d", "e", "send", "close")
-FIELDS: Final = (
-    *("", "n: int", "s: str", "n: int, ok: bool", "r: {x: float, y: list[int]}", "u: unit"),
-)
-LINES_MAX: Final = 250
-"""Of one program; a protocol that needs more is thrown away."""
-ROUNDS_OF_CHOICE: Final = 4
+BUNDLE: Final = "Both"
+BUNDLE_ROLES: Final = ("K", "L", "M", "N", "O", "Q")
+REFUSED: Final = frozenset({"project.merge", "protocol.unreachable", "protocol.message.lossy"})
+"""Why a drawn protocol may be refused: what is told to whom is drawn without a thought."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One member of the population: `programs` are the lines of each role's program."""
+    """One member of the population.
+
+    Attributes:
+        protocol: all that is declared besides programs: protocols, and perhaps a bundle.
+        types: the local types, by protocol and role.
+        programs: the lines of each program, by its name.
+        main: the lines of main.
+    """
 
     protocol: str
-    types: Mapping[str, LocalType]
+    types: Mapping[tuple[str, str], LocalType]
     programs: Mapping[str, tuple[str, ...]]
     main: str
+
+    @property
+    def roles(self) -> list[str]:
+        return sorted({role for _, role in self.types})
 
     def script(self, changed: Mapping[str, Sequence[str]] | None = None) -> str:
         """The whole script, with some of the programs replaced."""
@@ -56,42 +55,75 @@ class Conversation:
         return "\n".join([self.protocol, *texts, self.main, ""])
 
 
-def conversations(rng: Random, count: int, thrown_away: list[str]) -> Iterator[Conversation]:
-    """`count` conversations; the reasons for what was not taken are added to the list."""
+def conversations(
+    rng: Random, count: int, thrown_away: list[str], *, calm: bool = False
+) -> Iterator[Conversation]:
+    """`count` conversations; the reasons for what was not taken are added to the list.
+
+    Calm ones have neither clocks nor losses: the order of turns makes no difference to them.
+    """
     while count > 0:
-        drawn = _draw(rng, thrown_away)
-        if drawn is not None:
+        try:
+            drawn = _draw(rng, calm=calm)
+        except _ThrownAwayError as reason:
+            thrown_away.append(str(reason))
+        except TooLongError:
+            thrown_away.append("too long")
+        else:
             count -= 1
             yield drawn
 
 
-def _draw(rng: Random, thrown_away: list[str]) -> Conversation | None:
-    protocol = _Protocol(rng).text()
-    checked, codes = _check(protocol)
-    if checked is None:
-        thrown_away.append(codes)
-        return None
+class _ThrownAwayError(Exception):
+    """What was drawn is not what the population is made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    text: str
+    name: str
+    types: Mapping[str, LocalType]
+    size: int
+
+
+def _draw(rng: Random, *, calm: bool) -> Conversation:
+    if rng.random() < 0.25:
+        return _bundle(rng, calm=calm)
+    drawn = _protocol(rng, "P", calm=calm, families=True)
+    programs = {
+        f"run{n}": _program(rng, drawn, role, f"run{n}") for n, role in enumerate(drawn.types)
+    }
+    return Conversation(
+        drawn.text,
+        {("P", role): local for role, local in drawn.types.items()},
+        programs,
+        _main(rng, list(drawn.types), drawn.size),
+    )
+
+
+def _protocol(rng: Random, name: str, *, calm: bool, families: bool) -> _Drawn:
+    writer = ProtocolWriter(rng, name=name, families=families, calm=calm)
+    text = writer.text()
+    checked = _check(text, name, writer.roles, writer.size)
     if not _always_ends(checked.global_type):
-        thrown_away.append("does not end")
-        return None
+        raise _ThrownAwayError("does not end")
     types = dict(zip(checked.roles, checked.image.local_types, strict=True))
-    programs: dict[str, tuple[str, ...]] = {}
-    for number, (role, local) in enumerate(types.items()):
-        written = _Program(rng, local, checked.name, role, number).lines()
-        if len(written) > LINES_MAX:
-            thrown_away.append("too long")
-            return None
-        programs[role] = tuple(written)
-    return Conversation(protocol, types, programs, _main(rng, checked))
+    return _Drawn(text, name, types, writer.size)
 
 
-def _check(text: str) -> tuple[CheckedProtocol | None, str]:
-    diagnostics = Diagnostics("population.troth", text)
-    parsed = expand_families(parse(text, "population.troth", diagnostics), diagnostics)
-    checked = check_protocols(parsed, diagnostics).checked.get("P")
+def _check(text: str, name: str, roles: Sequence[str], size: int) -> CheckedProtocol:
+    """The protocol, if it can be used; where it leaves its size open it is opened with this one."""
+    whole = f"{text}\n"
+    if size:
+        whole += f"main:\n    open {name} as {_opened(roles)} with N = {size}\n"
+    diagnostics = Diagnostics("population.troth", whole)
+    parsed = expand_families(parse(whole, "population.troth", diagnostics), diagnostics)
+    checked = check_protocols(parsed, diagnostics).checked.get(f"{name}[{size}]" if size else name)
     codes = {item.code for item in diagnostics.ordered()}
-    assert codes <= {"project.merge", "protocol.unreachable"}, f"{text}\n{diagnostics.render()}"
-    return checked, ", ".join(sorted(codes))
+    assert codes <= REFUSED, f"{whole}\n{diagnostics.render()}"
+    if checked is None:
+        raise _ThrownAwayError(", ".join(sorted(codes)))
+    return checked
 
 
 def _always_ends(global_type: GlobalType) -> bool:
@@ -112,287 +144,94 @@ def _always_ends(global_type: GlobalType) -> bool:
     return len(found) == len(global_type.nodes)
 
 
-def _main(rng: Random, checked: CheckedProtocol) -> str:
-    roles = checked.roles
-    names = [role.replace("W", "ws") if "[" in role else f"s{n}" for n, role in enumerate(roles)]
-    opened = dict.fromkeys(name.partition("[")[0] for name in names)
+def _program(rng: Random, drawn: _Drawn, role: str, name: str) -> tuple[str, ...]:
+    head = f"program {name}(s: {drawn.name}.{role}, turn: int):"
+    body = BodyWriter(rng, drawn.types[role], "s").lines()
+    return (head, *body, "    close s")
+
+
+def _settings(rng: Random) -> str:
     settings = [f"capacity = {rng.randint(1, 4)}"]
     settings += rng.choice(([], [], ["replay = nullifier"], ["seal = round"]))
-    lines = [f"    open P as {', '.join(opened)} with {', '.join(settings)}"]
-    spawned = [f"    spawn run{n}({name}, {rng.randint(0, 9)})" for n, name in enumerate(names)]
+    return ", ".join(settings)
+
+
+def _names(roles: Sequence[str]) -> list[str]:
+    """What main calls the endpoints: `s0`, `s1`, `ws[0]`, `ws[1]`."""
+    return [role.replace("W", "ws") if "[" in role else f"s{n}" for n, role in enumerate(roles)]
+
+
+def _opened(roles: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(name.partition("[")[0] for name in _names(roles)))
+
+
+def _main(rng: Random, roles: Sequence[str], size: int) -> str:
+    settings = _settings(rng) + f", N = {size}" * bool(size)
+    spawned = [
+        f"    spawn run{n}({name}, {rng.randint(0, 9)})" for n, name in enumerate(_names(roles))
+    ]
     rng.shuffle(spawned)
-    return "\n".join(["main:", *lines, *spawned])
+    return "\n".join(["main:", f"    open P as {_opened(roles)} with {settings}", *spawned])
 
 
-# --- protocols ------------------------------------------------------------------------------
+# --- bundles --------------------------------------------------------------------------------
 
 
-@dataclass
-class _Protocol:
-    """Writes one protocol. `told` is how likely everybody hears of a choice."""
-
-    rng: Random
-    roles: tuple[str, ...] = ()
-    told: float = 1.0
-    left: int = 0
-    names: int = 0
-    parts: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-
-    def text(self) -> str:
-        rng = self.rng
-        count = rng.choice((2, 2, 3, 3, 4, 5))
-        self.roles, header = ROLES[:count], ", ".join(ROLES[:count])
-        if rng.random() < 0.3:
-            size = rng.randint(2, 4)
-            single = ROLES[: rng.randint(1, 2)]
-            self.roles = (*single, *(f"{FAMILY}[{index}]" for index in range(size)))
-            header = ", ".join((*single, f"{FAMILY}[{size}]"))
-        self.told = rng.choice((1.0, 1.0, 0.7))
-        self.left = rng.randint(2, 9)
-        self.parts = [self._part(number) for number in range(rng.choice((0, 0, 1, 2)))]
-        self.lines = [f"protocol P({header}):"]
-        for sender, receiver in zip(self.roles, self.roles[1:], strict=False):
-            self._line(1, f"{sender} -> {receiver}: start()")
-        self._block(1, (), ends=False)
-        return "\n".join([*self.parts, *self.lines])
-
-    def _part(self, number: int) -> str:
-        """A protocol of two roles that others `do`; perhaps recursive through `do`."""
-        name = f"Part{number}"
-        again = self.rng.choice((f"do {name}(X, Y)", f"do {name}(Y, X)", "Y -> X: last()"))
-        if number and self.rng.random() < 0.5:
-            again = "do Part0(Y, X)"  # and Part0 may do itself
-        return "\n".join(
-            (
-                f"protocol {name}(X, Y):",
-                "    choice at X:",
-                f"        X -> Y: more{number}(n: int)",
-                f"        {again}",
-                "    or:",
-                f"        X -> Y: leave{number}()",
-            )
-        )
-
-    def _line(self, depth: int, text: str) -> None:
-        self.lines.append("    " * depth + text)
-
-    def _pair(self) -> tuple[str, str]:
-        sender, receiver = self.rng.sample(self.roles, 2)
-        return sender, receiver
-
-    def _message(self, depth: int, sender: str, receivers: str, label: str | None = None) -> None:
-        label = label or self.rng.choice(LABELS)
-        fields = FIELDS[LABELS.index(label) % len(FIELDS)]
-        self._line(depth, f"{sender} -> {receivers}: {label}({fields})")
-
-    def _everybody(self, first: str, besides: str) -> str:
-        others = [role for role in self.roles if role not in (first, besides)]
-        return ", ".join([first, *others]) if self.rng.random() < self.told else first
-
-    def _block(self, depth: int, loops: tuple[str, ...], *, ends: bool) -> None:
-        count = self.rng.randint(1, 3)
-        back = bool(loops) and not ends and self.rng.random() < 0.5
-        for number in range(count):
-            self._statement(depth, loops, ends=ends or back or number < count - 1)
-        if back:
-            self._line(depth, f"continue {self.rng.choice(loops)}")
-
-    def _statement(self, depth: int, loops: tuple[str, ...], *, ends: bool) -> None:
-        self.left -= 1
-        kinds = ["message"]
-        if depth < 5 and self.left > 0:
-            kinds += ["choice", "choice", "rec", "loop", "single"]
-            kinds += ["do"] if self.parts else []
-            kinds += ["foreach"] if FAMILY in self.roles[-1] else []
-        match self.rng.choice(kinds):
-            case "message":
-                sender, receiver = self._pair()
-                receivers = "*" if self.rng.random() < 0.2 else receiver
-                self._message(depth, sender, receivers)
-            case "choice":
-                self._choice(depth, loops, ends=ends)
-            case "rec":
-                self._rec(depth, loops, ends=ends)
-            case "loop":
-                chooser, receiver = self._pair()
-                self._line(depth, f"loop at {chooser}:")
-                self._message(depth + 1, chooser, self._everybody(receiver, chooser))
-                if self.rng.random() < 0.6:
-                    self._block(depth + 1, loops, ends=True)
-            case "foreach":
-                self._foreach(depth)
-            case "single":
-                chooser, receiver = self._pair()
-                self._line(depth, f"choice at {chooser}:")
-                self._message(depth + 1, chooser, receiver)
-            case _:
-                one, other = self._pair()
-                self._line(depth, f"do Part{self.rng.randrange(len(self.parts))}({one}, {other})")
-
-    def _choice(self, depth: int, loops: tuple[str, ...], *, ends: bool) -> None:
-        chooser, receiver = self._pair()
-        labels = self.rng.sample(LABELS, self.rng.choice((2, 2, 3)))
-        for number, label in enumerate(labels):
-            self._line(depth, f"choice at {chooser}:" if number == 0 else "or:")
-            self._message(depth + 1, chooser, self._everybody(receiver, chooser), label)
-            if loops and number and self.rng.random() < 0.6:
-                if self.rng.random() < 0.3:
-                    self._block(depth + 1, loops, ends=True)
-                self._line(depth + 1, f"continue {self.rng.choice(loops)}")
-            elif self.rng.random() < 0.5:
-                self._block(depth + 1, loops, ends=ends and number == 0)
-
-    def _foreach(self, depth: int) -> None:
-        chooser = self.rng.choice(("w", "A"))
-        other = "A" if chooser == "w" else "w"
-        if self.rng.random() < 0.3:
-            self._message(depth, *self.rng.choice(((f"{FAMILY}[*]", "A"), ("A", f"{FAMILY}[*]"))))
-        self._line(depth, f"foreach w in {FAMILY}:")
-        if self.rng.random() < 0.5:
-            self._message(depth + 1, chooser, other)
-        else:
-            for label, head in (("a", f"choice at {chooser}:"), ("b", "or:")):
-                self._line(depth + 1, head)
-                self._message(depth + 2, chooser, other, label)
-
-    def _rec(self, depth: int, loops: tuple[str, ...], *, ends: bool) -> None:
-        self.names += 1
-        name = f"X{self.names}"
-        self._line(depth, f"rec {name}:")
-        sender, receiver = self._pair()
-        self._message(depth + 1, sender, receiver)
-        if self.left > 0 and self.rng.random() < 0.6:
-            self.left -= 1
-            self._choice(depth + 1, (*loops, name), ends=ends)
-        else:
-            self._block(depth + 1, (*loops, name), ends=ends)
+def _bundle(rng: Random, *, calm: bool) -> Conversation:
+    """Two or three sessions between the same roles, which have other names in each."""
+    parts = [
+        _protocol(rng, f"P{number}", calm=calm, families=False)
+        for number in range(rng.choice((2, 2, 3)))
+    ]
+    count = max(len(part.types) for part in parts)
+    roles = BUNDLE_ROLES[: rng.randint(count, len(BUNDLE_ROLES))]
+    players = [rng.sample(roles, len(part.types)) for part in parts]
+    roles = tuple(role for role in roles if any(role in some for some in players))
+    programs: dict[str, tuple[str, ...]] = {}
+    for role in roles:
+        playing = [
+            (f"c{number}", part, list(part.types)[some.index(role)])
+            for number, (part, some) in enumerate(zip(parts, players, strict=True))
+            if role in some
+        ]
+        programs |= _bundle_role(rng, role, playing)
+    declared = [
+        f"bundle {BUNDLE}({', '.join(roles)}):",
+        *(
+            f"    c{number}: {part.name}({', '.join(some)})"
+            for number, (part, some) in enumerate(zip(parts, players, strict=True))
+        ),
+    ]
+    spawned = [f"    spawn all_{role}(e{role}, {rng.randint(0, 9)})" for role in roles]
+    rng.shuffle(spawned)
+    names = ", ".join(f"e{role}" for role in roles)
+    opened = f"    open {BUNDLE} as {names} with {_settings(rng)}"
+    return Conversation(
+        "\n".join([*(part.text for part in parts), *declared]),
+        {(part.name, role): local for part in parts for role, local in part.types.items()},
+        programs,
+        "\n".join(["main:", opened, *spawned]),
+    )
 
 
-# --- programs -------------------------------------------------------------------------------
+def _bundle_role(
+    rng: Random, role: str, playing: Sequence[tuple[str, _Drawn, str]]
+) -> dict[str, tuple[str, ...]]:
+    """The programs of one role.
 
-
-@dataclass
-class _Program:
-    rng: Random
-    local: LocalType
-    protocol: str
-    role: str
-    number: int
-    written: list[str] = field(default_factory=list)
-    bound: int = 0
-
-    def lines(self) -> list[str]:
-        self.distance = _distances(self.local)
-        self.looping = _in_cycles(self.local)
-        self._line(0, f"program run{self.number}(s: {self.protocol}.{self.role}, turn: int):")
-        self._line(1, f"let fuel = {self.rng.randint(0, ROUNDS_OF_CHOICE)}")
-        self._line(1, "let pick = 0")
-        self._state(0, 1, ())
-        self._line(1, "close s")
-        return self.written
-
-    def _line(self, depth: int, text: str) -> None:
-        self.written.append("    " * depth + text)
-
-    def _state(self, number: int, depth: int, around: tuple[int, ...]) -> None:
-        """What to do from a state on. `around` are the states whose loops are around."""
-        if len(self.written) > LINES_MAX:
-            return
-        if number in around:
-            self._line(depth, f"continue S{number}")
-            return
-        state = self.local.states[number]
-        if state.kind is StateKind.END:
-            self._line(depth, f"break S{around[0]}" if around else "pass")
-            return
-        if number in self.looping:
-            self._line(depth, f"loop S{number}:")
-            depth, around = depth + 1, (*around, number)
-        if state.kind is StateKind.SEND:
-            self._send(number, depth, around)
-        else:
-            self._receive(number, depth, around)
-
-    def _send(self, number: int, depth: int, around: tuple[int, ...]) -> None:
-        state = self.local.states[number]
-        moves = state.transitions
-        if len(moves) > 1:
-            shortest = min(range(len(moves)), key=lambda n: (self.distance[moves[n].next], n))
-            self._line(depth, "turn = (turn * 5 + 3) % 16")
-            self._line(depth, "fuel = fuel - 1")
-            self._line(depth, f"pick = turn % {len(moves)}")
-            self._line(depth, "if fuel < 0:")
-            self._line(depth + 1, f"pick = {shortest}")
-        for position, move in enumerate(moves):
-            inner = depth
-            if len(moves) > 1:
-                head = "else:" if position == len(moves) - 1 else f"if pick == {position}:"
-                self._line(depth, head if position in (0, len(moves) - 1) else f"el{head}")
-                inner = depth + 1
-            values = ", ".join(self._value(item.type) for item in move.fields)
-            self._line(inner, f"send s.{state.peer} {move.label}({values})")
-            self._state(move.next, inner, around)
-
-    def _receive(self, number: int, depth: int, around: tuple[int, ...]) -> None:
-        state = self.local.states[number]
-        if len(state.transitions) == 1:
-            (move,) = state.transitions
-            self._line(depth, f"recv s.{state.peer} {move.label}({self._targets(move.fields)})")
-            self._state(move.next, depth, around)
-            return
-        self._line(depth, f"recv s.{state.peer}:")
-        for move in state.transitions:
-            self._line(depth + 1, f"{move.label}({self._targets(move.fields)}):")
-            self._state(move.next, depth + 2, around)
-
-    def _targets(self, fields: tuple[Field, ...]) -> str:
-        names = []
-        for _ in fields:
-            self.bound += 1
-            names.append(f"v{self.bound}")
-        return ", ".join(names)
-
-    def _value(self, kind: ValueType) -> str:
-        if isinstance(kind, ListType):
-            return f"[{self._value(kind.item)}]"
-        if isinstance(kind, RecordType):
-            parts = [f"{item.name}: {self._value(item.type)}" for item in kind.fields]
-            return "{" + ", ".join(parts) + "}"
-        assert isinstance(kind, Primitive)
-        return self.rng.choice(_VALUES[kind])
-
-
-_VALUES: Final[Mapping[Primitive, tuple[str, ...]]] = {
-    Primitive.INT: ("7", "turn", "fuel * 2", "-1"),
-    Primitive.STR: ('""', '"x"', "str(turn)"),
-    Primitive.BOOL: ("true", "turn > 3"),
-    Primitive.FLOAT: ("1.5", "turn / 2"),
-    Primitive.UNIT: ("()",),
-}
-
-
-def _distances(local: LocalType) -> list[int]:
-    """How many steps each state is away from the end."""
-    far = len(local.states) + 1
-    distance = [0 if state.kind is StateKind.END else far for state in local.states]
-    for _ in local.states:
-        for number, state in enumerate(local.states):
-            for move in state.transitions:
-                distance[number] = min(distance[number], distance[move.next] + 1)
-    return distance
-
-
-def _in_cycles(local: LocalType) -> frozenset[int]:
-    found = set()
-    for number in range(len(local.states)):
-        pending = [move.next for move in local.states[number].transitions]
-        seen = set(pending)
-        while pending:
-            for move in local.states[pending.pop()].transitions:
-                if move.next not in seen:
-                    seen.add(move.next)
-                    pending.append(move.next)
-        if number in seen:
-            found.add(number)
-    return frozenset(found)
+    It talks in one session after the other, which are in the same order for everybody, or has a
+    program for each, or for each but the last.
+    """
+    here = rng.choice((0, 1, len(playing)))
+    apart = playing[: len(playing) - here]
+    programs = {
+        f"run_{role}_{child}": _program(rng, drawn, part, f"run_{role}_{child}")
+        for child, drawn, part in apart
+    }
+    lines = [f"program all_{role}(d: {BUNDLE}.{role}, turn: int):"]
+    lines += [f"    spawn run_{role}_{child}(d.{child}, turn)" for child, _, _ in apart]
+    for child, drawn, part in playing[len(apart) :]:
+        lines += BodyWriter(rng, drawn.types[part], f"d.{child}", child).lines()
+    if here:
+        lines.append("    close d")
+    return {**programs, f"all_{role}": tuple(lines)}

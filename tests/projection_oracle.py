@@ -45,9 +45,16 @@ class _Walk:
         if isinstance(node, EndNode):
             return End()
         branches = tuple(
-            Branch(branch.label, branch.fields, self.project(branch.next, above))
+            Branch(branch.label, branch.fields, self.project(branch.next, above), branch.lossy)
             for branch in node.branches
         )
+        if node.sender == self.role and node.within_ns:
+            late = {branch.label for branch in node.branches if branch.late}
+            sends = [
+                Send(node.receiver, tuple(x for x in branches if (x.label in late) is is_late))
+                for is_late in (False, True)
+            ]
+            return Timed(node.receiver, node.within_ns, *sends)
         if node.sender == self.role:
             return Send(node.receiver, branches)
         if node.receiver == self.role:
@@ -95,5 +102,5 @@ def _unite(left: tuple[Branch, ...], right: tuple[Branch, ...]) -> tuple[Branch,
         if known.fields != branch.fields:
             raise CannotTellError
         merged = _merge(known.continuation, branch.continuation)
-        united[branch.label] = Branch(branch.label, branch.fields, merged)
+        united[branch.label] = Branch(branch.label, branch.fields, merged, branch.lossy)
     return tuple(united.values())

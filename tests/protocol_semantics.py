@@ -1,8 +1,9 @@
 """What local types do when they run, for tests: the asynchronous semantics, explored.
 
-`explore` tries every interleaving of the local types over bounded first-in first-out queues and
-reports the first thing that must not happen. `follow` checks that the local types can do
-everything the global type says, and offer nothing else where a choice is made.
+`explore` tries every interleaving of the local types over bounded first-in first-out queues, with
+every loss and every clock that runs out, and reports the first thing that must not happen.
+`follow` checks that the local types can do everything the global type says, and offer nothing
+else where a choice is made.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from troth.dsl.global_type import EndNode, GlobalType
-from troth.vm.types import Field, LocalType, State, StateKind, Transition
+from troth.vm.types import IN_TIME, LATE, Field, LocalType, State, StateKind, Transition
 
 Message: TypeAlias = tuple[str, tuple[Field, ...]]
 
@@ -31,15 +32,25 @@ class _Run:
     types: tuple[LocalType, ...]
     edges: tuple[tuple[str, str], ...]
     capacity: int
+    lossy: tuple[frozenset[str], ...]
+    """The labels of messages that may be lost, by edge."""
 
     def state(self, configuration: Configuration, number: int) -> State:
         return self.types[number].states[configuration.places[number]]
 
     def moves(self, configuration: Configuration) -> Iterator[tuple[str, Configuration]]:
         """Every step that is possible, with its name; raises `Stuck` for a bad message."""
+        for edge, queue in enumerate(configuration.queues):
+            for place, (label, _) in enumerate(queue):
+                if label in self.lossy[edge]:
+                    left = (*queue[:place], *queue[place + 1 :])
+                    yield f"{label} is lost", _queued(configuration, edge, left)
         for number, role in enumerate(self.roles):
             state = self.state(configuration, number)
-            if state.kind is StateKind.SEND:
+            if state.kind is StateKind.TIMED:
+                for move in state.transitions:
+                    yield f"{role}: {move.label}", _placed(configuration, number, move.next)
+            elif state.kind is StateKind.SEND:
                 edge = self.edges.index((role, state.peer))
                 queue = configuration.queues[edge]
                 if len(queue) < self.capacity:
@@ -87,7 +98,8 @@ def explore(
     """
     roles = tuple(types)
     edges = tuple((a, b) for a in roles for b in roles if a != b)
-    run = _Run(roles, tuple(types.values()), edges, capacity)
+    lossy = tuple(_lossy(types[sender], receiver) for sender, receiver in edges)
+    run = _Run(roles, tuple(types.values()), edges, capacity, lossy)
     start = Configuration((0,) * len(roles), ((),) * len(edges))
     came: dict[Configuration, tuple[Configuration, str] | None] = {start: None}
     queue = [start]
@@ -116,6 +128,28 @@ def _moved(
     places, queues = list(configuration.places), list(configuration.queues)
     places[role], queues[edge] = place, queue
     return Configuration(tuple(places), tuple(queues))
+
+
+def _lossy(sender: LocalType, receiver: str) -> frozenset[str]:
+    return frozenset(
+        move.label
+        for state in sender.states
+        if state.kind is StateKind.SEND and state.peer == receiver
+        for move in state.transitions
+        if move.lossy
+    )
+
+
+def _queued(configuration: Configuration, edge: int, after: tuple[Message, ...]) -> Configuration:
+    queues = list(configuration.queues)
+    queues[edge] = after
+    return Configuration(configuration.places, tuple(queues))
+
+
+def _placed(configuration: Configuration, role: int, place: int) -> Configuration:
+    places = list(configuration.places)
+    places[role] = place
+    return Configuration(tuple(places), configuration.queues)
 
 
 def _story(
@@ -148,10 +182,13 @@ def follow(global_type: GlobalType, types: Mapping[str, LocalType]) -> str | Non
             if late:
                 return f"the protocol ends, but not for {late}"
             continue
-        sender, receiver = states[node.sender], states[node.receiver]
-        labels = [(branch.label, branch.fields) for branch in node.branches]
-        offered = [(move.label, move.fields) for move in sender.transitions]
-        if (sender.kind, sender.peer) != (StateKind.SEND, node.receiver):
+        receiver = states[node.receiver]
+        labels = [(branch.label, branch.fields, branch.late) for branch in node.branches]
+        senders = list(_senders(types[node.sender], states[node.sender], node.within_ns))
+        offered = [
+            (move.label, move.fields, late) for one, late in senders for move in one.transitions
+        ]
+        if any((one.kind, one.peer) != (StateKind.SEND, node.receiver) for one, _ in senders):
             return f"{node.sender} does not send {labels} to {node.receiver}"
         if sorted(labels, key=str) != sorted(offered, key=str):
             return f"{node.sender} offers {offered} instead of {labels}"
@@ -159,6 +196,7 @@ def follow(global_type: GlobalType, types: Mapping[str, LocalType]) -> str | Non
             return f"{node.receiver} does not receive {labels} from {node.sender}"
         for branch in node.branches:
             moved = dict(zip(roles, places, strict=True))
+            (sender,) = [one for one, late in senders if late == branch.late]
             for role, state in ((node.sender, sender), (node.receiver, receiver)):
                 message = (branch.label, branch.fields)
                 found = [m.next for m in state.transitions if (m.label, m.fields) == message]
@@ -170,3 +208,12 @@ def follow(global_type: GlobalType, types: Mapping[str, LocalType]) -> str | Non
                 seen.add(after)
                 pending.append(after)
     return None
+
+
+def _senders(local: LocalType, state: State, within_ns: int) -> Iterator[tuple[State, bool]]:
+    """The state in which a role chooses, or the two of them where it has a clock."""
+    if within_ns == 0 or state.kind is not StateKind.TIMED or state.within_ns != within_ns:
+        yield state, False
+    else:
+        yield local.states[state.after(IN_TIME)], False
+        yield local.states[state.after(LATE)], True

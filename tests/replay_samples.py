@@ -94,7 +94,8 @@ def record_run(
     """
     host = host or Host()
     loaded = load(image)
-    roles = sorted({role for protocol in image.protocols for role in protocol.roles})
+    named = [one.roles for one in image.protocols] + [one.roles for one in image.bundles]
+    roles = sorted({role for some in named for role in some})
     keys = _Keys(roles, host.keyless)
     header = HeaderFacts(
         image_id=loaded.id,

@@ -10,7 +10,15 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from troth.vm.image import EdgeSettings, Effect, Image, Program, Protocol
+from troth.vm.image import (
+    Bundle,
+    BundleChild,
+    EdgeSettings,
+    Effect,
+    Image,
+    Program,
+    Protocol,
+)
 from troth.vm.instructions import (
     HOLE,
     Abort,
@@ -30,6 +38,7 @@ from troth.vm.instructions import (
     Move,
     Op,
     Open,
+    OpenBundle,
     OpenOptions,
     Operator,
     PayloadForm,
@@ -145,11 +154,13 @@ EDGES: Final = st.builds(
     policy=_maybe(Policy),
     resize_max=st.none() | COUNTS,
     payload=_maybe(PayloadForm),
+    rotate=st.none() | COUNTS,
 )
 
 _MANY: Final = tuples(REGISTERS)
 INSTRUCTIONS: Final[st.SearchStrategy[Instruction]] = st.one_of(
     st.builds(Open, INDICES, _MANY, OPTIONS, tuples(st.tuples(NAMES, NAMES, NAMES))),
+    st.builds(OpenBundle, INDICES, _MANY, OPTIONS),
     st.builds(Send, REGISTERS, NAMES, NAMES, _MANY),
     st.builds(Select, REGISTERS, NAMES, NAMES, _MANY),
     st.builds(Recv, REGISTERS, NAMES, NAMES, _MANY),
@@ -174,7 +185,9 @@ INSTRUCTIONS: Final[st.SearchStrategy[Instruction]] = st.one_of(
     st.just(Abort()),
 )
 
-_TRANSITIONS: Final = tuples(st.builds(Transition, NAMES, FIELDS, st.integers(0, 10_000)))
+_TRANSITIONS: Final = tuples(
+    st.builds(Transition, NAMES, FIELDS, st.integers(0, 10_000), st.booleans())
+)
 STATES: Final = st.one_of(
     st.just(State(StateKind.END, "", ())),
     st.builds(
@@ -198,6 +211,9 @@ PROTOCOLS: Final = st.builds(
     tuples(st.builds(LocalType, tuples(STATES, 4))),
     tuples(EDGES),
 )
+BUNDLES: Final = st.builds(
+    Bundle, NAMES, tuples(NAMES), tuples(st.builds(BundleChild, NAMES, INDICES, tuples(INDICES)))
+)
 EFFECTS: Final = st.builds(Effect, NAMES, FIELDS, TYPES, st.booleans())
 
 
@@ -220,4 +236,5 @@ def images() -> st.SearchStrategy[Image]:
         st.none() | INDICES,
         st.sampled_from(["", "a.troth"]) | TEXT,
         tuples(NAMES),
+        tuples(BUNDLES),
     )

@@ -25,8 +25,10 @@ class _Writer:
     roles: tuple[str, ...]
     statements_left: int
     told: bool
+    clocks: bool
     loops: int = 0
     lines: list[str] = field(default_factory=list)
+    edges: set[tuple[str, str]] = field(default_factory=set)
 
     def block(self, depth: int, variables: tuple[str, ...], *, ends: bool) -> None:
         """Statements of one block, after at least one message of each loop around it.
@@ -45,24 +47,30 @@ class _Writer:
         self.statements_left -= 1
         kinds = ["message"]
         if depth < 5 and self.statements_left > 0:
-            kinds += ["choice", "choice", "rec", "loop"]
+            kinds += ["choice", "choice", "rec", "loop", "lossy"] + ["timed"] * self.clocks
         match self.draw(st.sampled_from(kinds)):
             case "message":
                 sender, receiver = self.pair()
                 self.message(depth, sender, receiver, self.draw(st.sampled_from(LABELS)))
             case "choice":
                 self.choice(depth, variables, ends=ends)
+            case "timed":
+                self.choice(depth, variables, ends=ends, timed=True)
+            case "lossy":
+                self.lossy(depth)
             case "rec":
                 self.rec(depth, variables, ends=ends)
             case _:
                 self.loop(depth, variables)
 
-    def choice(self, depth: int, variables: tuple[str, ...], *, ends: bool) -> None:
+    def choice(
+        self, depth: int, variables: tuple[str, ...], *, ends: bool, timed: bool = False
+    ) -> None:
         chooser, receiver = self.pair()
         labels = self.draw(st.lists(st.sampled_from(LABELS), min_size=2, max_size=3, unique=True))
         echo = self.echo(chooser, receiver)
         for number, label in enumerate(labels):
-            self.write(depth, f"choice at {chooser}:" if number == 0 else "or:")
+            self.write(depth, self.head(chooser, number, len(labels), timed=timed))
             self.opening(depth + 1, chooser, receiver, label)
             if echo is not None:
                 turned = self.draw(st.integers(0, 5)) == 0
@@ -72,6 +80,24 @@ class _Writer:
                 self.block(depth + 1, variables, ends=ends and number == 0)
             elif variables and number and self.draw(st.booleans()):
                 self.write(depth + 1, f"continue {self.draw(st.sampled_from(variables))}")
+
+    def head(self, chooser: str, number: int, count: int, *, timed: bool) -> str:
+        if number == 0:
+            within = f" within {self.draw(st.integers(1, 3))}s" if timed else ""
+            return f"choice at {chooser}{within}:"
+        return "timeout:" if timed and number == count - 1 else "or:"
+
+    def lossy(self, depth: int) -> None:
+        """A loop of its own; its label is used nowhere else."""
+        self.loops += 1
+        sender, receiver = self.pair()
+        self.edges.add((sender, receiver))
+        self.write(depth, f"rec X{self.loops}:")
+        self.write(depth + 1, f"choice at {sender}:")
+        self.write(depth + 2, f"{sender} -> {receiver}: frame{self.loops}(n: int) lossy")
+        self.write(depth + 2, f"continue X{self.loops}")
+        self.write(depth + 1, "or:")
+        self.opening(depth + 2, sender, receiver, self.draw(st.sampled_from(LABELS)))
 
     def echo(self, chooser: str, receiver: str) -> tuple[str, str] | None:
         """A message every branch goes on with, from or to somebody who may not know the branch:
@@ -121,13 +147,16 @@ class _Writer:
 
 
 @st.composite
-def protocols(draw: st.DrawFn, *, roles_max: int = 4, statements_max: int = 8) -> str:
+def protocols(
+    draw: st.DrawFn, *, roles_max: int = 4, statements_max: int = 8, clocks: bool = True
+) -> str:
     """The source of a protocol `P` in which every role takes part."""
     roles = ROLES[: draw(st.integers(2, roles_max))]
-    writer = _Writer(draw, roles, statements_max, told=draw(st.booleans()))
+    writer = _Writer(draw, roles, statements_max, told=draw(st.booleans()), clocks=clocks)
     writer.write(0, f"protocol P({', '.join(roles)}):")
     # One message round at the start: no role is unused.
     for sender, receiver in pairwise(roles):
         writer.write(1, f"{sender} -> {receiver}: start()")
     writer.block(1, (), ends=False)
-    return "\n".join(writer.lines) + "\n"
+    edges = [f"    edge {a} -> {b}: replay = nullifier" for a, b in sorted(writer.edges)]
+    return "\n".join([writer.lines[0], *edges, *writer.lines[1:]]) + "\n"

@@ -12,6 +12,7 @@ from benchmarks import (
     bench_effects,
     bench_event_socket,
     bench_generations,
+    bench_long_life,
     bench_main_job,
     bench_memory,
     bench_relay,
@@ -67,6 +68,8 @@ def main() -> None:
         print(line)
     for line in bench_sessions.measure_life([100, 1_000] if smoke else [10_000, 100_000]):
         print(line)
+    for line in bench_long_life.measure(1_000 if smoke else 50_000, points=2 if smoke else 5):
+        print(line)
     for line in bench_event_socket.measure(1 if smoke else 6, pairs=3 if smoke else 15):
         print(line)
     print(bench_event_socket.memory_per_call(50 if smoke else 300))
@@ -76,7 +79,7 @@ def main() -> None:
         print(ratio.line())
     if arguments.long:
         print(bench_memory.measure_long())
-        for line in bench_sessions.measure_life([10_000, 1_000_000]):
+        for line in bench_long_life.measure(1_000_000):
             print(line)
 
 

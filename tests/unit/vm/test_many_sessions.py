@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.bench_long_life import curve
 from benchmarks.bench_sessions import (
     GOAL_BYTES,
     bytes_per_session,
@@ -21,6 +22,14 @@ def test_an_idle_session_of_two_takes_less_than_a_page(replay: ReplayMode) -> No
 def test_a_machine_forgets_the_sessions_that_have_ended() -> None:
     few, many = memory_after(200), memory_after(4_000)
     assert many <= 1.5 * few
+
+
+def test_sessions_of_every_kind_leave_nothing_behind() -> None:
+    """Closed, cancelled and faulted ones, bundles, clocks, generations, losses, endpoints sent."""
+    first, *_, last = curve(1_500, points=3)
+    assert last.sessions >= 3 * first.sessions - 30
+    # What a machine is made of again: no session that has ended is among it.
+    assert last.snapshot_bytes < 1.1 * first.snapshot_bytes
 
 
 def test_one_more_session_costs_the_same_beside_many_others() -> None:
