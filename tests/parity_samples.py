@@ -49,6 +49,7 @@ class CountedWorkers:
 
     def __init__(self, inner: Workers) -> None:
         self.inner = inner
+        self.lanes = inner.lanes
         self.lanes_max = 1
         self.threads: set[int] = set()
 
@@ -69,6 +70,8 @@ class CountedWorkers:
 
 class Backwards:
     """Executes lanes on one thread, the last first: what depends on lanes shows every time."""
+
+    lanes = True
 
     def run(self, jobs: Sequence[Callable[[], None]]) -> None:
         for job in reversed(jobs):

@@ -49,6 +49,8 @@ class PerturbedRounds:
     Only rounds with several lanes are told to it, and they are counted.
     """
 
+    lanes = True
+
     def __init__(self, rounds: range | None = None) -> None:
         """`rounds` None for all."""
         self._rounds = rounds

@@ -386,6 +386,8 @@ def test_a_stopped_run_goes_on_to_the_same_end() -> None:
 class _Backwards:
     """Executes lanes one after the other, the last first."""
 
+    lanes = True
+
     def run(self, jobs: Sequence[Callable[[], None]]) -> None:
         for job in reversed(jobs):
             job()

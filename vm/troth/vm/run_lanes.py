@@ -19,7 +19,11 @@ from troth.vm.unsigned import sign_late
 
 
 class Workers(Protocol):
-    """Who executes lanes. They may do it one after the other or at the same time."""
+    """Who executes lanes and signs. They may do it one after the other or at the same time."""
+
+    @property
+    def lanes(self) -> bool:
+        """Whether to give them lanes. Without, the turns of a round are executed in queue order."""
 
     def run(self, jobs: Sequence[Callable[[], None]]) -> None:
         """Calls every job once and returns when all have ended.
@@ -65,19 +69,27 @@ class LaneRunner:
         missing = len(batch) - len(self._turns)
         self._turns += [_late_signing(Turn(self._context)) for _ in range(missing)]
         ends: list[TurnEnd] = [TurnEnd.READY] * len(batch)
+        if self._workers.lanes:
+            self._execute_lanes(batch, allowance, ends)
+        else:
+            self._run_lane(range(len(batch)), batch, allowance, ends)
+        turns = self._turns[: len(batch)]
+        sign_late(self._context, self._workers.share, turns)
+        return list(zip(turns, ends, strict=True))
+
+    def _execute_lanes(
+        self, batch: list[Coroutine], allowance: Allowance, ends: list[TurnEnd]
+    ) -> None:
         lanes = self._plan(batch)
         jobs = [partial(self._run_lane, lane, batch, allowance, ends) for lane in lanes]
         if len(jobs) == 1:
             jobs[0]()
         else:
             self._workers.run(jobs)
-        sign_late(self._context, self._workers.share, self._turns[: len(batch)])
-        outcome = list(zip(self._turns, ends, strict=False))
-        _require_apart(batch, lanes, outcome)
-        return outcome
+        _require_apart(batch, lanes, self._turns)
 
     def _run_lane(
-        self, lane: Lane, batch: list[Coroutine], allowance: Allowance, ends: list[TurnEnd]
+        self, lane: Sequence[int], batch: list[Coroutine], allowance: Allowance, ends: list[TurnEnd]
     ) -> None:
         execute = self._context.substitutes.execute
         for place in lane:
@@ -92,14 +104,12 @@ def _late_signing(turn: Turn) -> Turn:
     return turn
 
 
-def _require_apart(
-    batch: list[Coroutine], lanes: list[Lane], outcome: list[tuple[Turn, TurnEnd]]
-) -> None:
+def _require_apart(batch: list[Coroutine], lanes: list[Lane], turns: list[Turn]) -> None:
     """No lane has woken a coroutine that ran in another one, nor ended such a one's session."""
     if len(lanes) == 1:
         return
     lane_of = {batch[place]: number for number, lane in enumerate(lanes) for place in lane}
-    for coroutine, (turn, _) in zip(batch, outcome, strict=True):
+    for coroutine, turn in zip(batch, turns, strict=False):
         lane = lane_of[coroutine]
         for woken in turn.woken:
             assert lane_of.get(woken, lane) == lane, "a lane wakes only its own"

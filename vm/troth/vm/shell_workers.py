@@ -39,14 +39,11 @@ class ThreadWorkers:
         self.count = count
         if count > 1:
             _require_safe_libraries()
-        self._lanes = lanes
+        self.lanes = lanes
         self._pool = ThreadPoolExecutor(count - 1, "troth-lane") if count > 1 else None
 
     def run(self, jobs: Sequence[_Job]) -> None:
         """See `run_lanes.Workers`. Whatever happens, no job is running when this returns."""
-        self._run(jobs, self.count if self._lanes else 1)
-
-    def _run(self, jobs: Sequence[_Job], count: int) -> None:
         errors: dict[int, BaseException] = {}
         queue = deque(enumerate(jobs))
 
@@ -63,7 +60,7 @@ class ThreadWorkers:
 
         helpers: list[Future[None]] = []
         if self._pool is not None:
-            helpers = [self._pool.submit(work) for _ in range(min(count, len(jobs)) - 1)]
+            helpers = [self._pool.submit(work) for _ in range(min(self.count, len(jobs)) - 1)]
         try:
             work()
         finally:
@@ -83,7 +80,7 @@ class ThreadWorkers:
             for start in starts:
                 work(start, min(start + PART, count))
 
-        self._run([some] * min(self.count, -(-count // PART)), self.count)
+        self.run([some] * min(self.count, -(-count // PART)))
 
     def close(self) -> None:
         if self._pool is not None:
