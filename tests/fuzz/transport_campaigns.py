@@ -14,6 +14,7 @@ from troth.streaming.handshake.identity import Side
 from troth.streaming.handshake.initiator import Handshaken
 from troth.streaming.link import VIDEO, Listener, SecureLink, chunks
 from troth.streaming.link.chunks import ChunkKind
+from troth.streaming.link.packets import Opened
 from troth.streaming.netem import Conditions, Step
 from troth.streaming.wire import HEADER_BYTES, PacketKind, decode_header
 from troth.vm.errors import InternalError, TrothError
@@ -116,10 +117,11 @@ def peers_gone_bad() -> Campaign:
 
     def run(data: bytes) -> str:
         link, now_ns = _fresh(), 0
+        assert link._packets is not None
         for number, plain in enumerate(_packets(data)):
             now_ns += 3 * MS
-            link._replay.commit(2 * number)
-            link._take(plain, 2 * number, len(plain) + 32, HOST, 0, True, now_ns)
+            link._packets.replay.commit(2 * number)
+            link._take(Opened(plain, 2 * number, 0, True), len(plain) + 32, HOST, now_ns)
             link.tick(now_ns)
         link.tick(now_ns + SECOND)
         kinds = sorted({type(event).__name__ for event in link.events()})
@@ -136,8 +138,8 @@ def _plain_packets() -> list[bytes]:
     pair.connect()
     plains: list[bytes] = []
     for link in (pair.client, pair.host):
-        sealer = link._sealer
-        assert sealer is not None
+        assert link._packets is not None
+        sealer = link._packets.sealer
         seal = sealer.seal
 
         def spy(

@@ -3,9 +3,7 @@
 Feed it with `receive` and `tick`; carry out `datagrams`, read `events`, and come back when
 `deadline_ns` says so. `receive` only takes in; everything that is sent leaves through `tick`.
 
-Whatever a datagram holds, `receive` raises nothing: what changes nothing is counted. A packet is
-taken in this order: its number is looked up in the replay window, it is opened, its number is
-committed, its chunks are carried out.
+Whatever a datagram holds, `receive` raises nothing: what changes nothing is counted.
 """
 
 from __future__ import annotations
@@ -13,14 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from nacl.exceptions import CryptoError
-
-from troth.streaming.handshake.epochs import Opener, Sealer
 from troth.streaming.handshake.identity import Entropy, IdentityRefused, Side
 from troth.streaming.handshake.initiator import Handshaken, Initiator, InitiatorPhase
-from troth.streaming.handshake.replay import Freshness, ReplayWindow
 from troth.streaming.link import chunks
 from troth.streaming.link.chunks import CHUNK_HEADER_BYTES, ChunkKind
+from troth.streaming.link.closing import Closing, read_close
 from troth.streaming.link.counts import LinkCounts
 from troth.streaming.link.fragments import check_frame, cut, shards_of
 from troth.streaming.link.media import Media
@@ -35,26 +30,12 @@ from troth.streaming.link.outputs import (
     Event,
     Refused,
 )
+from troth.streaming.link.packets import PACKET_OVERHEAD_BYTES, Opened, SealedPackets
 from troth.streaming.link.paths import Paths
 from troth.streaming.link.rtt import RoundTrip
 from troth.streaming.link.sent import Sent
-from troth.streaming.transport_limits import (
-    CLOSE_RETRY_NS,
-    CLOSE_TRIES,
-)
-from troth.streaming.wire import (
-    HEADER_BYTES,
-    SEALED_FIRST_BYTE,
-    TAG_BYTES,
-    PacketKind,
-    decode_header,
-    encode_header,
-    malformed,
-    unpack_header,
-)
+from troth.streaming.wire import SEALED_FIRST_BYTE, PacketKind, decode_header, malformed
 from troth.vm.errors import LimitExceeded, TrothError, Unusable
-
-CLOSE_TEXT_BYTES_MAX: Final = 200
 
 
 class SecureLink:
@@ -73,16 +54,13 @@ class SecureLink:
         self._done: Handshaken | None = None
         self._datagrams: list[Datagram] = []
         self._events: list[Event] = []
-        self._overhead = HEADER_BYTES + TAG_BYTES + CHUNK_HEADER_BYTES
-        room = options.datagram_bytes - self._overhead
+        room = options.datagram_bytes - PACKET_OVERHEAD_BYTES - CHUNK_HEADER_BYTES
         self._messages = Messages(room - chunks.SEGMENT.size, self.rtt)
-        self._replay = ReplayWindow()
-        self._number = 0
+        self._packets: SealedPackets | None = None
         self._small: list[bytes] = []
         self._frame_numbers: dict[int, int] = {}
         self._room = room - chunks.FRAGMENT.size
-        self._closing: tuple[bytes, int, int] | None = None
-        """The chunk that closes, when it goes next, and how often it has gone."""
+        self._closing: Closing | None = None
         self._soon = True
         self._deadline_ns: int | None = now_ns
         self.paths = Paths(address, self.rtt, now_ns)
@@ -160,8 +138,10 @@ class SecureLink:
 
     def receive(self, datagram: bytes, address: Address, now_ns: int) -> None:
         """A datagram that came from that address. Raises nothing, whatever it is."""
-        if self._opener is not None and datagram[:1] == SEALED_FIRST_BYTE_AS_BYTES:
-            self._receive_sealed(datagram, address, now_ns)
+        if self._packets is not None and datagram[:1] == _SEALED_FIRST_BYTE:
+            opened = self._packets.open(datagram, now_ns)
+            if opened is not None:
+                self._take(opened, len(datagram), address, now_ns)
             return
         try:
             header = decode_header(datagram)
@@ -182,7 +162,7 @@ class SecureLink:
         self._soon = False
         if self._initiator is not None:
             self._tick_handshake(now_ns)
-        if self._sealer is not None:
+        if self._packets is not None:
             self._tick_link(now_ns)
         self._deadline_ns = self._next_deadline_ns(now_ns)
 
@@ -252,29 +232,23 @@ class SecureLink:
 
     def rekey(self, now_ns: int) -> None:
         """Goes to a new key for what we send, before it is time."""
-        if self._sealer is not None:
-            self._sealer.rekey(now_ns)
-            self.counts.rekeyed += 1
+        if self._packets is not None:
+            self._packets.rekey(now_ns)
 
     def close(self, reason: CloseReason, text: str, now_ns: int) -> None:
         """Tells the peer, until it has heard it or half a second is over."""
         if self.closed is not None or self._closing is not None:
             return
-        if self._sealer is None or self.established is None:
+        if self._packets is None or self.established is None:
             self._finish(Closed(reason, text, by_peer=False))
         else:
             self._begin_close(reason, text, now_ns)
 
     # --- handshake --------------------------------------------------------------------------
 
-    _sealer: Sealer | None = None
-    _opener: Opener | None = None
-
     def _set_keys(self, done: Handshaken, now_ns: int) -> None:
         self._done = done
-        self._sealer = Sealer(done.sending, now_ns)
-        self._opener = Opener(done.receiving)
-        self._connection = done.remote_connection
+        self._packets = SealedPackets(done, self.counts, now_ns)
 
     def _establish(self, address: Address) -> None:
         assert self._done is not None, "there are keys before a link is established"
@@ -321,52 +295,16 @@ class SecureLink:
 
     # --- sealed packets in ------------------------------------------------------------------
 
-    def _receive_sealed(self, datagram: bytes, address: Address, now_ns: int) -> None:
-        if len(datagram) < HEADER_BYTES + TAG_BYTES:
-            self.counts.bad_header += 1
-            return
-        _, epoch, path, connection, number = unpack_header(datagram)
-        if connection != self.local_connection:
-            self.counts.wrong_connection += 1
-            return
-        fresh = self._replay.check(number)
-        if fresh is not Freshness.FRESH:
-            self.counts.replayed += fresh is Freshness.DUPLICATE
-            self.counts.old += fresh is Freshness.OLD
-            return
-        assert self._opener is not None, "there are keys before anything is opened"
-        try:
-            header, sealed = datagram[:HEADER_BYTES], datagram[HEADER_BYTES:]
-            plain = self._opener.open(header, epoch, number, sealed, now_ns)
-        except CryptoError:
-            self.counts.not_authentic += 1
-            return
-        except KeyError:
-            self.counts.wrong_epoch += 1
-            return
-        newest = number > self._replay.highest
-        self._replay.commit(number)
-        self._take(plain, number, len(datagram), address, path, newest, now_ns)
-
-    def _take(
-        self,
-        plain: bytes,
-        number: int,
-        size: int,
-        address: Address,
-        path: int,
-        newest: bool,
-        now_ns: int,
-    ) -> None:
+    def _take(self, opened: Opened, size: int, address: Address, now_ns: int) -> None:
         self.paths.heard(address, now_ns)
-        if newest and address != self.paths.address:
-            self.paths.moved(address, path, self._entropy, now_ns)
+        if opened.newest and address != self.paths.address:
+            self.paths.moved(address, opened.path, self._entropy, now_ns)
             self._soon = True
         try:
-            found = chunks.decode(plain)
+            found = chunks.decode(opened.plain)
             if self._initiator is not None:
                 self._confirmed(found, address)
-            self.media.arrived(found, number, size, now_ns)
+            self.media.arrived(found, opened.number, size, now_ns)
             for kind, body in found:
                 handler = self._handlers.get(kind)
                 if handler is not None:
@@ -434,19 +372,10 @@ class SecureLink:
         address: Address | None = None,
         path: int | None = None,
     ) -> None:
-        assert self._sealer is not None, "there are keys before anything is sealed"
-        if self._sealer.advance(now_ns):
-            self.counts.rekeyed += 1
-        number = self._number
-        self._number += 1
+        assert self._packets is not None, "there are keys before anything is sealed"
         path = self.paths.path if path is None else path
-        header = encode_header(
-            PacketKind.SEALED, self._sealer.epoch, path, self._connection, number
-        )
-        data = header + self._sealer.seal(header, number, b"".join(encoded))
+        number, data = self._packets.seal(b"".join(encoded), path, now_ns)
         self._datagrams.append(Datagram(address or self.paths.address, data))
-        self.counts.packets_sent += 1
-        self.counts.bytes_sent += len(data)
         self.media.sent.add(number, Sent(now_ns, len(data), fragment, expires_ns))
         self.paths.sent_ns = now_ns
 
@@ -475,7 +404,7 @@ class SecureLink:
             self._seal(encoded, now_ns, address=probe.address, path=probe.path)
 
     def _flush_small(self, now_ns: int) -> None:
-        room = self.options.datagram_bytes - HEADER_BYTES - TAG_BYTES
+        room = self.options.datagram_bytes - PACKET_OVERHEAD_BYTES
         batch: list[bytes] = []
         size = 0
         for encoded in self._small:
@@ -502,37 +431,28 @@ class SecureLink:
     ) -> None:
         if self.closed is not None or self._closing is not None:
             return
-        shown = text.encode()[:CLOSE_TEXT_BYTES_MAX]
-        chunk = chunks.encode(ChunkKind.CLOSE, chunks.CLOSE.pack(reason) + shown)
-        self._closing = (chunk, now_ns, 0)
-        self._pending = Closed(reason, text, by_peer=False, error=error)
+        self._closing = Closing(Closed(reason, text, by_peer=False, error=error), now_ns)
         self._soon = True
 
     def _repeat_close(self, now_ns: int) -> None:
         if self._closing is None or self.closed is not None:
             return
-        chunk, next_ns, tries = self._closing
-        if now_ns < next_ns:
+        if self._closing.is_over(now_ns):
+            self._finish(self._closing.closed)
             return
-        if tries >= CLOSE_TRIES:
-            self._finish(self._pending)
-            return
-        self._small.append(chunk)
-        self._closing = (chunk, now_ns + CLOSE_RETRY_NS, tries + 1)
+        chunk = self._closing.due(now_ns)
+        if chunk is not None:
+            self._small.append(chunk)
 
     def _on_close(self, body: bytes, now_ns: int, address: Address) -> None:
-        (number,) = chunks.unpack(chunks.CLOSE, body)
-        known = {reason.value: reason for reason in CloseReason}
-        reason = known.get(number, CloseReason.UNKNOWN)
-        raw = body[chunks.CLOSE.size : chunks.CLOSE.size + CLOSE_TEXT_BYTES_MAX]
-        text = "".join(c if c.isprintable() else "?" for c in raw.decode(errors="replace"))
+        closed = read_close(body)
         encoded = [chunks.encode(ChunkKind.CLOSE_ACKNOWLEDGEMENT, b"")]
         self._seal(encoded, now_ns, address=address)
-        self._finish(Closed(reason, text, by_peer=True))
+        self._finish(closed)
 
     def _on_close_acknowledged(self, _body: bytes, _now_ns: int, _address: Address) -> None:
         if self._closing is not None:
-            self._finish(self._pending)
+            self._finish(self._closing.closed)
 
     def _finish(self, closed: Closed) -> None:
         if self.closed is None:
@@ -568,7 +488,7 @@ class SecureLink:
         if self._initiator is not None:
             times.append(self._initiator.deadline_ns)
         if self._closing is not None:
-            times.append(self._closing[1])
+            times.append(self._closing.deadline_ns)
         if self.established is not None and self._closing is None:
             times += [self._messages.deadline_ns, self.media.deadline_ns(now_ns)]
             times.append(self.paths.deadline_ns)
@@ -579,7 +499,7 @@ class SecureLink:
         return Side.INITIATOR if self._done is None else self._done.side
 
 
-SEALED_FIRST_BYTE_AS_BYTES: Final = bytes([SEALED_FIRST_BYTE])
+_SEALED_FIRST_BYTE: Final = bytes([SEALED_FIRST_BYTE])
 
 
 def _closed(what: str) -> Unusable:
