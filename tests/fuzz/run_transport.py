@@ -1,4 +1,7 @@
-"""Fuzzes the transport for longer: `cd tests && python -m fuzz.run_transport --minutes 60`."""
+"""Fuzzes the transport and the session above it for longer.
+
+`cd tests && python -m fuzz.run_transport --minutes 60`
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ import time
 from collections.abc import Callable
 
 from fuzz.fuzzer import Report, all_problems, fuzz
-from fuzz.transport_campaigns import ALL
+from fuzz.session_campaigns import ALL as SESSIONS
+from fuzz.transport_campaigns import ALL as TRANSPORT
 
 
 def main() -> int:
@@ -17,8 +21,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     reports: list[Report] = []
-    for build in ALL:
-        deadline = time.monotonic() + 60 * arguments.minutes / len(ALL)
+    builders = [*TRANSPORT, *SESSIONS]
+    for build in builders:
+        deadline = time.monotonic() + 60 * arguments.minutes / len(builders)
         report = fuzz(build(), arguments.seed, _until(deadline))
         print(f"seed {arguments.seed}; {report.summary()}", flush=True)
         reports.append(report)

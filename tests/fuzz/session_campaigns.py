@@ -1,0 +1,219 @@
+"""What is fuzzed of a session above its link: contents, pictures, sound, the machines' frames, what
+a gateway says, candidates, and whoever asks for metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgpack
+
+from fuzz.edges import ROOT, Edges
+from fuzz.fuzzer import Campaign
+from fuzz.mutations import changed_bytes
+from gateway_world import GatewayWorld
+from relay_world import GATEWAY_PUBLIC
+from troth.streaming.gateway import messages as m
+from troth.streaming.gateway.client import GatewayLink, LinkState
+from troth.streaming.gateway.codec import FrameReader, encode
+from troth.streaming.gateway.hub import Send
+from troth.streaming.gateway.limits import SECOND_NS
+from troth.streaming.gateway.messages import PartyKind
+from troth.streaming.lane import pack_content, unpack_content
+from troth.streaming.media.interfaces import Picture
+from troth.streaming.media.pixels import HEIGHT_MIN, WIDTH_MIN
+from troth.streaming.media.synthetic import SyntheticScreen, SyntheticVideo
+from troth.streaming.media.tones import SyntheticTones, ToneMeter
+from troth.streaming.paths.addresses import Address
+from troth.streaming.paths.candidates import (
+    Candidate,
+    CandidateKind,
+    from_items,
+    sort_out,
+    to_items,
+)
+from troth.streaming.shell_metrics import MetricsServer
+from troth.vm.errors import TrothError
+from troth.vm.link_frames import Ack, Data, Hello, Offer, Ping, Prove, decode_frame, encode_frame
+
+WATCHED: Final = (
+    f"{ROOT / 'streaming' / 'troth'}/",
+    str(ROOT / "vm" / "troth" / "vm" / "link_frames.py"),
+)
+LINES_MAX: Final = 400_000
+MEMORY_BYTES_MAX: Final = 24 << 20
+"""A picture of 4 MiB, the one before it, and the numbers that their difference is made with."""
+
+OWN: Final = Address("203.0.113.9", 9)
+
+
+def pictures() -> Campaign:
+    """Frames at a screen that shows another one."""
+    video = SyntheticVideo()
+    video.start(Picture(WIDTH_MIN, HEIGHT_MIN, 60), 300)
+    first, second = (video.capture(at).data for at in (0, 16_667))
+
+    def run(data: bytes) -> str:
+        screen = SyntheticScreen()
+        screen.present(first)
+        number = screen.present(data)
+        assert screen.last == number
+        return "shown"
+
+    return _campaign("session, pictures", _typed(run), [first, second])
+
+
+def sound() -> Campaign:
+    """Groups of sound at a meter."""
+    tones = SyntheticTones()
+    corpus = [tones.capture(at).data for at in range(4)]
+    return _campaign("session, sound", _typed(lambda data: str(ToneMeter().play(data))), corpus)
+
+
+def contents() -> Campaign:
+    """What the lanes of a link carry; the first byte stands for lane and key."""
+    video = SyntheticVideo()
+    video.start(Picture(WIDTH_MIN, HEIGHT_MIN, 60), 300)
+
+    def run(data: bytes) -> str:
+        lane, key = data[:1], data[1:]
+        content = unpack_content(lane[0] & 1 if lane else 0, bool(lane and lane[0] & 2), key)
+        assert pack_content(content) == key
+        return type(content).__name__
+
+    return _campaign("session, contents", _typed(run), [b"\2" + bytes(40), b"\1" + bytes(24)])
+
+
+def machines() -> Campaign:
+    """Frames of the machine at the other end of a link."""
+    frames = (
+        Hello(1, bytes(16), bytes(16), ("Host",)),
+        Prove(((bytes(32), bytes(64)),)),
+        Offer(bytes(16), bytes(40), (("Host", bytes(32), bytes(64)),)),
+        Data(7, bytes(60)),
+        Ack(7, (9, 12)),
+        Ping(),
+    )
+
+    def run(data: bytes) -> str:
+        frame = decode_frame(data)
+        assert decode_frame(encode_frame(frame)) == frame
+        return type(frame).__name__
+
+    return _campaign("session, machines", _typed(run), [encode_frame(frame) for frame in frames])
+
+
+def gateways_gone_bad() -> Campaign:
+    """What a gateway says to a party, from its first word on."""
+    world = GatewayWorld()
+
+    def fresh() -> GatewayLink:
+        return GatewayLink(
+            kind=PartyKind.CLIENT,
+            key=world.key("client"),
+            random=bytes,
+            now_ns=0,
+            gateway_key=GATEWAY_PUBLIC,
+        )
+
+    def run(data: bytes) -> str:
+        link = fresh()
+        found = link.receive(data, 1)
+        link.tick(SECOND_NS)
+        assert len(link.to_write()) < 4_096, "one answer to whatever it says"
+        return f"{link.state.value}: {', '.join(sorted({type(one).__name__ for one in found}))}"
+
+    corpus = _said_by(world, fresh())
+    return _campaign("session, gateways gone bad", _typed(run), corpus)
+
+
+def _said_by(world: GatewayWorld, link: GatewayLink) -> list[bytes]:
+    """All that a gateway says to that link, up to its first word, its second and so on."""
+    said, sayings, number = b"", list[bytes](), 77
+    world.core.connected(number, "203.0.113.5", world.now_ns)
+    for _ in range(3):
+        for output in world.core.poll():
+            assert isinstance(output, Send)
+            said += encode(output.message)
+            sayings.append(said)
+            link.receive(encode(output.message), 1)
+        for message in FrameReader().feed(link.to_write()):
+            world.core.received(number, message, world.now_ns)
+    assert link.state is LinkState.BOUND
+    more = (
+        m.Refused(1, "gateway.limit", "too many", "offers", 1_000),
+        m.BeatBack(1),
+    )
+    return sayings + [said + encode(message) for message in more]
+
+
+def candidates() -> Campaign:
+    """Addresses that the other party offers."""
+    good = [
+        Candidate(CandidateKind.HOST, Address("192.168.1.4", 4_000)),
+        Candidate(CandidateKind.SERVER_REFLEXIVE, Address("203.0.113.5", 5_000)),
+        Candidate(CandidateKind.LAN, OWN),
+    ]
+    corpus = [msgpack.packb(to_items(some)) for some in (good, good[:1], [])]
+
+    def run(data: bytes) -> str:
+        try:
+            items = msgpack.unpackb(data)
+        except (ValueError, msgpack.UnpackException):
+            return "no message"
+        taken, refused = sort_out(from_items(items, 16), [OWN])
+        assert len(taken) + len(refused) <= 16
+        return f"{len(taken)} taken"
+
+    return _campaign("session, candidates", _typed(run), corpus)
+
+
+def askers_for_metrics() -> Campaign:
+    """Requests to the small HTTP server."""
+    server = MetricsServer({"/metrics": lambda: (200, "frames_total 1\n")})
+    corpus = [
+        f"{first}\r\nHost: here\r\n\r\n".encode()
+        for first in ("GET /metrics HTTP/1.1", "GET /x?y HTTP/1.0", "POST / HTTP/1.1")
+    ]
+
+    def run(data: bytes) -> str:
+        answer = server._answer(data[:4_096])
+        assert len(answer) < 1_024
+        return answer.split(b"\r\n", 1)[0].decode()
+
+    return _campaign("session, askers for metrics", run, corpus)
+
+
+def _typed(run: Callable[[bytes], str]) -> Callable[[bytes], str]:
+    """A typed error is an answer, and the word for it is its code."""
+
+    def answered(data: bytes) -> str:
+        try:
+            return run(data)
+        except TrothError as error:
+            return error.code
+
+    return answered
+
+
+def _campaign(name: str, run: Callable[[bytes], str], corpus: Sequence[bytes]) -> Campaign:
+    return Campaign(
+        name=name,
+        run=run,
+        change=changed_bytes,
+        corpus=tuple(corpus),
+        lines_max=LINES_MAX,
+        memory_bytes_max=MEMORY_BYTES_MAX,
+        edges=lambda lines_max: Edges(lines_max, WATCHED),
+    )
+
+
+ALL: Final[tuple[Callable[[], Campaign], ...]] = (
+    pictures,
+    sound,
+    contents,
+    machines,
+    gateways_gone_bad,
+    candidates,
+    askers_for_metrics,
+)
