@@ -25,11 +25,13 @@ import second_verifier
 from mutation_corpus import CORPUS
 from mutation_kinds import Change, Target, change, target
 from mutation_location import located
-from troth.conformance import Verdict, verify
+from mutation_merged import Beside
+from troth.conformance import verify
 
 PORTION: Final = 50
 """How many changes of one artifact are one unit of work."""
 WORDS: Final = {0: "valid", 2: "invalid", 3: "invalid", 4: "incomplete", 5: "valid"}
+HOLDS: Final = frozenset({0, 5})
 SHOWN_MAX: Final = 40
 
 
@@ -88,6 +90,50 @@ def judge_portion(portion: Portion) -> Result:
 
 
 def _judge(aim: Target, made: Change, counts: Counter[str]) -> Iterator[str]:
+    """What is not as it should be."""
+    return (_judge_alone if aim.together is None else _judge_merged)(aim, made, counts)
+
+
+@cache
+def _beside(name: str) -> Beside:
+    return Beside(_target(name))
+
+
+def _judge_merged(aim: Target, made: Change, counts: Counter[str]) -> Iterator[str]:
+    """The same of a record among others of the session."""
+    beside = _beside(aim.name)
+    try:
+        second = beside.second(made.data)
+    except Exception as problem:  # noqa: BLE001 - a crash is what is looked for
+        yield f"second crashed {type(problem).__name__}"
+        return
+    try:
+        four = beside.first(made.data, None)
+        whole = beside.first(made.data) if four.exit_code in HOLDS else four
+    except Exception as problem:  # noqa: BLE001 - a crash is what is looked for
+        yield f"crashed {type(problem).__name__}"
+        return
+    word = WORDS.get(four.exit_code, "none")
+    counts["merged"] += 1
+    counts["agreed"] += word == second.word
+    if word != second.word:
+        yield f"disagreed {word} {beside.codes(four)[:1]} {second}"
+    if whole.exit_code in HOLDS:
+        yield "accepted"
+        return
+    counts["caught"] += 1
+    if whole.exit_code != 4:
+        counts["findings"] += 1
+        right = any(
+            located(aim.records, data, made.record, record)
+            for data, record in beside.named(whole, made.data)
+        )
+        counts["located"] += right
+        if not right:
+            counts[f"elsewhere {made.family} {beside.codes(whole)[0]}"] += 1
+
+
+def _judge_alone(aim: Target, made: Change, counts: Counter[str]) -> Iterator[str]:
     trust = {name: pair.public_key for name, pair in aim.sample.keys.items()}
     try:
         second = second_verifier.judge(made.data, trust)
@@ -96,7 +142,8 @@ def _judge(aim: Target, made: Change, counts: Counter[str]) -> Iterator[str]:
         return
     try:
         four = verify(io.BytesIO(made.data), trust=aim.sample.trust, replay=None)
-        whole = verify(io.BytesIO(made.data), trust=aim.sample.trust) if _holds(four) else four
+        holds = four.exit_code in HOLDS
+        whole = verify(io.BytesIO(made.data), trust=aim.sample.trust) if holds else four
     except Exception as problem:  # noqa: BLE001 - a crash is what is looked for
         yield f"crashed {type(problem).__name__}"
         return
@@ -106,7 +153,7 @@ def _judge(aim: Target, made: Change, counts: Counter[str]) -> Iterator[str]:
         first = four.findings[0] if four.findings else None
         at = (first.record, first.code) if first else None
         yield f"disagreed {word} {at} {second}"
-    if whole.exit_code in (0, 5):
+    if whole.exit_code in HOLDS:
         yield "accepted"
         return
     counts["caught"] += 1
@@ -116,10 +163,6 @@ def _judge(aim: Target, made: Change, counts: Counter[str]) -> Iterator[str]:
         counts["findings"] += 1
         if not right:
             counts[f"elsewhere {made.family} {whole.findings[0].code}"] += 1
-
-
-def _holds(verdict: Verdict) -> bool:
-    return verdict.exit_code in (0, 5)
 
 
 # --- many of them ----------------------------------------------------------------------------
@@ -195,7 +238,8 @@ def summary(total: Counter[str]) -> str:
     crashed = sum(count for name, count in total.items() if "crashed" in name)
     lines = [
         f"artifacts: {len(CORPUS)}",
-        f"tried: {total['tried']}, of which different: {total['different']}",
+        f"tried: {total['tried']}, of which different: {total['different']},"
+        f" judged among other records: {total['merged']}",
         f"caught: {total['caught']}",
         f"false accepts: {total['accepted']}",
         f"crashes: {crashed}",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from typing import Final
+from random import Random
+from typing import Final, NamedTuple
 
+import bundle_scripts as bundles
 import event_socket_records as calls
+import timed_scripts as timed
 import verify_samples as written
 from artifact_surgery import EXAMPLES, Sample, key_pair
 from replay_samples import Host, record_run, surplus
@@ -17,9 +20,12 @@ from troth.conformance.redaction import Redactor, Selection
 from troth.dsl import compile_source
 from troth.vm.image import Image
 from troth.vm.instructions import ReplayMode, Seal
+from view_lies import told
 from view_samples import EFFECTS, HOMES
 
 Maker = Callable[[], Sample]
+Views = tuple[bytes, ...]
+Retell = Callable[[Random], Views]
 
 SCRIPTS: Final = {
     "cancelled": written.CANCELLED,
@@ -33,10 +39,25 @@ SCRIPTS: Final = {
     "latest": written.LATEST,
     "drops": written.DROPS,
     "rotates": written.ROTATES,
+    "desktop": bundles.DESKTOP,
+    "triangle": bundles.TRIANGLE,
+    "bundle_cancelled": bundles.leaving('cancel d "enough"'),
+    "bundle_faulted": bundles.leaving('fail "broken"'),
 }
+TIMED: Final = {"timed_effect": timed.WAITS_FOR_EFFECT, "timed_loop": timed.LOOPS}
+MILLISECOND: Final = 1_000_000
+CLOCKED: Final = Host(
+    effects={"decide": lambda n: n > 0, "next": lambda n: 0 if n > 4 else n},
+    delay=6,
+    now_ns=lambda rounds: rounds * MILLISECOND,
+)
+"""Answers so late that some clocks run out."""
 HOST: Final = Host(effects={"price_of": lambda name: 20 * len(str(name))})
+WRITTEN: Final = {**SCRIPTS, **TIMED}
+BUNDLED: Final = {"desktop": (("Host",), ("Client",)), "triangle": (("A", "C"), ("B",))}
 SPREAD_KEYS: Final = (
     "Client Server Alice Bob Seller A B C D Dispatcher Worker Sender Receiver Producer Consumer"
+    " Host"
 )
 RING_ROUNDS: Final = 3
 """A long artifact has no other changes than a short one, and takes a hundred times as long."""
@@ -45,7 +66,7 @@ RING_ROUNDS: Final = 3
 @cache
 def image(name: str) -> Image:
     path = EXAMPLES / f"{name}.troth"
-    text = SCRIPTS[name] if name in SCRIPTS else path.read_text()
+    text = WRITTEN[name] if name in WRITTEN else path.read_text()
     text = text.replace("spawn a(sa, 1000)", f"spawn a(sa, {RING_ROUNDS})")
     return compile_source(text, f"{name}.troth")
 
@@ -95,6 +116,9 @@ def _makers() -> Iterator[tuple[str, Maker]]:
         for seal in Seal:
             yield f"redacted-{name}-{seal}", partial(_redacted, name, seal)
             yield f"resumed-{name}-{seal}", partial(_resumed, name, seal)
+    for name in TIMED:
+        for seal in Seal:
+            yield f"{name}-{seal}", partial(_local, name, None, seal, CLOCKED)
     yield "host_cancels", partial(_local, "ring", None, None, Host(cancel_after=(1,)))
     asked = Host(end_after=(1,), now_ns=lambda rounds: 3_000_000_000 * rounds)
     for name in ("ring", "drain"):
@@ -118,7 +142,80 @@ def _makers() -> Iterator[tuple[str, Maker]]:
         yield f"call-{name}", partial(calls.sample, name)
 
 
-CORPUS: Final = dict(_makers())
+# --- several records of one session ----------------------------------------------------------
+
+
+class Together(NamedTuple):
+    """Records that are judged together, of which the one in `place` is changed.
+
+    `retell` runs the session again with other inputs, when there are any: each record of that is
+    as good as the first by itself, and tells another story than the others.
+    """
+
+    place: int
+    views: Callable[[], Views]
+    retell: Retell | None = None
+
+
+def _ending_run(name: str, seal: Seal) -> Views:
+    parties, _ = run_spread(image(name), BUNDLED.get(name, [["A"], ["B"]]), seal=seal)
+    return tuple(party.data for party in parties)
+
+
+def _redacted_run(name: str, seal: Seal) -> Views:
+    views = _spread_run(name, None, seal)
+    return tuple(b"".join(Redactor(io.BytesIO(one), Selection())) for one in views)
+
+
+def _talk(seal: Seal, replay: ReplayMode) -> Views:
+    return tuple(party.data for party in told(seal=seal, replay=replay))
+
+
+def _other_talk(place: int, seal: Seal, replay: ReplayMode, random: Random) -> Views:
+    """Another story of the machine in that place; the other one only hears it."""
+    number = random.randrange(8, 2**31)
+    other = {"word": number}
+    if place == 1:
+        other = {"answer": number}
+    elif random.random() < 0.5:
+        other = random.choice([{"count": count} for count in (0, 1, 2, 4, 5, 6)] + [{"bored": 1}])
+        other["word"] = random.choice([7, number])
+    return tuple(party.data for party in told(seal=seal, replay=replay, **other))
+
+
+def _together() -> Iterator[tuple[str, Together]]:
+    for seal in Seal:
+        for name, homes in HOMES.items():
+            for place in range(len(homes)):
+                run = partial(_spread_run, name, None, seal)
+                yield f"merged-{name}-{place}-{seal}", Together(place, run)
+        for name in ("hello", "two_buyer"):
+            run = partial(_redacted_run, name, seal)
+            yield f"merged-redacted-{name}-{seal}", Together(0, run)
+        for name in ("cancelled", "late_fault"):
+            yield f"merged-{name}-{seal}", Together(0, partial(_ending_run, name, seal))
+        for name in BUNDLED:
+            for place in (0, 1):
+                run = partial(_ending_run, name, seal)
+                yield f"merged-{name}-{place}-{seal}", Together(place, run)
+        for replay in ReplayMode:
+            for place in (0, 1):
+                run = partial(_talk, seal, replay)
+                retell = partial(_other_talk, place, seal, replay)
+                yield f"merged-talk-{place}-{seal}-{replay}", Together(place, run, retell)
+
+
+TOGETHER: Final = dict(_together())
+
+
+def _changed_view(one: Together) -> Sample:
+    return Sample(one.views()[one.place], {role: key_pair(role) for role in SPREAD_KEYS.split()})
+
+
+CORPUS: Final[dict[str, Maker]] = {
+    **dict(_makers()),
+    **{name: partial(_changed_view, one) for name, one in TOGETHER.items()},
+}
 
 
 @cache

@@ -15,7 +15,7 @@ import msgpack
 from blake3 import blake3
 
 from artifact_surgery import Record, Sample, parse, reseal, sign_all, with_field
-from mutation_corpus import artifact
+from mutation_corpus import TOGETHER, Retell, Together, artifact
 from mutation_location import rows
 from replay_forgery import reroot
 from troth.conformance.redaction import redacted_record
@@ -23,8 +23,11 @@ from troth.vm.errors import TrothError
 from troth.vm.keys import KeyPair
 from troth.vm.records import MAGIC, Kind
 
+UNREADABLE: Final = (TrothError, LookupError, TypeError, ValueError, AttributeError)
+"""What trips over records that make no sense."""
 OWN_WORD: Final = frozenset({Kind.INCARNATION, Kind.SEAL, Kind.END, Kind.PRINCIPAL})
 """What a principal may say as it likes in its own log: when it resumed, where its seals stand."""
+TOLD: Final = frozenset({Kind.SEND, Kind.NOTICE, Kind.CANCEL})
 PAYLOADS: Final = frozenset({Kind.SEND, Kind.ARRIVE})
 HEADER_OWN_WORD: Final = (7, 11)
 """Fields of HEADER that are the recorder's own word: the runner and the time."""
@@ -49,6 +52,8 @@ class Target(NamedTuple):
     offsets: tuple[int, ...]
     other: tuple[Record, ...]
     """The records of another run of the same program."""
+    together: Together | None = None
+    """When it is judged beside other records of the session."""
 
 
 def target(name: str, other: str) -> Target:
@@ -60,12 +65,15 @@ def target(name: str, other: str) -> Target:
         offsets.append(at)
         at += len(piece)
     second = tuple(parse(artifact(other).data))
-    return Target(name, sample, records, pieces, tuple(offsets), second)
+    together = TOGETHER.get(name)
+    return Target(name, sample, records, pieces, tuple(offsets), second, together)
 
 
 def change(target: Target, number: int) -> Change | None:
     """The change with this number; None when it turns out to be none."""
     random = Random(f"{target.name} {number}")
+    if target.together is not None and target.together.retell is not None and number % 4 == 0:
+        return _retold(target, target.together, target.together.retell, random)
     family = random.choices(list(FAMILIES), weights=[w for w, _ in FAMILIES.values()])[0]
     made = FAMILIES[family][1](target, random)
     if made is None:
@@ -74,6 +82,22 @@ def change(target: Target, number: int) -> Change | None:
     if data == target.sample.data or _is_redaction(target, data):
         return None
     return Change(family, place, said, data)
+
+
+def _retold(target: Target, together: Together, retell: Retell, random: Random) -> Change | None:
+    """The record of another run of the same session, with the inputs of another story."""
+    data = retell(random)[together.place]
+    before, after = _told(target.records), _told(parse(data))
+    pairs = zip(before, after, strict=False)
+    differs = next((one[0] for one, other in pairs if one[1] != other[1]), None)
+    if differs is None:
+        return None
+    return Change("other story", differs, "the same session, told otherwise", data)
+
+
+def _told(records: Sequence[Record]) -> list[tuple[int, Record]]:
+    """What other parties get to know of: the rest is a machine's own word."""
+    return [(i, one) for i, one in enumerate(records) if one[0] in TOLD]
 
 
 def _is_redaction(target: Target, data: bytes) -> bool:
@@ -88,7 +112,7 @@ def _is_redaction(target: Target, data: bytes) -> bool:
 
 def _bare(record: Record) -> bytes:
     whole = len(record) > 9 and isinstance(record[8], bytes) and isinstance(record[9], bytes)
-    if record[0] in PAYLOADS and whole:
+    if whole and isinstance(record[0], int) and record[0] in PAYLOADS:
         return redacted_record(record)
     packed: bytes = msgpack.packb(record)
     return packed
@@ -322,7 +346,7 @@ def _repaired(records: Sequence[Record], pairs: Sequence[KeyPair]) -> bytes:
     """As far as the records can be understood; what cannot be is left as it is."""
     try:
         fixed = reroot(records)
-    except (TrothError, LookupError, TypeError, ValueError, AttributeError, AssertionError):
+    except (*UNREADABLE, StopIteration, AssertionError):
         fixed = list(records)
     try:
         signed = [
@@ -330,7 +354,7 @@ def _repaired(records: Sequence[Record], pairs: Sequence[KeyPair]) -> bytes:
             for before, after in zip(fixed, sign_all(fixed, pairs), strict=True)
         ]
         return reseal(signed, pairs)
-    except (TrothError, LookupError, TypeError, ValueError, AttributeError):
+    except UNREADABLE:
         return _joined(fixed)
 
 

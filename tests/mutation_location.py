@@ -62,10 +62,17 @@ _COROUTINES: Final[dict[int, tuple[int, ...]]] = {
     Kind.ACQUIRE: (1,),
     Kind.RELEASE: (1,),
     Kind.MEET: (1,),
+    Kind.BUNDLE: (7,),
 }
 _EFFECTS: Final = {Kind.INVOKE: 3, Kind.COMPLETE: 1}
 _GUARDS: Final = {Kind.ACQUIRE: 2, Kind.RELEASE: 2}
-_PRINCIPALS: Final = {Kind.OPEN: 3, Kind.DELEGATE: 3, Kind.PEER_DELEGATE: 3, Kind.PEER_HEAD: 1}
+_PRINCIPALS: Final = {
+    Kind.OPEN: 3,
+    Kind.BUNDLE: 4,
+    Kind.DELEGATE: 3,
+    Kind.PEER_DELEGATE: 3,
+    Kind.PEER_HEAD: 1,
+}
 _INTRODUCES: Final[dict[int, str]] = {
     Kind.OPEN: "session",
     Kind.SPAWN: "coroutine",
@@ -104,8 +111,8 @@ def subjects(record: Row) -> Iterator[Subject]:
             yield ("coroutine",)
         if kind in _PRINCIPALS:
             yield ("principal",)
-        if kind == Kind.OPEN:
-            yield ("protocol",)
+        if kind in (Kind.OPEN, Kind.BUNDLE):
+            yield from (("protocol",), ("bundle",))
         if kind in _ROUNDS or record[0] in _ENDPOINTS:
             yield ("round",) if kind in _ROUNDS else ("kind", kind)
         if kind in _INTRODUCES:

@@ -9,7 +9,19 @@ from second_verifier.second_judge import (
     INVALID,
     VALID,
     Judgement,
+    Reading,
     judge,
+    read,
 )
+from second_verifier.second_views import judge_together
 
-__all__ = ["INCOMPLETE", "INVALID", "VALID", "Judgement", "judge"]
+__all__ = [
+    "INCOMPLETE",
+    "INVALID",
+    "VALID",
+    "Judgement",
+    "Reading",
+    "judge",
+    "judge_together",
+    "read",
+]

@@ -36,6 +36,7 @@ class Endings(Part):
         self.round(facts["round"])
         said = self._notice(session, role, facts)
         require_signature(self.principal(role.signer).key, said, facts["signature"])
+        self.tell(session, said, own=False)
         self._noticed(session, role)
         self.leaf(record)
 
@@ -92,6 +93,7 @@ class Endings(Part):
         self.round(facts["round"])
         said = self._receipt(session, edge, facts)
         require_signature(self.principal(receiver.signer).key, said, facts["signature"])
+        self.tell(session, said, own=False)
         counted = (facts["consumed"], facts["discarded"])
         require(
             counted[0] >= edge.receipt[0] and counted[1] >= edge.receipt[1],
@@ -137,6 +139,7 @@ class Endings(Part):
         self.round(facts["round"])
         said = statement("cancel", session.id, role.name, facts["reason"])
         require_signature(self.principal(role.signer).key, said, facts["signature"])
+        self.tell(session, said, own=False)
         self._ended_elsewhere(session, reason=facts["reason"])
         self.leaf(record)
 
@@ -151,6 +154,7 @@ class Endings(Part):
         role = self.local(session, facts["role"])
         said = statement("fail", session.id, role.name, facts["code"], facts["reason"])
         require_signature(self.principal(role.signer).key, said, facts["signature"])
+        self.tell(session, said, own=True)
         self._goes_on_from_fault(record)
         self.leaf(record, role.signer, said)
 
@@ -160,6 +164,7 @@ class Endings(Part):
         self.round(facts["round"])
         said = statement("fail", session.id, role.name, facts["code"], facts["reason"])
         require_signature(self.principal(role.signer).key, said, facts["signature"])
+        self.tell(session, said, own=False)
         if facts["code"] == "cancelled":
             self._ended_elsewhere(session, reason=facts["reason"])
         else:

@@ -32,13 +32,30 @@ class Judgement(NamedTuple):
     reason: str
 
 
+class Reading(NamedTuple):
+    """A file, the judgement on it, and what it has said as far as it was read."""
+
+    data: bytes
+    judgement: Judgement
+    file: File
+
+
 def judge(data: bytes, trust: Mapping[str, bytes] | None = None) -> Judgement:
     """Verifies a file at levels 1 to 4; `trust` has public keys by name."""
+    return read(data, trust).judgement
+
+
+def read(data: bytes, trust: Mapping[str, bytes] | None = None) -> Reading:
+    """Verifies a file, and keeps what it says, to be compared with others."""
+    file = File(trust or {})
+    return Reading(data, _judge(data, file), file)
+
+
+def _judge(data: bytes, file: File) -> Judgement:
     if not data.startswith(MAGIC):
         if MAGIC.startswith(data):
             return Judgement(INCOMPLETE, 0, "the magic is not whole")
         return Judgement(INVALID, 0, "no magic")
-    file = File(trust or {})
     handlers = _handlers(file)
     number = 0
     try:

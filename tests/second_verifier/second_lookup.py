@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from second_verifier.second_crypto import leaf_hash, require_signature
-from second_verifier.second_state import Coroutine, Edge, File, Principal, Role, Session
+from second_verifier.second_state import Coroutine, Edge, File, Principal, Role, Session, Told
 from second_verifier.second_wire import Record, Refused
 
 Facts = dict[str, Any]
@@ -100,4 +100,9 @@ class Part:
             require_signature(self.principal(signer).key, said, signature)
         else:
             require(signature == b"", "a statement that its round signs carries no signature")
+        self.tell(session, said, own=True)
         return self.leaf(record, signer, said)
+
+    def tell(self, session: Session, said: bytes, *, own: bool) -> None:
+        """Keeps a statement, to be compared with what other files have."""
+        self.file.told.append(Told(session.id, said, own))

@@ -179,6 +179,7 @@ class Messages(Part):
         full = len(edge.flight) >= edge.capacity
         require(edge.lossy or not full, "more in flight than the edge holds")
         edge.arrived.add(place_said)
+        self.tell(session, said, own=False)
         message = Message(*place_said, label, said, facts["payload"], None, sender.signer)
         edge.flight.append(message)
         place = encoded([said, facts["signature"], proof, facts["round"]])

@@ -144,7 +144,7 @@ class Opening(Part):
                 signer = due.principals[place]
                 here = not self.principal(signer).peer
                 owner = facts["coroutine"] if here else None
-                roles[name] = Role(name, protocol.types[name], signer, here, owner)
+                roles[name] = Role(name, protocol.types[name], signer, here, owner, signer)
                 if due.shares:
                     roles[name].nonce = due.shares[place]
             return roles
@@ -153,7 +153,7 @@ class Opening(Part):
             principal = self.principal(signer)
             require(principal.peer != here, "a PRINCIPAL for a role here, a PEER for one elsewhere")
             owner = facts["coroutine"] if here else None
-            roles[name] = Role(name, protocol.types[name], signer, here, owner)
+            roles[name] = Role(name, protocol.types[name], signer, here, owner, signer)
         away = {name for name, role in roles.items() if not role.here}
         met = opener.meeting or {}
         require(set(met) == away, "who was met is not who is elsewhere")
@@ -239,4 +239,5 @@ class Opening(Part):
         require(not role.joined, "has joined already")
         said = statement("join", session.id, role.name, role.nonce)
         require_signature(self.principal(role.signer).key, said, signature)
+        self.tell(session, said, own=role.here)
         role.joined = True

@@ -17,4 +17,5 @@ class Peers(Part):
         size: int = facts["size"]
         known = principal.heads.setdefault(size, facts["root"])
         require(known == facts["root"], "two heads of one size")
+        self.file.heads.append((facts["log_id"], size, facts["root"]))
         self.leaf(record)

@@ -121,6 +121,8 @@ class Role:
     here: bool
     owner: int | None
     """The coroutine that has the endpoint, when it is known."""
+    opened_by: int = -1
+    """Who signed for it when the session was opened."""
     nonce: bytes = b""
     state: int = 0
     moved: bool = False
@@ -188,6 +190,15 @@ class Session:
         return self.status in OPEN_STATUSES
 
 
+@dataclass(frozen=True)
+class Told:
+    """A statement in the file; `own` says that it is one of this machine."""
+
+    session: bytes
+    said: bytes
+    own: bool
+
+
 @dataclass
 class File:
     """Everything; the parts of the verifier share it."""
@@ -203,6 +214,9 @@ class File:
     sessions: list[Session] = field(default_factory=list)
     coroutines: list[Coroutine] = field(default_factory=list)
     due: list[Due] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    heads: list[tuple[bytes, int, bytes]] = field(default_factory=list)
+    """Of logs that are kept elsewhere: the log's id, its size, its root."""
     guards: dict[int, int] = field(default_factory=dict)
     effects: dict[bytes, int] = field(default_factory=dict)
     round: int = 0

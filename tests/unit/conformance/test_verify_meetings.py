@@ -13,13 +13,17 @@ from troth.conformance.views_render import to_prose
 from troth.vm.instructions import Seal
 from troth.vm.records import Kind
 from view_lies import talk, trust
+from view_samples import second_word, word_of
 
 SEALS = (None, Seal.ROUND)
 
 
 def judge(*records: Party | bytes) -> MergedVerdict:
     data = [one.data if isinstance(one, Party) else one for one in records]
-    return verify_views([io.BytesIO(one) for one in data], trust=trust("A", "B"), replay=None)
+    trusted = trust("A", "B")
+    verdict = verify_views([io.BytesIO(one) for one in data], trust=trusted, replay=None)
+    assert word_of(verdict) == second_word(data, trusted)
+    return verdict
 
 
 def without_join(party: Party, role: str) -> bytes:

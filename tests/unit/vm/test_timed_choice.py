@@ -15,6 +15,7 @@ from replay_samples import Host, judged, record_run, require_reproduced
 from resume_samples import done_by_programs, resume_in_memory
 from second_verifier import judge
 from spread_machines import run_spread
+from timed_scripts import CONSENT, LOOPS, WAITS_FOR_EFFECT
 from troth import conformance, dsl
 from troth.conformance.reference import Setup, run_both
 from troth.vm.errors import Invalid
@@ -31,57 +32,6 @@ from troth.vm.types import StateKind
 from troth.vm.values import RegisterValue
 
 MILLISECOND: Final = 1_000_000
-
-CONSENT: Final = """
-protocol Consent(Viewer, Host):
-    Viewer -> Host: ask(n: int)
-    choice at Host within 5ms:
-        Host -> Viewer: yes(n: int)
-    or:
-        Host -> Viewer: no()
-    timeout:
-        Host -> Viewer: late()
-
-program viewer(s: Consent.Viewer):
-    send s.Host ask(7)
-    recv s.Host:
-        yes(n):
-            print "yes " + str(n)
-        no():
-            print "no"
-        late():
-            print "late"
-    close s
-
-program ticks():
-    for i in range(40):
-        yield
-"""
-
-WAITS_FOR_EFFECT: Final = (
-    CONSENT
-    + """
-effect decide(n: int) -> bool
-
-program host(s: Consent.Host):
-    recv s.Viewer ask(n)
-    within s:
-        let agreed = call decide(n)
-        if agreed:
-            send s.Viewer yes(n)
-        else:
-            send s.Viewer no()
-    timeout:
-        send s.Viewer late()
-    close s
-
-main:
-    open Consent as v, h
-    spawn ticks()
-    spawn viewer(v)
-    spawn host(h)
-"""
-)
 
 YIELDS: Final = (
     CONSENT
@@ -144,60 +94,6 @@ main:
     spawn adviser(b, NAPS)
 """
 )
-
-LOOPS: Final = """
-protocol Feed(Source, Sink):
-    rec More:
-        choice at Source within 3ms:
-            Source -> Sink: item(n: int)
-            continue More
-        or:
-            Source -> Sink: stop()
-        timeout:
-            Source -> Sink: idle()
-            continue More
-
-effect next(n: int) -> int
-
-program source(s: Feed.Source):
-    let n = 0
-    loop:
-        n = n + 1
-        within s:
-            let item = call next(n)
-            if item == 0:
-                send s.Sink stop()
-                break
-            send s.Sink item(item)
-        timeout:
-            send s.Sink idle()
-    close s
-
-program sink(s: Feed.Sink):
-    let items = 0
-    let idle = 0
-    loop:
-        recv s.Source:
-            item(n):
-                items = items + 1
-            idle():
-                idle = idle + 1
-            stop():
-                break
-    print items
-    print idle
-    close s
-
-program ticks():
-    for i in range(200):
-        yield
-
-main:
-    open Feed as a, b
-    spawn ticks()
-    spawn source(a)
-    spawn sink(b)
-"""
 
 
 def _image(script: str, **words: int) -> Image:
