@@ -35,6 +35,7 @@ from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loaded import LoadedImage, ProtocolTables
 from troth.vm.machine import Machine, MachineState, Overrides
 from troth.vm.settings import NO_OVERRIDES
+from troth.vm.step_tables import initial_states
 from troth.vm.types import Branch as TypeBranch
 from troth.vm.types import End, EndpointType, Field, Primitive, Term, ValueType
 from troth.vm.types import Recv as TypeRecv
@@ -128,12 +129,15 @@ def tables(protocol: Protocol) -> ProtocolTables:
 
 def load_unchecked(built: Image) -> LoadedImage:
     all_tables = tuple(tables(item) for item in built.protocols)
+    data = encode_image(built)
     return LoadedImage(
         image=built,
-        id=image_id(encode_image(built)),
+        data=data,
+        id=image_id(data),
         protocol_ids=tuple(item.id for item in all_tables),
         protocols=all_tables,
         protocol_index={item.name: index for index, item in enumerate(built.protocols)},
+        initial_states=tuple(map(initial_states, all_tables)),
     )
 
 

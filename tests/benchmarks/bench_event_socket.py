@@ -31,7 +31,7 @@ from troth.streaming.eventsocket.event import Event
 from troth.streaming.eventsocket.headers import LineMemory
 from troth.streaming.eventsocket.limits import Limits
 from troth.streaming.eventsocket.outbound_core import OutboundCore
-from troth.streaming.eventsocket.outputs import Deliver, Noted
+from troth.streaming.eventsocket.outputs import Deliver, Noted, Output
 from troth.streaming.eventsocket.parser import MessageParser
 from troth.streaming.eventsocket.shell_record import OUTBOUND, ConnectionRecorder, Recorders
 from troth.streaming.eventsocket.testing import Script, call
@@ -159,15 +159,17 @@ def _core(calls: list[bytes], recorders: Recorders | None = None) -> int:
 
 
 def _carry_out(core: OutboundCore, recorder: ConnectionRecorder | None) -> int:
-    """As a link does it; how many events there were."""
-    count = 0
+    """As a link does it: what came together is noted and written together."""
+    count, outputs = 0, list[Output]()
     while (output := core.poll()) is not None:
         if isinstance(output, Noted):
             assert recorder is not None
             recorder.note(output.fact)
-            continue
-        if recorder is not None:
-            recorder.flush()
+        else:
+            outputs.append(output)
+    if recorder is not None:
+        recorder.flush()
+    for output in outputs:
         if isinstance(output, Deliver) and isinstance(output.message, Event):
             count += 1
             assert output.message.headers

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import event_socket_records as records
-from artifact_surgery import key_pair
+from artifact_surgery import key_pair, parse
 from event_socket_loop import Reports, idle, run, start
 from second_verifier import VALID, judge
 from troth import conformance
@@ -25,6 +25,7 @@ from troth.streaming.eventsocket import (
     SessionReport,
     connect,
 )
+from troth.streaming.eventsocket.shell_record import OUTBOUND, Recorders
 from troth.streaming.eventsocket.testing import (
     EndOrder,
     FakeSwitch,
@@ -34,8 +35,11 @@ from troth.streaming.eventsocket.testing import (
     SwitchScript,
     call,
 )
+from troth.vm import shell_run
 from troth.vm.errors import Unusable
+from troth.vm.records import Kind
 from troth.vm.shell_artifact import ArtifactWriter
+from troth.vm.values import Record
 
 BOUNDED = Limits(set_up_s=1.5, reply_s=1.5, latch_s=0.5, hooks_s=3, exit_s=0.5)
 
@@ -59,6 +63,26 @@ def holds(data: bytes) -> conformance.Verdict:
 @pytest.mark.parametrize("name", sorted(records.STORIES))
 def test_every_story_is_a_record_that_holds(name: str, everything: bool) -> None:
     holds(records.sample(name, everything).data)
+
+
+@pytest.mark.parametrize("name", sorted(records.STORIES))
+def test_commands_and_events_are_one_bundle_that_closes_as_a_whole(name: str) -> None:
+    kinds = [record[0] for record in parse(records.sample(name).data)]
+    assert kinds.count(Kind.BUNDLE) == 1
+    assert kinds.count(Kind.OPEN) == 2
+    holds(records.sample(name).data)
+
+
+def test_the_protocols_are_checked_once_for_all_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorders = Recorders(Recording(folder=tmp_path), OUTBOUND)
+
+    def again(_: object) -> None:
+        raise AssertionError("the image is loaded again")
+
+    monkeypatch.setattr(shell_run, "load", again)
+    assert recorders.new().failure is None
 
 
 def test_a_call_reads_as_what_happened() -> None:
@@ -104,7 +128,7 @@ def test_what_is_kept_is_configurable_and_stated() -> None:
 
 def test_values_that_are_too_long_or_too_many_are_left_out() -> None:
     kept, hidden = Privacy.everything().pairs([("a", "x" * 5000), ("b", "\ud800")])
-    assert (kept, hidden) == ([{"name": "b", "value": "?"}], 1)
+    assert (kept, hidden) == ((Record((("name", "b"), ("value", "?"))),), 1)
     kept, hidden = Privacy.everything().pairs([("a", "x")] * 300)
     assert (len(kept), hidden) == (256, 44)
 

@@ -17,6 +17,7 @@ from troth.conformance.proof_check import Known
 from troth.conformance.proof_render import to_prose as proof_prose
 from troth.conformance.proving import event_of
 from troth.conformance.render import to_prose
+from troth.vm.instructions import OpenOptions
 from troth.vm.records import Kind
 
 CALLS: Final = dsl.compile_module(
@@ -166,3 +167,116 @@ def test_unusable_sessions_and_values() -> None:
     ask = vm.Stage(CALLS, vm.RunOptions()).open("Ask")
     with pytest.raises(vm.Unusable, match=r"role\.value"):
         ask.say("App", "Switch", "question", object())
+
+
+TALK: Final = dsl.compile_module(
+    """
+protocol Ask(App, Switch):
+    edge App -> Switch: capacity = 2
+    rec More:
+        choice at App:
+            App -> Switch: question(n: int)
+            Switch -> App: answer(n: int)
+            continue More
+        or:
+            App -> Switch: hint(text: str)
+            continue More
+        or:
+            App -> Switch: enough()
+
+protocol Watch(App, Switch):
+    rec More:
+        choice at Switch:
+            Switch -> App: event(n: int)
+            continue More
+        or:
+            Switch -> App: over()
+
+bundle Talk(App, Switch):
+    ask: Ask(App, Switch)
+    watch: Watch(App, Switch)
+""",
+    "talk.troth",
+).image
+
+
+def _talk(path: Path, seal: vm.Seal, *, at_once: bool) -> tuple[vm.RunResult, bytes]:
+    """The same conversation, each message by itself or all together."""
+    options = vm.RunOptions(record=path, observed=("Switch",), seed=vm.seed_from_number(1))
+    stage = vm.Stage(vm.load(TALK), options)
+    talk = stage.open_bundle("Talk", OpenOptions(seal=seal))
+    ask, watch = talk["ask"], talk["watch"]
+    for n in range(50):
+        for session, *message in (
+            (watch, "Switch", "App", "event", n),
+            (ask, "App", "Switch", "hint", "é"),
+            (ask, "App", "Switch", "question", n),
+            (ask, "Switch", "App", "answer", n + 1),
+        ):
+            (session.queue if at_once else session.say)(*message)
+    watch.queue("Switch", "App", "over")
+    watch.queue_close()
+    for _ in range(5):
+        ask.queue("App", "Switch", "hint", "no more")
+    assert not ask.is_over
+    ask.queue("App", "Switch", "enough")
+    assert ask.is_over
+    ask.queue_close()
+    return stage.finish(), path.read_bytes()
+
+
+def _messages(data: bytes) -> list[tuple[object, ...]]:
+    kinds = {Kind.SEND: "sent", Kind.RECEIVE: "received"}
+    found = [(kinds[r[0]], *r[1:5]) for r in parse(data) if r[0] in kinds]
+    return sorted(found, key=repr)
+
+
+@pytest.mark.parametrize("seal", list(vm.Seal))
+def test_what_is_queued_is_what_is_said_one_by_one(tmp_path: Path, seal: vm.Seal) -> None:
+    one, together = tmp_path / "one.replay", tmp_path / "together.replay"
+    slow, said = _talk(one, seal, at_once=False)
+    fast, queued = _talk(together, seal, at_once=True)
+    assert slow.ok
+    assert fast.ok
+    assert fast.rounds < slow.rounds
+    assert _messages(said) == _messages(queued)
+    for path in (one, together):
+        assert [level.ok for level in verdict(path).levels[:4]] == [True] * 4
+        assert judge(path.read_bytes()).word == VALID
+        assert verdict(path).counts.closed == 2
+
+
+def test_a_burst_sealed_by_round_costs_one_seal(tmp_path: Path) -> None:
+    path = tmp_path / "burst.replay"
+    stage = vm.Stage(TALK, vm.RunOptions(record=path, observed=("Switch",)))
+    watch = stage.open_bundle("Talk", OpenOptions(seal=vm.Seal.ROUND))["watch"]
+    for n in range(30):
+        watch.queue("Switch", "App", "event", n)
+    assert not [record for record in parse(path.read_bytes()) if record[0] == Kind.SEND]
+    stage.flush()
+    records = parse(path.read_bytes())
+    assert len([record for record in records if record[0] == Kind.SEND]) == 30
+    assert len([record for record in records if record[0] == Kind.SEAL]) == 1
+
+
+def test_what_is_queued_before_a_fault_is_on_record(tmp_path: Path) -> None:
+    path = tmp_path / "fault.replay"
+    stage = vm.Stage(TALK, vm.RunOptions(record=path, observed=("Switch",)))
+    talk = stage.open_bundle("Talk", OpenOptions(seal=vm.Seal.ROUND))
+    for label in ("event", "event", "ring", "event"):
+        talk["watch"].queue("Switch", "App", label, 1)
+    with pytest.raises(vm.Fault) as caught:
+        stage.flush()
+    assert caught.value.code == "vm.fault.label"
+    assert stage.failed
+    assert not stage.finish().ok
+    assert [level.ok for level in verdict(path).levels[:4]] == [True] * 4
+    assert verdict(path).counts.faulted == 2
+    assert [r[0] for r in parse(path.read_bytes())].count(Kind.SEND) == 2
+
+
+def test_an_unknown_bundle_is_unusable() -> None:
+    with pytest.raises(vm.Unusable, match=r"stage\.bundle"):
+        vm.Stage(TALK, vm.RunOptions()).open_bundle("Walk")
+    with pytest.raises(vm.Unusable, match="it has none"):
+        vm.Stage(CALLS, vm.RunOptions()).open_bundle("Walk")

@@ -106,6 +106,8 @@ def _float_flaw(value: object) -> Flaw | None:
 
 def _text_flaw(value: object) -> Flaw | None:
     assert isinstance(value, str)
+    if value.isascii():
+        return None
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -137,9 +139,10 @@ def _record_flaw(value: Record, depth_max: int) -> Flaw | None:
         # Code point order of Python's strings is the byte order of their UTF-8.
         if previous is not None and name <= previous:
             return Flaw("codec.record", "field names that ascend", f"{name!r} after {previous!r}")
-        flaw = _text_flaw(name) or find_flaw(item, depth_max - 1)
-        if flaw is not None:
-            return flaw
+        if not (type(item) is str and name.isascii() and item.isascii()):
+            flaw = _text_flaw(name) or find_flaw(item, depth_max - 1)
+            if flaw is not None:
+                return flaw
         previous = name
     return None
 

@@ -50,6 +50,8 @@ def from_python(
         TrothError: `blob.…`, when the store cannot keep its content.
     """
     converted = _convert(value, expected, blobs)
+    if type_matches(converted, expected) and find_flaw(converted) is None:
+        return cast(RegisterValue, converted)
     misfit = _find_misfit(converted, expected, what)
     if misfit is None:
         return cast(RegisterValue, converted)

@@ -7,14 +7,24 @@ Only instructions that talk in sessions are taken: a host has everything else it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from troth.vm.coroutine import Blocked, Coroutine, CoroutineStatus
 from troth.vm.errors import Fault, Unusable
-from troth.vm.instructions import Branch, Cancel, Close, Halt, Open, Recv, Select, Send
+from troth.vm.instructions import (
+    Branch,
+    Cancel,
+    Close,
+    Halt,
+    Open,
+    OpenBundle,
+    Recv,
+    Select,
+    Send,
+)
 from troth.vm.session import Cell, EndpointState
+from troth.vm.step_bundle import decode_open_bundle
 from troth.vm.step_code import ProgramCode
 from troth.vm.step_common import Step
 from troth.vm.step_message import decode_send
@@ -25,7 +35,7 @@ from troth.vm.step_spawn import halt
 from troth.vm.turn import BLOCKED, Turn
 from troth.vm.values import RegisterValue
 
-Action: TypeAlias = Open | Send | Select | Recv | Branch | Close | Cancel | Halt
+Action: TypeAlias = Open | OpenBundle | Send | Select | Recv | Branch | Close | Cancel | Halt
 
 FIRST_PARK: Final = 1
 """Where an action goes on that has no branches; a case i of a branch goes on at 1 + i."""
@@ -37,6 +47,13 @@ class Wakes(Protocol):
     faults: list[Fault]
 
     def make_ready(self, coroutine: Coroutine) -> None: ...
+
+
+class Prepared(NamedTuple):
+    """An action as a step, and what it finds in registers; wherever it ends, the next follows."""
+
+    step: Step
+    values: Sequence[tuple[int, RegisterValue]] = ()
 
 
 def _park(turn: Turn, coroutine: Coroutine) -> int:  # noqa: ARG001
@@ -89,7 +106,22 @@ class Player:
         Raises:
             Unusable: code `machine.act`, when the coroutine has ended or is still at something.
         """
-        coroutine = self.coroutine
+        self._require_parked()
+        _put(self.coroutine, (values or {}).items())
+        parks = len(action.cases) if isinstance(action, Branch) else 1
+        self._execute((decode(action), *[_park] * max(1, parks)))
+
+    def act_in_turn(self, actions: Sequence[Prepared]) -> None:
+        """Executes actions one after the other, as many in a round as there is nothing to wait for.
+
+        Raises:
+            Unusable: code `machine.act`, as `act`.
+        """
+        self._require_parked()
+        steps = [_followed(action, number) for number, action in enumerate(actions, FIRST_PARK)]
+        self._execute((*steps, _park))
+
+    def _require_parked(self) -> None:
         if not self.parked or self.ended:
             raise Unusable(
                 "machine.act",
@@ -97,14 +129,11 @@ class Player:
                 expected="a coroutine that is done with its last action",
                 actual="one that has ended" if self.ended else "one that is still at it",
             )
-        for register, value in (values or {}).items():
-            while len(coroutine.registers) <= register:
-                # More than the message has fields: for the machine to refuse.
-                coroutine.registers.append(None)
-            coroutine.registers[register] = value
-        parks = len(action.cases) if isinstance(action, Branch) else 1
-        steps = (_decode(action), *[_park] * max(1, parks))
-        coroutine.code = replace(coroutine.code, steps=steps)
+
+    def _execute(self, steps: tuple[Step, ...]) -> None:
+        coroutine = self.coroutine
+        code = coroutine.code
+        coroutine.code = ProgramCode(None, code.name, (), code.register_count, steps, ())
         coroutine.pc = 0
         self._scheduler.make_ready(coroutine)
 
@@ -130,10 +159,33 @@ class Player:
         return next((f for f in self._scheduler.faults if f.place.coroutine == mine), None)
 
 
-def _decode(action: Action) -> Step:
+def _put(coroutine: Coroutine, values: Iterable[tuple[int, RegisterValue]]) -> None:
+    registers = coroutine.registers
+    for register, value in values:
+        while len(registers) <= register:
+            # More than the message has fields: for the machine to refuse.
+            registers.append(None)
+        registers[register] = value
+
+
+def _followed(action: Prepared, following: int) -> Step:
+    step, values = action
+
+    def then(turn: Turn, coroutine: Coroutine) -> int:
+        _put(coroutine, values)
+        outcome = step(turn, coroutine)
+        return following if outcome >= 0 else outcome
+
+    return then
+
+
+def decode(action: Action) -> Step:
+    """The action as a step of a coroutine that is parked behind it."""
     match action:
         case Open():
             return decode_open(action, FIRST_PARK)
+        case OpenBundle():
+            return decode_open_bundle(action, FIRST_PARK)
         case Send() | Select():
             return decode_send(action, FIRST_PARK)
         case Recv() | Branch():

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from troth.vm.image import EdgeSettings, Image, Protocol
 from troth.vm.types import State, Transition
+
+if TYPE_CHECKING:
+    from troth.vm.step_tables import StateTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,17 @@ class LoadedImage:
     """A checked image. `protocols[i]` belongs to `image.protocols[i]`.
 
     Attributes:
+        data: its canonical bytes.
         id: the image's 32-byte content id.
         protocol_ids: the 32-byte content id of each protocol.
         protocol_index: a protocol's place in the image, by its name.
+        initial_states: per protocol and role, where its local type begins.
     """
 
     image: Image
+    data: bytes
     id: bytes
     protocol_ids: tuple[bytes, ...]
     protocols: tuple[ProtocolTables, ...]
     protocol_index: Mapping[str, int]
+    initial_states: tuple[tuple[StateTable, ...], ...]

@@ -53,6 +53,7 @@ from troth.vm.loader_protocols import (
     tables,
 )
 from troth.vm.loader_steps import fails
+from troth.vm.step_tables import initial_states
 
 
 def load(image: Image, limits: Limits = DEFAULT_LIMITS) -> LoadedImage:
@@ -91,10 +92,12 @@ def _load(image: Image, data: bytes, limits: Limits) -> LoadedImage:
     _check_programs(view)
     return LoadedImage(
         image=image,
+        data=data,
         id=image_id(data),
         protocol_ids=tuple(protocol.id for protocol in laid_out),
         protocols=laid_out,
         protocol_index=index,
+        initial_states=tuple(map(initial_states, laid_out)),
     )
 
 

@@ -39,7 +39,6 @@ from troth.vm.statements import NONCE_BYTES, PUBLIC_KEY_BYTES
 from troth.vm.step_code import ProgramCode
 from troth.vm.step_decode import decode_image
 from troth.vm.step_spawn import require_registers
-from troth.vm.step_tables import all_initial_states
 from troth.vm.substitutes import NO_SUBSTITUTES, Substitutes
 from troth.vm.timer import Clock
 from troth.vm.turn import Context, EffectRequest, Meeting
@@ -121,7 +120,7 @@ class Machine:
         coroutines: dict[bytes, Coroutine] = {}
         self._context = Context(
             loaded=loaded,
-            initial_states=all_initial_states(loaded),
+            initial_states=loaded.initial_states,
             programs=(substitutes.decode or decode_image)(loaded.image),
             seed=seed,
             signer=signer,

@@ -13,6 +13,7 @@ from troth.vm.errors import Unusable
 from troth.vm.host_values import from_python, to_python
 from troth.vm.session import Cell, EndpointElsewhere, EndpointState
 from troth.vm.types import EndpointType, Field, ValueType
+from troth.vm.value_ops import type_matches
 from troth.vm.values import RegisterValue
 
 _PLAIN = (type(None), bool, int, float, str, bytes)
@@ -113,6 +114,8 @@ def _argument(
     plain = type(value) in _PLAIN and find_flaw(value) is None
     if expected is None or isinstance(expected, EndpointType):
         return value if plain else None  # type: ignore[return-value]  # refused by the machine
+    if plain and type_matches(value, expected):
+        return value  # type: ignore[return-value]  # a plain value by its class
     try:
         return from_python(value, expected, what, blobs)
     except Unusable as error:

@@ -30,7 +30,6 @@ from troth.vm.errors import TrothError, Unusable
 from troth.vm.events import Completed, Event, Printed
 from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
-from troth.vm.image_codec import encode_image
 from troth.vm.instructions import Open, Seal
 from troth.vm.limits import Limits
 from troth.vm.loaded import LoadedImage
@@ -77,7 +76,7 @@ class RunResult:
 
 
 def run(
-    image: Image,
+    image: Image | LoadedImage,
     *,
     options: RunOptions | None = None,
     write_line: Callable[[str], None] = print,
@@ -98,7 +97,7 @@ def run(
 
 
 async def run_async(
-    image: Image,
+    image: Image | LoadedImage,
     *,
     options: RunOptions | None = None,
     write_line: Callable[[str], None] = print,
@@ -152,7 +151,7 @@ class Run:
 
     def __init__(
         self,
-        image: Image,
+        image: Image | LoadedImage,
         options: RunOptions,
         write_line: Callable[[str], None],
         on_events: Callable[[list[Event]], None] | None,
@@ -165,14 +164,14 @@ class Run:
     ) -> None:
         """`anchor_unix_ns` is when the run began, None for now; `loop` that of an async run.
 
-        `signer` replaces the keys of the options. `plays` runs no program of the image: the host
-        says what its `player` does.
+        A loaded image is not checked again. `signer` replaces the keys of the options. `plays`
+        runs no program of the image: the host says what its `player` does.
         """
-        if not isinstance(image, Image):
+        if not isinstance(image, Image | LoadedImage):
             raise Unusable(
                 "run.image",
                 "what was given to run is not an image",
-                expected="an Image; a module has it as .image",
+                expected="an Image, loaded or not; a module has it as .image",
                 actual=f"a {type(image).__name__}",
                 advice="Pass `dsl.load(path).image`, or what `decode_image` gives",
             )
@@ -180,18 +179,19 @@ class Run:
         self.write_line = write_line
         self.on_events = on_events
         self.seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)
-        loaded = _load(image, options.observed)
-        self.image = image
+        loaded = image if isinstance(image, LoadedImage) else load(image)
+        _require_roles(loaded.image, options.observed)
+        self.image = loaded.image
         bound: dict[str, BoundEffect] = {}
         if plays is None:
             # What the host plays itself asks for no effects.
-            bound = bind_effects(image, options.effects or {}, options.effects_from)
+            bound = bind_effects(self.image, options.effects or {}, options.effects_from)
         self.signer: HostSigner = signer or (
             ephemeral_signer() if options.keys is None else directory_signer(Path(options.keys))
         )
         self._runner_name = str(options.runner) if compared is None else COMPARED
-        entry = (image.entry or 0) if plays is None else None
-        self.recorder = self._make_recorder(loaded.id, entry, anchor_unix_ns)
+        entry = (self.image.entry or 0) if plays is None else None
+        self.recorder = self._make_recorder(loaded, entry, anchor_unix_ns)
         self.writer: Writer | None = None
         self.workers: ThreadWorkers | None = None
         workers: Workers | None = None
@@ -222,14 +222,14 @@ class Run:
         self.ended = False
 
     def _make_recorder(
-        self, image_id: bytes, entry: int | None, anchor_unix_ns: int | None
+        self, loaded: LoadedImage, entry: int | None, anchor_unix_ns: int | None
     ) -> Recorder | None:
         """The recorder keeps the principals' logs, so a run sealed by round needs one anyway."""
         options = self.options
         if options.record is None and not _seals_by_round(self.image, options):
             return None
         header = HeaderFacts(
-            image_id=image_id,
+            image_id=loaded.id,
             seed=self.seed,
             quantum=options.quantum,
             policy=options.scheduling.text,
@@ -242,7 +242,7 @@ class Run:
             home=options.roles,
             observed=options.observed or None,
         )
-        return Recorder(header, encode_image(self.image), self.signer, self.signer)
+        return Recorder(header, loaded.data, self.signer, self.signer)
 
     def begin(self) -> None:
         """Starts the machine and, when the run is recorded, its file."""
@@ -417,7 +417,7 @@ def _blob_store(options: RunOptions) -> BlobStore:
     return blobs
 
 
-def _load(image: Image, observed: tuple[str, ...]) -> LoadedImage:
+def _require_roles(image: Image, observed: tuple[str, ...]) -> None:
     """A name that is no role would leave the word of an observer for that of the role."""
     names = {
         name
@@ -434,7 +434,6 @@ def _load(image: Image, observed: tuple[str, ...]) -> LoadedImage:
             actual=ascii(unknown[0])[:80],
             advice="Name roles, as `Role` or `Protocol.Role`",
         )
-    return load(image)
 
 
 def _seals_by_round(image: Image, options: RunOptions) -> bool:

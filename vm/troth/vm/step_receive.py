@@ -28,6 +28,7 @@ from troth.vm.substitutes import Substitutes
 from troth.vm.turn import BLOCKED, Turn
 from troth.vm.types import StateKind
 from troth.vm.unsigned import sign_now
+from troth.vm.value_ops import type_matches
 from troth.vm.values import Endpoint
 
 _RECEIVE: Final = Blocked.RECEIVE
@@ -318,14 +319,22 @@ def _are_encoded_by(
 
     `own` says that this machine has made the payload of these values, which cannot change.
     """
-    if tuple(map(type, values)) != transition.checks:
-        return False
+    plain = tuple(map(type, values)) == transition.checks
     if own:
-        return True
+        return plain or (not transition.carried and _match(values, transition))
+    if not plain:
+        return False
     try:
         return encode_payload(values) == payload  # type: ignore[arg-type]  # plain by their types
     except TrothError:
         return False
+
+
+def _match(values: tuple[Cell, ...], transition: TransitionTable) -> bool:
+    fields = transition.fields
+    return len(values) == len(fields) and all(
+        type_matches(value, field.type) for value, field in zip(values, fields, strict=True)
+    )
 
 
 def _bind_endpoints(

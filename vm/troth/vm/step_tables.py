@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from troth.vm.loaded import LoadedImage, ProtocolTables
+from troth.vm.loaded import ProtocolTables
 from troth.vm.local_text import duration
 from troth.vm.statements import StepKind
 from troth.vm.types import (
@@ -119,8 +119,3 @@ def _link(states: tuple[State, ...]) -> StateTable:
             step = (table.sends or table.receives)[transition.label]
             step.next = linked[transition.next]
     return linked[0]
-
-
-def all_initial_states(loaded: LoadedImage) -> tuple[tuple[StateTable, ...], ...]:
-    """`initial_states` of every protocol of an image."""
-    return tuple(initial_states(tables) for tables in loaded.protocols)

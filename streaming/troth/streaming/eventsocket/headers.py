@@ -8,7 +8,7 @@ such lines, and they must not become headers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from typing import Final
 
 _HEX: Final = "0123456789abcdefABCDEF"
@@ -119,6 +119,9 @@ class Headers(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._last)
+
+    def items(self) -> ItemsView[str, str]:
+        return self._last.items()
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Headers):

@@ -38,10 +38,10 @@ _NAME_CHARACTERS_MAX: Final = 255
 
 
 class Plane(Enum):
-    """One of the two sessions of a connection."""
+    """One of the two sessions of a connection's bundle, by its name there."""
 
-    COMMANDS = "Commands"
-    EVENTS = "Events"
+    COMMANDS = "commands"
+    EVENTS = "events"
 
 
 Tell = Callable[[Plane, str, str, tuple[object, ...]], None]

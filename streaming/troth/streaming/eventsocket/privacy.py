@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from troth.vm.values import Record
+
 VALUE_CHARACTERS_MAX: Final = 4_096
 """A longer value is left out, whatever it is."""
 HEADERS_KEPT_MAX: Final = 256
@@ -36,7 +38,8 @@ HARMLESS_HEADERS: Final = frozenset(
 )
 """What is kept by default: what happened to a channel, not who was on it."""
 
-Kept = tuple[list[dict[str, str]], int]
+Kept = tuple[tuple[Record, ...], int]
+"""Headers as a message carries them, and how many are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +70,15 @@ class Privacy:
     def pairs(self, headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Kept:
         """The headers that are kept, and how many are not."""
         items = headers.items() if isinstance(headers, Mapping) else headers
-        kept: list[dict[str, str]] = []
-        hidden = 0
-        for name, value in items:
-            known = self.headers is None or name in self.headers
-            fits = len(value) <= VALUE_CHARACTERS_MAX and len(name) <= VALUE_CHARACTERS_MAX
-            if known and fits and len(kept) < HEADERS_KEPT_MAX:
-                kept.append({"name": sound(name), "value": sound(value)})
-            else:
-                hidden += 1
-        return kept, hidden
+        most, names = VALUE_CHARACTERS_MAX, self.headers
+        every = list(items)
+        known = every if names is None else [pair for pair in every if pair[0] in names]
+        fit = [pair for pair in known if len(pair[0]) <= most and len(pair[1]) <= most]
+        kept = tuple(
+            Record((("name", sound(name)), ("value", sound(value))))
+            for name, value in fit[:HEADERS_KEPT_MAX]
+        )
+        return kept, len(every) - len(kept)
 
     def argument(self, text: str) -> tuple[str, int]:
         """An argument, and whether it is hidden: 0 or 1."""
@@ -88,7 +90,7 @@ class Privacy:
 
 def sound(text: str) -> str:
     """Text that a message can carry: halves of characters become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _text(text: str, keep: bool) -> tuple[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Generic, Protocol, TypeVar
 
@@ -103,6 +104,7 @@ class Link(asyncio.Protocol, Generic[CoreT]):
         self._futures: dict[int, asyncio.Future[Result]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns: int | None = None
+        self._outputs: deque[Output] = deque()
         self._flushing = False
         self._over = False
 
@@ -190,20 +192,28 @@ class Link(asyncio.Protocol, Generic[CoreT]):
             return
         self._flushing = True
         try:
-            while (output := self.core.poll()) is not None:
-                if isinstance(output, Noted):
-                    self._note(output.fact)
-                    continue
-                if self._recorder is not None:
-                    self._recorder.flush()
-                self._carry_out(output)
+            self._poll()
+            while self._outputs:
+                self._carry_out(self._outputs.popleft())
+                if not self._outputs:
+                    self._poll()
         finally:
             self._flushing = False
         self._set_timer()
 
-    def _note(self, fact: Fact) -> None:
+    def _poll(self) -> None:
+        """Takes all that the core has to say; what happened is on record before any of it is done.
+
+        Most of what a switch says comes in bursts: so a burst costs one seal and one write.
+        """
+        while (output := self.core.poll()) is not None:
+            if isinstance(output, Noted):
+                if self._recorder is not None:
+                    self._recorder.note(output.fact)
+            else:
+                self._outputs.append(output)
         if self._recorder is not None:
-            self._recorder.note(fact)
+            self._recorder.flush()
 
     def _carry_out(self, output: Output) -> None:
         match output:

@@ -1,8 +1,9 @@
-"""Connections on record: each is a run of its own, with two sessions, in a file of its own.
+"""Connections on record: each is a run of its own, with a bundle, in a file of its own.
 
 What happens is in the file before anything comes of it: a command before it is sent, an event
-before a hook hears of it. A record that cannot be kept, on a full disk for one, ends nothing: the
-call goes on, the failure is logged and reported, and what was written so far can be verified.
+before a hook hears of it. What came together is said together, and sealed once. A record that
+cannot be kept, on a full disk for one, ends nothing: the call goes on, the failure is logged and
+reported, and what was written so far can be verified.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from troth.streaming.eventsocket.privacy import Privacy
 from troth.vm.errors import TrothError
 from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
+from troth.vm.instructions import OpenOptions, Seal
+from troth.vm.loaded import LoadedImage
+from troth.vm.loader import load
 from troth.vm.shell_keys import directory_signer, ephemeral_signer
 from troth.vm.shell_options import RunOptions
 from troth.vm.shell_stage import Stage, Staged
@@ -68,7 +72,7 @@ class Recorders:
         """
         self._recording = recording
         self._direction = direction
-        self._image = protocol_image(direction)
+        self._image = load(protocol_image(direction))
         self._signer: HostSigner = (
             ephemeral_signer() if recording.keys is None else directory_signer(Path(recording.keys))
         )
@@ -80,7 +84,7 @@ class Recorders:
     def new(self) -> ConnectionRecorder:
         self._made += 1
         name = f"{self._direction.lower()}-{self._began}-{self._mark}-{self._made:06d}.replay"
-        path = Path(self._recording.folder) / name
+        path = os.path.join(self._recording.folder, name)
         return ConnectionRecorder(
             self._image,
             self._direction,
@@ -98,34 +102,43 @@ def protocol_image(direction: str) -> Image:
 
 
 class PlaneStage:
-    """A machine with the two sessions of one connection.
+    """A machine with the bundle of one connection: a session of commands, and one of events.
 
-    What a local type does not allow is a `Fault`.
+    What a local type does not allow is a `Fault`, at the next `flush`.
     """
 
     def __init__(
         self,
-        image: Image,
+        image: Image | LoadedImage,
         direction: str,
         options: RunOptions | None = None,
         signer: HostSigner | None = None,
     ) -> None:
         options = options or RunOptions(observed=(SWITCH,))
-        self.stage = Stage(image, options, signer=signer)
-        self._sessions: dict[Plane, Staged] = {
-            plane: self.stage.open(f"{direction}{plane.value}") for plane in Plane
-        }
+        self._stage = Stage(image, options, signer=signer)
+        # Without a record there is no log to seal.
+        seal = Seal.MESSAGE if options.record is None else Seal.ROUND
+        opened = self._stage.open_bundle(direction, OpenOptions(seal=seal))
+        self._sessions: dict[Plane, Staged] = {plane: opened[plane.value] for plane in Plane}
 
     def tell(self, plane: Plane, role: str, label: str, values: tuple[object, ...]) -> None:
-        """One message of one of the two sessions, by whichever role says it."""
+        """One message of one of the two sessions, by whichever role says it.
+
+        A session that is at its end is closed by both roles; the bundle is when both are.
+        """
         other = SWITCH if role == APP else APP
-        self._sessions[plane].say(role, other, label, *values)
+        session = self._sessions[plane]
+        session.queue(role, other, label, *values)
+        if session.is_over:
+            session.queue_close()
+
+    def flush(self) -> None:
+        """What was told is done, and in the file."""
+        self._stage.flush()
 
     def finish(self) -> None:
-        """Both roles close both sessions, and the record is whole."""
-        for session in self._sessions.values():
-            session.close()
-        self.stage.finish()
+        """The record is whole, however the connection stands."""
+        self._stage.finish()
 
 
 class ConnectionRecorder:
@@ -137,7 +150,7 @@ class ConnectionRecorder:
 
     def __init__(
         self,
-        image: Image,
+        image: Image | LoadedImage,
         direction: str,
         privacy: Privacy,
         options: RunOptions,
@@ -152,7 +165,7 @@ class ConnectionRecorder:
 
     def _begin(
         self,
-        image: Image,
+        image: Image | LoadedImage,
         direction: str,
         privacy: Privacy,
         options: RunOptions,
@@ -176,7 +189,7 @@ class ConnectionRecorder:
         stage = self._stage
         if self._unwritten and stage is not None and self.failure is None:
             self._unwritten = False
-            self._guarded(stage.stage.flush)
+            self._guarded(stage.flush)
 
     def _finish(self) -> None:
         """The sessions are closed by both roles, and the file is whole."""
@@ -200,6 +213,6 @@ class ConnectionRecorder:
         if stage is None:
             return
         try:
-            stage.stage.finish()
+            stage.finish()
         except (TrothError, OSError):
             LOGGER.exception("the record %s could not be closed", self.path)

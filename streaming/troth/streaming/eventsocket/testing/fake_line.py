@@ -21,6 +21,7 @@ class FakeLine:
 
     def __init__(self) -> None:
         self.closed = False
+        self._said_all = False
         self._out: deque[bytes | Wire] = deque()
 
     def put(self, data: bytes) -> None:
@@ -28,8 +29,18 @@ class FakeLine:
         self._out.append(data)
 
     def take(self) -> bytes | Wire | None:
-        """The next thing to write or to do; None when there is nothing."""
-        return self._out.popleft() if self._out else None
+        """The next thing to write or to do; None when there is nothing.
+
+        Behind its own half close a side can still hear, but say nothing any more.
+        """
+        while self._out:
+            item = self._out.popleft()
+            if item is Wire.HALF_CLOSE:
+                self._said_all = True
+            elif self._said_all and isinstance(item, bytes):
+                continue
+            return item
+        return None
 
     def _reply(self, text: str) -> None:
         self._out.append(say.reply(text))

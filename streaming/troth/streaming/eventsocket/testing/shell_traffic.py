@@ -29,6 +29,7 @@ from troth.streaming.eventsocket.shell_record import OUTBOUND, PlaneStage, proto
 from troth.streaming.eventsocket.testing.commands_in import Command, CommandReader
 from troth.vm.errors import Fault, Malformed, Place
 from troth.vm.image import Image
+from troth.vm.loaded import LoadedImage
 
 COMPLETE: Final = "CHANNEL_HANGUP_COMPLETE"
 NOTICE: Final = "text/disconnect-notice"
@@ -49,7 +50,9 @@ class TrafficCheck:
     the framing. Its place is the offset of the message in the bytes from the switch.
     """
 
-    def __init__(self, direction: str = OUTBOUND, *, image: Image | None = None) -> None:
+    def __init__(
+        self, direction: str = OUTBOUND, *, image: Image | LoadedImage | None = None
+    ) -> None:
         limits = Limits(pending_commands_max=_AHEAD_MAX)
         self._one_call = direction == OUTBOUND
         self._parser = MessageParser(limits)
@@ -123,6 +126,7 @@ class TrafficCheck:
     def _tell(self, fact: Fact) -> None:
         try:
             self._narrator.note(fact)
+            self._stage.flush()
         except Fault as fault:
             raise Malformed(
                 "esl.protocol",
@@ -135,7 +139,10 @@ class TrafficCheck:
 
 
 def check_traffic(
-    pieces: Iterable[tuple[bool, bytes]], direction: str = OUTBOUND, *, image: Image | None = None
+    pieces: Iterable[tuple[bool, bytes]],
+    direction: str = OUTBOUND,
+    *,
+    image: Image | LoadedImage | None = None,
 ) -> Told:
     """Checks a whole connection, of pieces `(from the switch, bytes)` in the order in time.
 
