@@ -167,20 +167,11 @@ class Run:
         A loaded image is not checked again. `signer` replaces the keys of the options. `plays`
         runs no program of the image: the host says what its `player` does.
         """
-        if not isinstance(image, Image | LoadedImage):
-            raise Unusable(
-                "run.image",
-                "what was given to run is not an image",
-                expected="an Image, loaded or not; a module has it as .image",
-                actual=f"a {type(image).__name__}",
-                advice="Pass `dsl.load(path).image`, or what `decode_image` gives",
-            )
+        loaded = _loaded(image, options.observed)
         self.options = options
         self.write_line = write_line
         self.on_events = on_events
         self.seed = options.seed if options.seed is not None else os.urandom(SEED_BYTES)
-        loaded = image if isinstance(image, LoadedImage) else load(image)
-        _require_roles(loaded.image, options.observed)
         self.image = loaded.image
         bound: dict[str, BoundEffect] = {}
         if plays is None:
@@ -415,6 +406,20 @@ def _blob_store(options: RunOptions) -> BlobStore:
     if isinstance(blobs, str | os.PathLike):
         return DirectoryBlobStore(blobs, durable=options.durable)
     return blobs
+
+
+def _loaded(image: Image | LoadedImage, observed: tuple[str, ...]) -> LoadedImage:
+    if not isinstance(image, Image | LoadedImage):
+        raise Unusable(
+            "run.image",
+            "what was given to run is not an image",
+            expected="an Image, loaded or not; a module has it as .image",
+            actual=f"a {type(image).__name__}",
+            advice="Pass `dsl.load(path).image`, or what `decode_image` gives",
+        )
+    loaded = image if isinstance(image, LoadedImage) else load(image)
+    _require_roles(loaded.image, observed)
+    return loaded
 
 
 def _require_roles(image: Image, observed: tuple[str, ...]) -> None:
