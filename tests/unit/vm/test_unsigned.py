@@ -150,6 +150,46 @@ def test_what_is_put_in_the_place_of_a_message_is_refused_as_ever(
     pool.close()
 
 
+ROTATES: Final = """
+protocol Count(A, B):
+    edge A -> B: replay = nullifier, rotate = 2
+    loop at A:
+        A -> B: item(n: int)
+
+program a(s: Count.A):
+    for n in range(7):
+        send s.B item(n)
+    send s.B done()
+    close s
+
+program b(s: Count.B):
+    loop:
+        recv s.A:
+            item(n):
+                print n
+            done():
+                break
+    close s
+
+main:
+    open Count as x, y with capacity = 8
+    spawn a(x)
+    spawn b(y)
+    open Count as v, w with capacity = 8
+    spawn b(w)
+    spawn a(v)
+"""
+
+
+def test_generations_in_one_buffer_are_told_apart() -> None:
+    """Numbers begin anew in each, and several may wait for the end of a round together."""
+    image = compile_source(ROTATES, "rotates.troth")
+    expected = _events(image, None)
+    assert not [event for event in expected if isinstance(event, Faulted)]
+    assert len([event for event in expected if isinstance(event, Received)]) == 16
+    assert _events(image, Backwards()) == expected
+
+
 class Crooked(HostSigner):
     """Some of its signatures are not genuine."""
 

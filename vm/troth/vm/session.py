@@ -123,8 +123,8 @@ class Edge:
         history: of an outbound edge in mode `sequence`, what receipts are checked against.
         waiting: of an inbound edge, the statements of the messages in the buffer; else None.
         own: what this machine has made of the messages in the buffer that are signed one by one,
-            by number, if they are signed late (`unsigned`); None for none. Nothing but a short way:
-            snapshots leave it out.
+            by generation and number, if they are signed late (`unsigned`); None for none. Nothing
+            but a short way: snapshots leave it out.
     """
 
     __slots__ = (
@@ -181,7 +181,7 @@ class Edge:
         self.receipted = 0
         self.receipts = 0
         self.waiting: set[bytes] | None = set() if self.inbound else None
-        self.own: dict[int, OwnMessage] | None = None
+        self.own: dict[tuple[int, int], OwnMessage] | None = None
 
     @property
     def in_flight(self) -> int:
@@ -232,7 +232,7 @@ class Edge:
 
     def forget_own(self, envelope: Envelope) -> None:
         assert self.own is not None, "the caller has looked"
-        self.own.pop(envelope.sequence, None)
+        self.own.pop((envelope.generation, envelope.sequence), None)
         if not self.own:
             self.own = None
 

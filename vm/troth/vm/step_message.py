@@ -340,7 +340,7 @@ def _hand_on(turn: Turn, edge: Edge, envelope: Envelope, statement: bytes) -> No
         turn.unsigned.append(Unsigned(len(turn.events) - 1, edge, envelope, statement))
         if edge.own is None:
             edge.own = {}
-        edge.own[envelope.sequence] = envelope, statement
+        edge.own[envelope.generation, envelope.sequence] = envelope, statement
 
 
 def _outgoing(edge: Edge, envelope: Envelope) -> Outgoing:

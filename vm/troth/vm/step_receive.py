@@ -215,7 +215,7 @@ def _own_statement(edge: Edge, envelope: Envelope, place: int) -> bytes | None:
     """
     made = edge.sealed[place] if len(edge.sealed) > place else None
     if edge.own is not None:
-        made = edge.own.get(envelope.sequence)
+        made = edge.own.get((envelope.generation, envelope.sequence))
     return made[1] if made is not None and made[0] is envelope else None
 
 

@@ -21,7 +21,7 @@ from typing import Final, TypeAlias
 
 from troth.vm.buffer import Envelope
 from troth.vm.events import Sent
-from troth.vm.session import Edge
+from troth.vm.session import Edge, OwnMessage
 from troth.vm.turn import Context, Turn, Unsigned
 
 _make: Final = tuple.__new__
@@ -34,7 +34,7 @@ Share: TypeAlias = Callable[[int, Callable[[int, int], None]], None]
 def sign_now(context: Context, edge: Edge, place: int) -> None:
     """Signs and verifies the message in that place of the buffer, if it is one to be signed."""
     envelope = edge.buffer.messages[place]
-    made = edge.own.get(envelope.sequence) if edge.own is not None else None
+    made = _own(edge, envelope)
     if made is None or made[0] is not envelope:
         return
     signature = context.signer.sign(envelope.signer, made[1])
@@ -71,7 +71,7 @@ def _sign_some(
     for place in range(first, end):
         _, edge, envelope, statement = messages[place][1]
         signature = sign(envelope.signer, statement)
-        waits = edge.own is not None and envelope.sequence in edge.own
+        waits = _own(edge, envelope) is not None
         genuine = waits and verify(edge.sender.signer, statement, signature)
         found[place] = signature, genuine
 
@@ -82,11 +82,16 @@ def _put(turn: Turn, message: Unsigned, signature: bytes, *, genuine: bool) -> N
     event = turn.events[place]
     assert isinstance(event, Sent), "a turn's events keep their places"
     turn.events[place] = _make(Sent, (*event[:_SIGNATURE], signature, *event[_SIGNATURE + 1 :]))
-    if edge.own is not None and edge.own.get(envelope.sequence) == (envelope, statement):
+    if _own(edge, envelope) == (envelope, statement):
         for index, waiting in enumerate(edge.buffer.messages):
             if waiting is envelope:
                 _put_signed(edge, index, statement, signature, genuine=genuine)
                 return
+
+
+def _own(edge: Edge, envelope: Envelope) -> OwnMessage | None:
+    """What the machine has made in the message's place of its edge."""
+    return None if edge.own is None else edge.own.get((envelope.generation, envelope.sequence))
 
 
 def _put_signed(
@@ -98,6 +103,6 @@ def _put_signed(
     signed = _make(Envelope, (*envelope[:_SIGNED], signature, *envelope[_SIGNED + 1 :]))
     edge.buffer.messages[place] = signed
     if genuine:
-        edge.own[envelope.sequence] = signed, statement
+        edge.own[envelope.generation, envelope.sequence] = signed, statement
     else:
         edge.forget_own(envelope)
