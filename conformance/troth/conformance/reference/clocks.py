@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from troth.conformance.reference.world import (
     Clock,
     Coroutine,
@@ -46,10 +44,10 @@ def start_clock(world: World, me: Coroutine, instruction: Timer) -> World:
         number=world.clocks,
     )
     end = end_of(world, name)
-    world = with_end(world, name, replace(end, state=clock.chooses, fresh=False))
-    world = with_coroutine(world, replace(me, clock=clock))
+    world = with_end(world, name, end._replace(state=clock.chooses, fresh=False))
+    world = with_coroutine(world, me._replace(clock=clock))
     said = TimerStarted(name.session, name.role, world.clock_ns, world.rounds + 1, end.signer)
-    world = replace(world, now_ns=world.clock_ns, clocks=world.clocks + 1)
+    world = world._replace(now_ns=world.clock_ns, clocks=world.clocks + 1)
     return say(world, said)
 
 
@@ -81,7 +79,7 @@ def drop_late_answers(world: World) -> World:
         for who in _running(world)
         if who.clock and who.clock.runs_out_ns <= world.clock_ns and _can_be_interrupted(world, who)
     }
-    return replace(world, answers=tuple(one for one in world.answers if one[0] not in late))
+    return world._replace(answers=tuple(one for one in world.answers if one[0] not in late))
 
 
 def interrupt(world: World) -> World:
@@ -98,14 +96,14 @@ def interrupt(world: World) -> World:
         if isinstance(waits_at, Recv | Branch) and who.id not in world.ready:
             read = mine(world, who, waits_at.endpoint)
             key = (read.session, waits_at.peer, read.role)
-            world = with_edge(world, key, replace(edge_of(world, key), receiver=None))
-        world = with_end(world, clock.end, replace(end, state=clock.late))
+            world = with_edge(world, key, edge_of(world, key)._replace(receiver=None))
+        world = with_end(world, clock.end, end._replace(state=clock.late))
         world = with_coroutine(
-            world, replace(who, pc=clock.target, clock=None, effect=None, answer=None)
+            world, who._replace(pc=clock.target, clock=None, effect=None, answer=None)
         )
         world = say(world, TimerExpired(clock.end.session, clock.end.role, end.signer))
         if who.id not in world.ready:
-            world = replace(world, ready=(*world.ready, who.id))
+            world = world._replace(ready=(*world.ready, who.id))
     return world
 
 

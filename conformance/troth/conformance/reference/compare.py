@@ -7,7 +7,6 @@ the same order, signatures and roots included. Only the prose of faults is left 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import zip_longest
 from typing import Final, NamedTuple, TypeAlias
 
@@ -188,7 +187,7 @@ class _Pair:
                 self.difference = Difference(self.machine.rounds, ours, theirs)
         self.events += said
         self.sessions += [event.session for event in said if isinstance(event, Opened)]
-        self.world = replace(world, events=())
+        self.world = world._replace(events=())
 
     def result(self, stopped: str = "") -> Both:
         return Both(tuple(self.events), self.difference, self.machine.rounds, stopped)

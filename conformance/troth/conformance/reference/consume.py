@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from blake3 import blake3
 
@@ -11,8 +11,7 @@ from troth.vm import statements
 _BITS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """`chain` is the history's root; in mode `nullifier` there are the public tags instead."""
 
     mode: str
@@ -29,18 +28,18 @@ def take(taken: Taken, statement: bytes) -> Taken:
     """A message is consumed."""
     if taken.mode == "nullifier":
         return lose(taken, statement)
-    return replace(taken, chain=statements.history_step(taken.chain, statement))
+    return taken._replace(chain=statements.history_step(taken.chain, statement))
 
 
 def lose(taken: Taken, statement: bytes) -> Taken:
     """A message that may be lost was: it is never taken again."""
     if taken.mode != "nullifier":
         return taken
-    return replace(taken, tags=taken.tags | {statements.nullifier(statement)})
+    return taken._replace(tags=taken.tags | {statements.nullifier(statement)})
 
 
 def next_generation(taken: Taken) -> Taken:
-    return replace(taken, tags=frozenset(), generation=taken.generation + 1)
+    return taken._replace(tags=frozenset(), generation=taken.generation + 1)
 
 
 def set_root(keys: list[bytes]) -> bytes:

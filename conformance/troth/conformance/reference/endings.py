@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from troth.conformance.reference.compute import size
 from troth.conformance.reference.send import position
 from troth.conformance.reference.world import (
@@ -87,13 +85,13 @@ def _end_one(
         for letter in edge.letters:
             for end in letter.endpoints:
                 stranded.append(end)
-                world = with_end(world, end, replace(end_of(world, end), carrier=None))
+                world = with_end(world, end, end_of(world, end)._replace(carrier=None))
             world = say(world, Undelivered(*key, letter.generation, letter.sequence))
-        world = wake_edge(with_edge(world, key, replace(edge, letters=())), key)
+        world = wake_edge(with_edge(world, key, edge._replace(letters=())), key)
     session = world.sessions[name]
     epoch = session.epoch + (status is Status.CLOSED)
     world = say(world, StatusChanged(name, status, epoch, detail))
-    ended = replace(session, status=status, epoch=epoch, edges={}, deadline_ns=None)
+    ended = session._replace(status=status, epoch=epoch, edges={}, deadline_ns=None)
     return with_session(world, ended), tuple(stranded)
 
 
@@ -103,7 +101,7 @@ def drain(world: World, name: bytes) -> World:
     if session.status is not Status.ACTIVE:
         return world
     world = say(world, StatusChanged(name, Status.DRAINING, session.epoch, ""))
-    return with_session(world, replace(session, status=Status.DRAINING))
+    return with_session(world, session._replace(status=Status.DRAINING))
 
 
 def expire(world: World, name: bytes) -> World:
@@ -156,7 +154,7 @@ def take_leave(world: World, me: bytes, end: Endpoint) -> World:
     signature = sign(world, end, statements.notice_statement(name, role, finals))
     world = say(world, Noticed(name, role, finals, signature, signer))
     world = give_up(world, me, end)
-    world = with_end(world, end, replace(end_of(world, end), noticed=True))
+    world = with_end(world, end, end_of(world, end)._replace(noticed=True))
     return _count_notice(drain(world, name), end)
 
 
@@ -172,15 +170,15 @@ def _count_notice(world: World, end: Endpoint) -> World:
     if not all(other.noticed for one in together for other in one.ends.values()):
         return world
     if any(edge.letters for one in together for edge in one.edges.values()):
-        return replace(world, lingering=(*world.lingering, end.session))
+        return world._replace(lingering=(*world.lingering, end.session))
     return end_session(world, end.session, Status.CLOSED, "")
 
 
 def give_up(world: World, me: bytes, end: Endpoint) -> World:
-    world = with_end(world, end, replace(end_of(world, end), owner=None))
+    world = with_end(world, end, end_of(world, end)._replace(owner=None))
     owner = world.coroutines[me]
     left = tuple(other for other in owner.owned if other != end)
-    return with_coroutine(world, replace(owner, owned=left))
+    return with_coroutine(world, owner._replace(owned=left))
 
 
 def cancel(world: World, me: Coroutine, instruction: Cancel) -> World:
@@ -214,7 +212,7 @@ def halt(world: World, me: Coroutine) -> World:
     for end in world.coroutines[me.id].owned:
         world = take_leave(world, me.id, end)
     world = say(world, Halted(me.id))
-    return with_coroutine(world, replace(world.coroutines[me.id], alive=False))
+    return with_coroutine(world, world.coroutines[me.id]._replace(alive=False))
 
 
 def fall(world: World, me: Coroutine, trap: Trap) -> World:
@@ -234,16 +232,16 @@ def fall(world: World, me: Coroutine, trap: Trap) -> World:
     for end in owned:
         if world.sessions[end.session].live:
             world = end_session(world, end.session, Status.FAULTED, trap.code)
-    return with_coroutine(world, replace(world.coroutines[me.id], alive=False))
+    return with_coroutine(world, world.coroutines[me.id]._replace(alive=False))
 
 
 def _reject(world: World, key: EdgeKey, place: int, code: str) -> World:
     edge: Edge = edge_of(world, key)
     letter = edge.letters[place]
     kept = edge.letters[:place] + edge.letters[place + 1 :]
-    world = with_edge(world, key, replace(edge, letters=kept, discarded=edge.discarded + 1))
+    world = with_edge(world, key, edge._replace(letters=kept, discarded=edge.discarded + 1))
     for end in letter.endpoints:
-        world = with_end(world, end, replace(end_of(world, end), carrier=None))
+        world = with_end(world, end, end_of(world, end)._replace(carrier=None))
     world = say(world, Rejected(*key, code, statements.identity_digest(letter.statement)))
     return _cancel_lost(world, letter.endpoints)
 
@@ -260,8 +258,8 @@ def roll_back(world: World, me: bytes) -> World:
     *outer, level = coroutine.levels
     for name, end in level.ends.items():
         now = end_of(world, name)
-        world = with_end(world, name, replace(now, state=end.state, fresh=end.fresh))
-    return with_coroutine(world, replace(coroutine, levels=tuple(outer), registers=level.registers))
+        world = with_end(world, name, now._replace(state=end.state, fresh=end.fresh))
+    return with_coroutine(world, coroutine._replace(levels=tuple(outer), registers=level.registers))
 
 
 def hand_guard_on(world: World, index: int) -> World:
@@ -270,13 +268,13 @@ def hand_guard_on(world: World, index: int) -> World:
     assert guard.holder is not None
     holder = world.coroutines[guard.holder]
     left = tuple(held for held in holder.guards if held != index)
-    world = with_coroutine(world, replace(holder, guards=left))
-    guard = replace(guard, holder=None, handed=False)
+    world = with_coroutine(world, holder._replace(guards=left))
+    guard = guard._replace(holder=None, handed=False)
     if guard.waiting:
         first, *rest = guard.waiting
-        guard = replace(guard, holder=first, handed=True, waiting=tuple(rest))
+        guard = guard._replace(holder=first, handed=True, waiting=tuple(rest))
         following = world.coroutines[first]
-        world = with_coroutine(world, replace(following, guards=(*following.guards, index)))
+        world = with_coroutine(world, following._replace(guards=(*following.guards, index)))
         world = wake(world, first)
     guards = (*world.guards[:index], guard, *world.guards[index + 1 :])
-    return replace(world, guards=guards)
+    return world._replace(guards=guards)

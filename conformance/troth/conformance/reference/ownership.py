@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from troth.conformance.reference.compute import has_type
 from troth.conformance.reference.consume import Taken
 from troth.conformance.reference.terms import edges_of, linger_of, principal_of, seal_of
@@ -60,7 +58,7 @@ def open_session(world: World, me: Coroutine, instruction: Open) -> World:
     opened = describe(world, me, instruction, edges, linger_ns, keys, nonce)
     world = place(world, me.id, instruction, opened, ())
     now = world.coroutines[me.id]
-    return say(with_coroutine(world, replace(now, opened=now.opened + 1)), opened)
+    return say(with_coroutine(world, now._replace(opened=now.opened + 1)), opened)
 
 
 def open_bundle(world: World, me: Coroutine, instruction: OpenBundle) -> World:
@@ -105,7 +103,7 @@ def open_bundle(world: World, me: Coroutine, instruction: OpenBundle) -> World:
     for one, event in zip(opens, opened, strict=True):
         world = say(place(world, me.id, one, event, names), event)
     now = world.coroutines[me.id]
-    return with_coroutine(world, replace(now, opened=now.opened + 1))
+    return with_coroutine(world, now._replace(opened=now.opened + 1))
 
 
 def place(
@@ -126,8 +124,8 @@ def place(
     for register, name in zip(instruction.targets, names, strict=True):
         world = with_register(world, me, register, name)
     now = world.coroutines[me]
-    world = with_coroutine(world, replace(now, owned=(*now.owned, *names)))
-    return replace(world, sessions_left=world.sessions_left - 1)
+    world = with_coroutine(world, now._replace(owned=(*now.owned, *names)))
+    return world._replace(sessions_left=world.sessions_left - 1)
 
 
 def settle(world: World, instruction: Open) -> tuple[tuple[EdgeConfig, ...], int]:
@@ -219,10 +217,10 @@ def spawn(world: World, me: Coroutine, instruction: Spawn) -> World:
         raise Trap("limit") if world.exact else Defer
     holes = tuple(n for n, (register, _) in enumerate(given) if register == HOLE)
     rest = child.registers[len(cells) :]
-    child = replace(child, registers=(*cells, *rest), holes=holes)
+    child = child._replace(registers=(*cells, *rest), holes=holes)
     left = world.coroutines_left - 1
-    world = replace(world, births=world.births + 1, coroutines_left=left)
-    world = with_coroutine(with_coroutine(world, child), replace(me, children=me.children + 1))
+    world = world._replace(births=world.births + 1, coroutines_left=left)
+    world = with_coroutine(with_coroutine(world, child), me._replace(children=me.children + 1))
     world = say(world, Spawned(child.id, me.id, instruction.program))
     for register, cell in zip(instruction.arguments, cells, strict=True):
         if isinstance(cell, Endpoint):
@@ -257,9 +255,9 @@ def _unused(world: World, me: Coroutine, register: int, parameter: Field) -> End
 def _give(world: World, end: Endpoint, source: bytes, target: bytes) -> World:
     giver, taker = world.coroutines[source], world.coroutines[target]
     left = tuple(other for other in giver.owned if other != end)
-    world = with_coroutine(world, replace(giver, owned=left))
-    world = with_coroutine(world, replace(taker, owned=(*taker.owned, end)))
-    world = with_end(world, end, replace(end_of(world, end), owner=target))
+    world = with_coroutine(world, giver._replace(owned=left))
+    world = with_coroutine(world, taker._replace(owned=(*taker.owned, end)))
+    world = with_end(world, end, end_of(world, end)._replace(owner=target))
     if not world.sessions[end.session].live:
         return world
     return say(world, Transferred(end.session, end.role, source, target))
@@ -282,5 +280,5 @@ def transfer(world: World, me: Coroutine, instruction: Transfer) -> World:
     world = with_register(world, child.id, hole, end)
     child = world.coroutines[child.id]
     left = tuple(other for other in child.holes if other != hole)
-    world = _give(with_coroutine(world, replace(child, holes=left)), end, me.id, child.id)
+    world = _give(with_coroutine(world, child._replace(holes=left)), end, me.id, child.id)
     return world if left else wake(world, child.id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from troth.conformance.reference.consume import next_generation, take
 from troth.conformance.reference.send import Wait, do_later, held_count, places, read_count
@@ -54,7 +53,7 @@ def receive(world: World, me: Coroutine, instruction: Recv | Branch) -> tuple[Wo
             raise Trap("channel", end)
         _require_that_it_can_come(world, me, end, key)
     if len(letters) <= place or not letters[place].sealed:
-        raise Wait(with_edge(world, key, replace(edge_of(world, key), receiver=me.id)))
+        raise Wait(with_edge(world, key, edge_of(world, key)._replace(receiver=me.id)))
     letter = letters[place]
     move, values = _open(world, end, key, place)
     if me.levels and letter.endpoints:
@@ -63,7 +62,7 @@ def receive(world: World, me: Coroutine, instruction: Recv | Branch) -> tuple[Wo
     if len(targets) != len(values):
         raise Trap("register", end)
     world = do_later(world, me, HeldRead(end, key)) if me.levels else consume(world, key)
-    world = with_end(world, end, replace(end_of(world, end), state=move.next, fresh=False))
+    world = with_end(world, end, end_of(world, end)._replace(state=move.next, fresh=False))
     for register, value in zip(targets, values, strict=True):
         world = with_register(world, me.id, register, value)
         if isinstance(value, Endpoint):
@@ -148,7 +147,7 @@ def consume(world: World, key: EdgeKey) -> World:
     world = with_edge(
         world,
         key,
-        replace(edge, letters=tuple(rest), taken=taken, consumed=edge.consumed + 1, sender=None),
+        edge._replace(letters=tuple(rest), taken=taken, consumed=edge.consumed + 1, sender=None),
     )
     got = Received(
         session, receiver, sender, letter.generation, letter.sequence, taken.root, signer
@@ -157,6 +156,6 @@ def consume(world: World, key: EdgeKey) -> World:
 
 
 def _arrive(world: World, me: bytes, end: Endpoint) -> World:
-    world = with_end(world, end, replace(end_of(world, end), owner=me, carrier=None))
+    world = with_end(world, end, end_of(world, end)._replace(owner=me, carrier=None))
     owner = world.coroutines[me]
-    return with_coroutine(world, replace(owner, owned=(*owner.owned, end)))
+    return with_coroutine(world, owner._replace(owned=(*owner.owned, end)))

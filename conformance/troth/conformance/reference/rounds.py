@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Final
 
 from troth.conformance.reference.clocks import drop_late_answers, interrupt, next_ns
@@ -34,7 +33,7 @@ def start(setup: Setup) -> World:
     world = World(setup, {}, {}, tuple(Guard() for _ in setup.image.guards))
     first = newborn(world, None, entry)
     world = say(with_coroutine(world, first), Spawned(first.id, b"", entry))
-    return replace(world, ready=(first.id,), births=1)
+    return world._replace(ready=(first.id,), births=1)
 
 
 # --- the host ------------------------------------------------------------------------------
@@ -42,7 +41,7 @@ def start(setup: Setup) -> World:
 
 def complete(world: World, effect: bytes, answer: Answer, recorded: bytes) -> World:
     """The host has finished an effect; the next round brings the answer."""
-    return replace(world, answers=(*world.answers, (effect, answer, recorded)))
+    return world._replace(answers=(*world.answers, (effect, answer, recorded)))
 
 
 def cancel(world: World, session: bytes, reason: str) -> World:
@@ -56,11 +55,11 @@ def ask_end(world: World, session: bytes, now_ns: int) -> World:
     if world.sessions[session].deadline_ns is not None:
         return world
     now_ns = max(now_ns, world.now_ns)
-    world = replace(world, clock_ns=now_ns, now_ns=now_ns)
+    world = world._replace(clock_ns=now_ns, now_ns=now_ns)
     world = say(world, EndAsked(session, now_ns, world.rounds))
     for one in world.sessions[session].together:
         world = drain(world, one)
-    return _commit(replace(world, lingering=(session,)))
+    return _commit(world._replace(lingering=(session,)))
 
 
 # --- rounds --------------------------------------------------------------------------------
@@ -78,7 +77,7 @@ def run_round(world: World, now_ns: int) -> World | None:
     due = deadline_ns is not None and now_ns >= deadline_ns
     if not (world.ready or world.answers or due):
         return None
-    world = replace(world, in_round=True, clock_ns=max(now_ns, world.now_ns))
+    world = world._replace(in_round=True, clock_ns=max(now_ns, world.now_ns))
     if deadline_ns is not None:
         world = _note_time(world)
     if due:
@@ -88,7 +87,7 @@ def run_round(world: World, now_ns: int) -> World | None:
         world = interrupt(world)
     if world.ready:
         world = _run_turns(world)
-    world = replace(world, in_round=False, rounds=world.rounds + 1)
+    world = world._replace(in_round=False, rounds=world.rounds + 1)
     return _seal(world) if world.setup.seals_rounds else world
 
 
@@ -96,16 +95,16 @@ def _note_time(world: World) -> World:
     if world.clock_ns == world.now_ns:
         return world
     world = say(world, TimeSet(world.clock_ns, world.rounds + world.in_round))
-    return replace(world, now_ns=world.clock_ns)
+    return world._replace(now_ns=world.clock_ns)
 
 
 def _bring_answers(world: World) -> World:
     for effect, answer, recorded in world.answers:
         world = say(world, Completed(effect, answer.failed, recorded, world.rounds + 1))
         (asker,) = [c for c in world.coroutines.values() if c.effect == effect]
-        world = with_coroutine(world, replace(asker, answer=answer))
-        world = replace(world, ready=(*world.ready, asker.id))
-    return replace(world, answers=())
+        world = with_coroutine(world, asker._replace(answer=answer))
+        world = world._replace(ready=(*world.ready, asker.id))
+    return world._replace(answers=())
 
 
 def _expire(world: World) -> World:
@@ -120,31 +119,31 @@ def _expire(world: World) -> World:
 
 def _run_turns(world: World) -> World:
     batch, left = _take(world)
-    world = replace(world, ready=left)
+    world = world._replace(ready=left)
     coroutines_left = (world.setup.limits.coroutines_max - _alive(world)) // len(batch)
     sessions_left = (world.setup.limits.sessions_max - _open(world)) // len(batch)
     world = _forget_waiting(world, batch, left)
     deferred = []
     for identity in batch:
-        world = replace(world, coroutines_left=coroutines_left, sessions_left=sessions_left)
+        world = world._replace(coroutines_left=coroutines_left, sessions_left=sessions_left)
         world, stop = _turn(world, identity, world.setup.quantum)
         world = _after(_commit(world), identity, stop)
         if stop is Stop.DEFERRED:
             deferred.append(identity)
     # Their shares were too small: now what is left is known exactly.
-    world = replace(world, exact=True)
+    world = world._replace(exact=True)
     for identity in deferred:
         coroutines_left = world.setup.limits.coroutines_max - _alive(world)
         sessions_left = world.setup.limits.sessions_max - _open(world)
-        world = replace(world, coroutines_left=coroutines_left, sessions_left=sessions_left)
+        world = world._replace(coroutines_left=coroutines_left, sessions_left=sessions_left)
         world, stop = _turn(world, identity, 1)
         world = _after(_commit(world), identity, stop)
-    return replace(world, exact=False)
+    return world._replace(exact=False)
 
 
 def _after(world: World, identity: bytes, stop: Stop | None) -> World:
     goes_on = stop in (None, Stop.YIELDED)
-    return replace(world, ready=(*world.ready, identity)) if goes_on else world
+    return world._replace(ready=(*world.ready, identity)) if goes_on else world
 
 
 def _turn(world: World, identity: bytes, quantum: int) -> tuple[World, Stop | None]:
@@ -175,9 +174,9 @@ def _commit(world: World) -> World:
             deadline_ns = world.now_ns + session.opened.linger_ns
             others = (one for one in session.together if one != name)
             for one in (name, *others):
-                timed = replace(world.sessions[one], deadline_ns=deadline_ns, timer=world.timers)
-                world = replace(with_session(world, timed), timers=world.timers + 1)
-    return replace(world, lingering=(), ready=(*world.ready, *world.woken), woken=())
+                timed = world.sessions[one]._replace(deadline_ns=deadline_ns, timer=world.timers)
+                world = with_session(world, timed)._replace(timers=world.timers + 1)
+    return world._replace(lingering=(), ready=(*world.ready, *world.woken), woken=())
 
 
 def _seal(world: World) -> World:
@@ -186,11 +185,11 @@ def _seal(world: World) -> World:
         if not world.sessions[key[0]].live:
             continue
         edge = edge_of(world, key)
-        letters = tuple(replace(letter, sealed=True) for letter in edge.letters)
+        letters = tuple(letter._replace(sealed=True) for letter in edge.letters)
         waits = () if edge.receiver is None else (edge.receiver,)
-        world = with_edge(world, key, replace(edge, letters=letters, receiver=None))
-        world = replace(world, ready=(*world.ready, *waits))
-    return replace(world, unsealed=())
+        world = with_edge(world, key, edge._replace(letters=letters, receiver=None))
+        world = world._replace(ready=(*world.ready, *waits))
+    return world._replace(unsealed=())
 
 
 # --- policies ------------------------------------------------------------------------------
@@ -223,8 +222,8 @@ def _forget_waiting(world: World, batch: tuple[bytes, ...], left: tuple[bytes, .
     if not world.setup.policy.startswith("priority"):
         return world
     for who in batch:
-        world = with_coroutine(world, replace(world.coroutines[who], waited=0))
+        world = with_coroutine(world, world.coroutines[who]._replace(waited=0))
     for who in left:
         waited = world.coroutines[who].waited + 1
-        world = with_coroutine(world, replace(world.coroutines[who], waited=waited))
+        world = with_coroutine(world, world.coroutines[who]._replace(waited=waited))
     return world

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 
 from troth.conformance.reference.compute import has_type
@@ -83,7 +82,7 @@ def send(world: World, me: Coroutine, instruction: Send | Select) -> World:
         return _hold(world, me, HeldSend(end, key, kind, move.label, move.lossy, payload), move)
     room = _room(before, end, key, move)
     if room is _Room.WAIT:
-        raise Wait(with_edge(before, key, replace(edge_of(before, key), sender=me.id)))
+        raise Wait(with_edge(before, key, edge_of(before, key)._replace(sender=me.id)))
     if room is _Room.DROP:
         return say(before, Dropped(*key, move.label))
     travellers = []
@@ -110,7 +109,7 @@ def _move(world: World, end: Endpoint, instruction: Send | Select) -> Transition
 
 
 def _step(world: World, end: Endpoint, move: Transition) -> World:
-    return with_end(world, end, replace(end_of(world, end), state=move.next, fresh=False))
+    return with_end(world, end, end_of(world, end)._replace(state=move.next, fresh=False))
 
 
 def _payload(
@@ -166,7 +165,7 @@ def _overwrite(world: World, key: EdgeKey) -> World:
     lost = edge.letters[place]
     kept = edge.letters[:place] + edge.letters[place + 1 :]
     taken = lose(edge.taken, lost.statement)
-    edge = replace(edge, letters=kept, taken=taken, discarded=edge.discarded + 1)
+    edge = edge._replace(letters=kept, taken=taken, discarded=edge.discarded + 1)
     return say(with_edge(world, key, edge), Overwritten(*key, lost.generation, lost.sequence))
 
 
@@ -201,10 +200,10 @@ def _hand_on(
             statement = statements.delegation_statement(end.session, end.role, old.signer, new)
             signature = sign(world, end, statement)
             world = say(world, Delegated(end.session, end.role, old.signer, new, signature))
-        world = with_end(world, end, replace(old, owner=None, carrier=key, signer=new))
+        world = with_end(world, end, old._replace(owner=None, carrier=key, signer=new))
     owner = world.coroutines[me.id]
     left = tuple(end for end in owner.owned if end not in travellers)
-    return with_coroutine(world, replace(owner, owned=left))
+    return with_coroutine(world, owner._replace(owned=left))
 
 
 # --- signing and posting -------------------------------------------------------------------
@@ -275,7 +274,7 @@ def _put(world: World, key: EdgeKey, letter: Letter) -> World:
         capacity = min(2 * capacity, edge.config.resize_max)
     letters = (*edge.letters, letter)
     return with_edge(
-        world, key, replace(edge, letters=letters, capacity=capacity, sent=edge.sent + 1)
+        world, key, edge._replace(letters=letters, capacity=capacity, sent=edge.sent + 1)
     )
 
 
@@ -283,9 +282,9 @@ def _tell_receiver(world: World, key: EdgeKey, session: Session) -> World:
     """Whoever waits goes on now, or when the round is sealed."""
     if session.sealed_by_round:
         waiting = key in world.unsealed
-        return world if waiting else replace(world, unsealed=(*world.unsealed, key))
+        return world if waiting else world._replace(unsealed=(*world.unsealed, key))
     edge = edge_of(world, key)
-    return wake(with_edge(world, key, replace(edge, receiver=None)), edge.receiver)
+    return wake(with_edge(world, key, edge._replace(receiver=None)), edge.receiver)
 
 
 # --- speculation ---------------------------------------------------------------------------
@@ -315,7 +314,7 @@ def _hold(world: World, me: Coroutine, act: HeldSend, move: Transition) -> World
     if len(edge.letters) + held >= places(edge):
         if edge.config.policy == "error":
             raise Trap("buffer", act.end)
-        raise Wait(with_edge(world, act.edge, replace(edge, sender=me.id)))
+        raise Wait(with_edge(world, act.edge, edge._replace(sender=me.id)))
     return _step(do_later(world, me, act), act.end, move)
 
 
@@ -323,5 +322,5 @@ def do_later(world: World, me: Coroutine, act: HeldSend | HeldRead) -> World:
     """Notes an act of the innermost speculation, and how the endpoint was before its first."""
     *outer, level = me.levels
     ends = {act.end: end_of(world, act.end), **level.ends}
-    level = replace(level, acts=(*level.acts, act), ends=ends)
-    return with_coroutine(world, replace(me, levels=(*outer, level)))
+    level = level._replace(acts=(*level.acts, act), ends=ends)
+    return with_coroutine(world, me._replace(levels=(*outer, level)))

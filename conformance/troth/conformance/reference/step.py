@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from typing import TypeAlias
 
@@ -94,7 +93,7 @@ def step(world: World, identity: bytes) -> Outcome:
     except Trap as trap:
         return fall(world, me, trap), Stop.ENDED
     now = world.coroutines[identity]
-    return with_coroutine(world, replace(now, pc=following, spent=now.spent + 1)), stop
+    return with_coroutine(world, now._replace(pc=following, spent=now.spent + 1)), stop
 
 
 def spend_too_much(world: World, identity: bytes) -> Outcome:
@@ -213,7 +212,7 @@ def _invoke(world: World, me: Coroutine, instruction: Invoke) -> World:
         raise Wait(_ask(world, me, instruction))
     if me.answer.failed or not has_type(me.answer.value, effect.result):
         raise Trap("invoke")
-    world = with_coroutine(world, replace(me, answer=None, effect=None))
+    world = with_coroutine(world, me._replace(answer=None, effect=None))
     return with_register(world, me.id, instruction.target, me.answer.value)
 
 
@@ -231,7 +230,7 @@ def _ask(world: World, me: Coroutine, instruction: Invoke) -> World:
     if len(arguments) > world.setup.limits.message_bytes_max:
         raise Trap("limit")
     identity = statements.effect_id(me.id, me.invoked)
-    world = with_coroutine(world, replace(me, invoked=me.invoked + 1, effect=identity))
+    world = with_coroutine(world, me._replace(invoked=me.invoked + 1, effect=identity))
     return say(world, Invoked(me.id, identity, instruction.effect, arguments))
 
 
@@ -241,13 +240,13 @@ def _ask(world: World, me: Coroutine, instruction: Invoke) -> World:
 def _acquire(world: World, me: Coroutine, index: int) -> World:
     guard = world.guards[index]
     if guard.holder is None:
-        guard = replace(guard, holder=me.id)
-        world = with_coroutine(world, replace(me, guards=(*me.guards, index)))
+        guard = guard._replace(holder=me.id)
+        world = with_coroutine(world, me._replace(guards=(*me.guards, index)))
     elif guard.holder != me.id:
-        waiting = replace(guard, waiting=(*guard.waiting, me.id))
+        waiting = guard._replace(waiting=(*guard.waiting, me.id))
         raise Wait(_with_guard(world, index, waiting))
     elif guard.handed:
-        guard = replace(guard, handed=False)
+        guard = guard._replace(handed=False)
     else:
         raise Trap("acquire")
     return say(_with_guard(world, index, guard), Acquired(me.id, index))
@@ -256,7 +255,7 @@ def _acquire(world: World, me: Coroutine, index: int) -> World:
 def _with_guard(world: World, index: int, guard: Guard) -> World:
     guards = list(world.guards)
     guards[index] = guard
-    return replace(world, guards=tuple(guards))
+    return world._replace(guards=tuple(guards))
 
 
 def _release(world: World, me: Coroutine, index: int) -> World:
@@ -287,7 +286,7 @@ def _fork(world: World, me: Coroutine, target: int) -> World:
     if runs(world, me) and me.clock is not None:
         raise Trap("speculation", me.clock.end)
     level = Level(target, me.registers, {})
-    return with_coroutine(world, replace(me, levels=(*me.levels, level)))
+    return with_coroutine(world, me._replace(levels=(*me.levels, level)))
 
 
 def _abort(world: World, me: Coroutine) -> tuple[World, int]:
@@ -303,15 +302,15 @@ def _join(world: World, me: Coroutine) -> World:
     *outer, level = me.levels
     if outer:
         *beyond, around = outer
-        merged = replace(around, acts=around.acts + level.acts, ends={**level.ends, **around.ends})
-        return with_coroutine(world, replace(me, levels=(*beyond, merged)))
+        merged = around._replace(acts=around.acts + level.acts, ends={**level.ends, **around.ends})
+        return with_coroutine(world, me._replace(levels=(*beyond, merged)))
     for act in level.acts:
         gone = (
             isinstance(act, HeldSend) and end_of(world, Endpoint(act.edge[0], act.edge[2])).noticed
         )
         if gone or not world.sessions[act.end.session].live:
             raise Trap("channel", act.end)
-    world = with_coroutine(world, replace(me, levels=()))
+    world = with_coroutine(world, me._replace(levels=()))
     for act in level.acts:
         if isinstance(act, HeldSend):
             try:

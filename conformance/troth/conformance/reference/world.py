@@ -7,8 +7,8 @@ is in its session. Sessions that have ended stay, without their edges.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from troth.conformance.reference.consume import Taken
 from troth.vm.errors import Unusable
@@ -58,8 +58,7 @@ class Trap(Exception):
         self.refused = refused
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
     """A message in a buffer. `sealed` says that its receiver may take it."""
 
     kind: StepKind
@@ -73,8 +72,7 @@ class Letter:
     endpoints: tuple[Endpoint, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """`receiver`, `sender`: the coroutine that waits here for a message, or for space."""
 
     config: EdgeConfig
@@ -88,8 +86,7 @@ class Edge:
     sender: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(NamedTuple):
     """One role's end of a session.
 
     `owner` is the coroutine that may use it. `carrier` is the edge in a message of which it
@@ -104,8 +101,7 @@ class End:
     noticed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """`protocol` is an index into the image, `bundle` names all sessions of its bundle."""
 
     opened: Opened
@@ -132,8 +128,7 @@ class Session:
         return self.opened.seal == "round"
 
 
-@dataclass(frozen=True, slots=True)
-class HeldSend:
+class HeldSend(NamedTuple):
     end: Endpoint
     edge: EdgeKey
     kind: StepKind
@@ -142,8 +137,7 @@ class HeldSend:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class HeldRead:
+class HeldRead(NamedTuple):
     end: Endpoint
     edge: EdgeKey
 
@@ -151,8 +145,7 @@ class HeldRead:
 Act: TypeAlias = HeldSend | HeldRead
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """One speculation: how everything of the speculator was at the fork, and what it did since."""
 
     target: int
@@ -161,16 +154,14 @@ class Level:
     acts: tuple[Act, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the host says about an effect: its value, or why it failed."""
 
     failed: bool
     value: RegisterValue
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """Of a timed choice, until its endpoint has sent more than `sent` on `edge`.
 
     `chooses` and `late` are states of the endpoint `end`; at `target` the program goes on when
@@ -187,8 +178,7 @@ class Clock:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Coroutine:
+class Coroutine(NamedTuple):
     """`holes` are parameters that a transfer has yet to fill; `alive` until it halts or faults."""
 
     id: bytes
@@ -212,8 +202,7 @@ class Coroutine:
     clock: Clock | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(NamedTuple):
     """`handed`: the holder has got it from a release, and has yet to go on with its acquire."""
 
     holder: bytes | None = None
@@ -221,8 +210,7 @@ class Guard:
     waiting: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """Everything, at one moment.
 
     Attributes:
@@ -316,43 +304,43 @@ def require_of_type(world: World, end: Endpoint, field: Field) -> None:
 
 
 def say(world: World, *events: Event) -> World:
-    return replace(world, events=(*world.events, *events))
+    return world._replace(events=(*world.events, *events))
 
 
 def with_coroutine(world: World, coroutine: Coroutine) -> World:
-    return replace(world, coroutines={**world.coroutines, coroutine.id: coroutine})
+    return world._replace(coroutines={**world.coroutines, coroutine.id: coroutine})
 
 
 def with_session(world: World, session: Session) -> World:
-    return replace(world, sessions={**world.sessions, session.opened.session: session})
+    return world._replace(sessions={**world.sessions, session.opened.session: session})
 
 
 def with_end(world: World, name: Endpoint, end: End) -> World:
     session = world.sessions[name.session]
-    return with_session(world, replace(session, ends={**session.ends, name.role: end}))
+    return with_session(world, session._replace(ends={**session.ends, name.role: end}))
 
 
 def with_edge(world: World, key: EdgeKey, edge: Edge) -> World:
     session = world.sessions[key[0]]
-    return with_session(world, replace(session, edges={**session.edges, key[1:]: edge}))
+    return with_session(world, session._replace(edges={**session.edges, key[1:]: edge}))
 
 
 def with_register(world: World, me: bytes, register: int, value: RegisterValue) -> World:
     coroutine = world.coroutines[me]
     cells = list(coroutine.registers)
     cells[register] = value
-    return with_coroutine(world, replace(coroutine, registers=tuple(cells)))
+    return with_coroutine(world, coroutine._replace(registers=tuple(cells)))
 
 
 def wake(world: World, *coroutines: bytes | None) -> World:
-    return replace(world, woken=(*world.woken, *[c for c in coroutines if c is not None]))
+    return world._replace(woken=(*world.woken, *[c for c in coroutines if c is not None]))
 
 
 def wake_edge(world: World, key: EdgeKey) -> World:
     """Both sides learn that what they wait for will never come."""
     edge = edge_of(world, key)
     world = wake(world, edge.receiver, edge.sender)
-    return with_edge(world, key, replace(edge, receiver=None, sender=None))
+    return with_edge(world, key, edge._replace(receiver=None, sender=None))
 
 
 def sign(world: World, end: Endpoint, statement: bytes) -> bytes:
