@@ -8,10 +8,10 @@ Every scene has a twist: how far it gets, who fails, who leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
-from typing import Final
+from typing import Final, TypeAlias
 
 from population import Conversation
 from troth.vm.limits import DEFAULT_LIMITS, Limits
@@ -283,7 +283,7 @@ def _with_hub(text: str, *, calm: bool) -> str:
     return text.replace("HUB_PARAMETERS", parameters).replace("HUB_BODY", "\n".join(body))
 
 
-class _Main:
+class Main:
     """Collects the lines of `main`: all sessions are opened, then programs in any order."""
 
     def __init__(self, rng: Random, *, calm: bool = False) -> None:
@@ -318,13 +318,13 @@ class _Main:
         return self.rng.choice((0, 1, 2, 3, 9, 9, 9))
 
 
-def _stream(main: _Main) -> None:
+def _stream(main: Main) -> None:
     a, b = main.open("Stream", 2)
     main.spawn("left", a, main.rng.randint(0, 4), main.twist())
     main.spawn(main.any_of("right", "right", "quitter"), b, main.twist())
 
 
-def _hub(main: _Main) -> None:
+def _hub(main: Main) -> None:
     mine = []
     for _ in range(HUB_WIDTH):
         a, b = main.open("Stream", 2)
@@ -333,7 +333,7 @@ def _hub(main: _Main) -> None:
     main.spawn("hub", *mine, main.twist())
 
 
-def _job(main: _Main) -> None:
+def _job(main: Main) -> None:
     c, s = main.open("Job", 2)
     d, w = main.open("Hire", 2)
     main.spawn("client", c, main.twist())
@@ -341,7 +341,7 @@ def _job(main: _Main) -> None:
     main.spawn("worker", w, main.rng.randint(0, 4))
 
 
-def _pair(main: _Main) -> None:
+def _pair(main: Main) -> None:
     """A bundle of two streams and a job, one end of which goes to somebody else."""
     one, two = main.open("Pair", 2)
     d, w = main.open("Hire", 2)
@@ -354,28 +354,53 @@ def _pair(main: _Main) -> None:
     main.spawn("worker", w, main.rng.randint(0, 4))
 
 
-def _till(main: _Main) -> None:
+def _till(main: Main) -> None:
     a, b = main.open("Stream", 2)
     main.spawn("cashier", a, main.rng.randint(0, 4))
     main.spawn("clerk", b, main.rng.randint(0, 2))
 
 
-def _deal(main: _Main) -> None:
+def _deal(main: Main) -> None:
     b, s, k = main.open("Deal", 3)
     main.spawn("buyer", b, main.rng.choice((5, 50)))
     main.spawn("seller", s, main.rng.randint(0, 3))
     main.spawn("bank", k, main.rng.randint(0, 4))
 
 
-def _family(main: _Main) -> None:
+def _family(main: Main) -> None:
     main.spawn("parent", main.rng.randint(0, 3), main.twist())
 
 
-SCENES: Final[tuple[Callable[[_Main], None], ...]] = (
+Scene: TypeAlias = Callable[[Main], None]
+SCENES: Final[tuple[Scene, ...]] = (
     *(_stream, _hub, _job, _pair),
     *(_till, _deal, _family),
 )
 CALM_SCENES: Final = (_stream, _hub, _job, _pair, _family)
+
+
+def crowded_programs(*, calm: bool = False) -> str:
+    """The protocols and programs of all scenes."""
+    return _with_hub(CALM_PROGRAMS if calm else PROGRAMS, calm=calm)
+
+
+def crowded_lines(
+    main: Main, scenes: Sequence[Scene], count: int, conversation: Conversation | None
+) -> list[str]:
+    """What a main does that puts on so many scenes, and a whole conversation if one is given."""
+    for _ in range(count):
+        main.rng.choice(scenes)(main)
+    if conversation is not None:
+        lines = conversation.main.splitlines()[1:]
+        main.opened += [line.strip() for line in lines if line.strip().startswith("open")]
+        main.spawned += [line.strip() for line in lines if line.strip().startswith("spawn")]
+    main.rng.shuffle(main.spawned)
+    return [f"    {line}" for line in (*main.opened, *main.spawned)]
+
+
+def declared(conversation: Conversation) -> list[str]:
+    """The protocols and programs of a conversation."""
+    return [conversation.protocol, *("\n".join(x) for x in conversation.programs.values())]
 
 
 def crowded_script(
@@ -385,18 +410,11 @@ def crowded_script(
 
     A `calm` one means the same in whatever order its coroutines have their turns.
     """
-    main = _Main(rng, calm=calm)
-    for _ in range(rng.randint(2, 12)):
-        rng.choice(CALM_SCENES if calm else SCENES)(main)
-    texts = [_with_hub(CALM_PROGRAMS if calm else PROGRAMS, calm=calm)]
-    if conversation is not None:
-        texts += [conversation.protocol, *("\n".join(x) for x in conversation.programs.values())]
-        lines = conversation.main.splitlines()[1:]
-        main.opened += [line.strip() for line in lines if line.strip().startswith("open")]
-        main.spawned += [line.strip() for line in lines if line.strip().startswith("spawn")]
-    rng.shuffle(main.spawned)
-    lines = [f"    {line}" for line in (*main.opened, *main.spawned)]
-    return "\n".join([*texts, "main:", *lines, ""])
+    main = Main(rng, calm=calm)
+    scenes = CALM_SCENES if calm else SCENES
+    lines = crowded_lines(main, scenes, rng.randint(2, 12), conversation)
+    texts = declared(conversation) if conversation is not None else []
+    return "\n".join([crowded_programs(calm=calm), *texts, "main:", *lines, ""])
 
 
 def crowded_limits(rng: Random) -> Limits:

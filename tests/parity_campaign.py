@@ -3,29 +3,36 @@
 Each machine is run cooperatively, on one thread with the lanes of every round executed last first,
 on 1, 2, 4 and 8 threads, and by the reference interpreter. All records must be the same to the
 byte, and the reference must say the same events. It goes on from `--first` until `--machines` are
-done or `--minutes` are over, and prints what it has tried.
+done or `--minutes` are over, and prints what it has tried. With `--state FILE` it goes on where it
+was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 from typing import Final
 
-from parity_samples import SEED, Backwards, CountedWorkers, drawn_member, execute, same
-from reference_samples import setup_of
-from troth.conformance.reference import run_both
-from troth.vm.events import Faulted
-from troth.vm.loader import load
-from troth.vm.run_lanes import Workers
+from parity_population import SEED, TOGETHER, Member, drawn_member
+from parity_samples import Backwards, CountedPlan, Outcome, run, run_beside_reference
+from troth.vm.events import Cancelled, Event, Faulted, Sent
 from troth.vm.shell_workers import ThreadWorkers
 
 WORKERS: Final = (1, 2, 4, 8)
-TOLD_EVERY: Final = 500
+RECORDS: Final = 2 + len(WORKERS)
+TOLD: Final = (
+    *("Delegated", "Overwritten", "Dropped", "Rotated", "Acquired", "Faulted", "Cancelled"),
+    *("cancelled by the host", "EndAsked", "Completed", "TimerStarted", "sent order", "sent leave"),
+    "rounds in one lane",
+)
 
 
 class Tally:
@@ -37,33 +44,126 @@ class Tally:
         self.lanes: list[int] = []
         self.happened: Counter[str] = Counter()
 
+    def add(self, other: Tally) -> None:
+        self.machines += other.machines
+        self.differences += other.differences
+        self.lanes += other.lanes
+        self.happened += other.happened
+
+    def notice(self, events: Sequence[Event]) -> None:
+        """Counts events by their kind, and some by what they say."""
+        self.happened["events"] += len(events)
+        for event in events:
+            self.happened[type(event).__name__] += 1
+            if isinstance(event, Faulted):
+                self.happened[event.code] += 1
+            elif isinstance(event, Sent):
+                self.happened[f"sent {event.label}"] += 1
+            elif isinstance(event, Cancelled) and not event.role:
+                self.happened["cancelled by the host"] += 1
+
+    def text(self) -> str:
+        return json.dumps([self.machines, self.differences, self.lanes, self.happened])
+
     def told(self, seconds: float) -> str:
-        faults = sum(count for kind, count in self.happened.items() if "." in kind)
+        counted = ", ".join(f"{kind} {self.happened[kind]}" for kind in TOLD)
         return (
-            f"seed {SEED}: {self.machines} machines, {(2 + len(WORKERS)) * self.machines} records "
-            f"and {self.happened['events']} events compared in {seconds:.0f} s; "
-            f"{faults} faults; lanes at most {median(self.lanes):.0f} in the median, "
-            f"{max(self.lanes)} in the largest; {len(self.differences)} differences"
+            f"seed {SEED}: {self.machines} machines, {RECORDS * self.machines} records and "
+            f"{self.happened['events']} events compared in {seconds:.0f} s; {counted}; "
+            f"lanes at most {median(self.lanes or [0]):.0f} in the median, "
+            f"{max(self.lanes, default=0)} in the largest; {len(self.differences)} differences"
         )
 
 
-def try_machine(number: int, pools: list[ThreadWorkers], tally: Tally) -> None:
-    image, limits, quantum, policy = drawn_member(number)
-    expected = execute(image, limits=limits, quantum=quantum, policy=policy)
-    every: list[Workers] = [Backwards(), *pools]
-    for workers in every:
-        counted = CountedWorkers(workers)
-        outcome = execute(image, counted, limits=limits, quantum=quantum, policy=policy)
-        if not same(outcome, expected):
-            tally.differences.append(f"machine {number}: {type(workers).__name__}")
-    setup = replace(setup_of(image, limits), quantum=quantum, policy=policy.text)
-    both = run_both(load(image), setup)
+def read_tally(text: str) -> Tally:
+    tally = Tally()
+    tally.machines, tally.differences, tally.lanes, happened = json.loads(text)
+    tally.happened = Counter(happened)
+    return tally
+
+
+@contextmanager
+def worker_pools() -> Iterator[list[ThreadWorkers]]:
+    pools = [ThreadWorkers(count) for count in WORKERS]
+    try:
+        yield pools
+    finally:
+        for pool in pools:
+            pool.close()
+
+
+def try_runners(member: Member, pools: Sequence[ThreadWorkers], tally: Tally) -> list[str]:
+    """The runners that do not make the bytes of the cooperative one."""
+    expected = run(member)
+    plan = CountedPlan()
+    outcomes: dict[str, Outcome] = {"backwards": run(member, Backwards(), plan=plan)}
+    for pool in pools:
+        outcomes[f"{pool.count} workers"] = run(member, pool)
+    tally.lanes.append(plan.lanes_max)
+    tally.happened["rounds in one lane"] += plan.whole
+    return [name for name, outcome in outcomes.items() if outcome != expected]
+
+
+def try_machine(number: int, pools: Sequence[ThreadWorkers], tally: Tally) -> None:
+    member = drawn_member(number)
+    tally.differences += [f"machine {number}: {name}" for name in try_runners(member, pools, tally)]
+    both = run_beside_reference(member)
     if both.difference is not None:
         tally.differences.append(f"machine {number}: reference, {both.difference}")
     tally.machines += 1
-    tally.lanes.append(counted.lanes_max)
-    tally.happened["events"] += len(both.events)
-    tally.happened.update(event.code for event in both.events if isinstance(event, Faulted))
+    tally.notice(both.events)
+
+
+def try_block(block: int) -> str:
+    """All machines that are compiled together, as a tally's text."""
+    tally = Tally()
+    with worker_pools() as pools:
+        for number in range(block * TOGETHER, (block + 1) * TOGETHER):
+            try_machine(number, pools, tally)
+    return tally.text()
+
+
+class _State:
+    """The blocks that are done, kept in a file if there is one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.done: dict[int, Tally] = {}
+        if path is not None and path.exists():
+            for line in path.read_text().splitlines():
+                block, _, text = line.partition(" ")
+                self.done[int(block)] = read_tally(text)
+
+    def learn(self, block: int, text: str) -> None:
+        self.done[block] = read_tally(text)
+        if self.path is not None:
+            with self.path.open("a") as stream:
+                stream.write(f"{block} {text}\n")
+
+    def sum(self, blocks: Sequence[int]) -> Tally:
+        tally = Tally()
+        for block in blocks:
+            if block in self.done:
+                tally.add(self.done[block])
+        return tally
+
+
+def _campaign(state: _State, blocks: Sequence[int], processes: int, ends: float) -> None:
+    started = time.monotonic()
+    missing = iter([block for block in blocks if block not in state.done])
+    running: dict[Future[str], int] = {}
+    with ProcessPoolExecutor(processes) as pool:
+        while True:
+            while len(running) < processes and time.monotonic() < ends:
+                block = next(missing, None)
+                if block is None:
+                    break
+                running[pool.submit(try_block, block)] = block
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                state.learn(running.pop(future), future.result())
+                print(state.sum(blocks).told(time.monotonic() - started), flush=True)
 
 
 def main() -> None:
@@ -71,21 +171,15 @@ def main() -> None:
     parser.add_argument("--machines", type=int, default=20_000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=600)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--state", type=Path)
     arguments = parser.parse_args()
+    first = arguments.first // TOGETHER
+    blocks = range(first, -(-(arguments.first + arguments.machines) // TOGETHER))
+    state = _State(arguments.state)
     started = time.monotonic()
-    pools = [ThreadWorkers(count) for count in WORKERS]
-    tally = Tally()
-    try:
-        for number in range(arguments.first, arguments.first + arguments.machines):
-            try_machine(number, pools, tally)
-            seconds = time.monotonic() - started
-            if tally.machines % TOLD_EVERY == 0:
-                print(tally.told(seconds), flush=True)
-            if seconds > 60 * arguments.minutes:
-                break
-    finally:
-        for pool in pools:
-            pool.close()
+    _campaign(state, blocks, arguments.processes, started + 60 * arguments.minutes)
+    tally = state.sum(blocks)
     print(tally.told(time.monotonic() - started))
     print("\n".join(tally.differences))
     sys.exit(bool(tally.differences))

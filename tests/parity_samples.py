@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from random import Random
 from typing import Final, NamedTuple
 
 import builders
-from crowded_machines import crowded_limits, crowded_script
-from population import Conversation, conversations
-from troth.dsl.compile import compile_source
+from parity_population import Member, answer
+from troth.conformance.reference import Setup, run_both
+from troth.conformance.reference.compare import Both, CancelSession, Failed, HostAct
 from troth.vm.coroutine import Coroutine
-from troth.vm.errors import TrothError
+from troth.vm.errors import TrothError, Unusable
+from troth.vm.events import Opened
 from troth.vm.fragment import FragmentBuilder
 from troth.vm.image import Image
 from troth.vm.image_codec import encode_image
-from troth.vm.lanes import Lane
+from troth.vm.lanes import Lane, plan_lanes
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.loader import load
-from troth.vm.machine import Machine
+from troth.vm.machine import Machine, MachineState
 from troth.vm.recorder import HeaderFacts, Recorder
 from troth.vm.run_lanes import LaneRunner, Workers
-from troth.vm.scheduling import Cooperative, Priority, RoundRobin, Scheduling
+from troth.vm.scheduling import Cooperative, Scheduling
 from troth.vm.settings import NO_OVERRIDES, Overrides
+from troth.vm.substitutes import NO_SUBSTITUTES, Substitutes
 
 Plan = Callable[[Sequence[Coroutine]], list[Lane]]
 
@@ -41,31 +41,20 @@ class Outcome(NamedTuple):
     fragment: bytes
     rounds: int
     ended: str
-    lanes_max: int
 
 
-class CountedWorkers:
-    """Passes lanes on and remembers how many there were at most."""
+class CountedPlan:
+    """Plans lanes as ever, and remembers how many there were and how often all were one."""
 
-    def __init__(self, inner: Workers) -> None:
-        self.inner = inner
-        self.lanes = inner.lanes
+    def __init__(self) -> None:
         self.lanes_max = 1
-        self.threads: set[int] = set()
+        self.whole = 0
 
-    def run(self, jobs: Sequence[Callable[[], None]]) -> None:
-        self.lanes_max = max(self.lanes_max, len(jobs))
-        self.inner.run([self._noted(job) for job in jobs])
-
-    def _noted(self, job: Callable[[], None]) -> Callable[[], None]:
-        def noted() -> None:
-            self.threads.add(threading.get_ident())
-            job()
-
-        return noted
-
-    def share(self, count: int, work: Callable[[int, int], None]) -> None:
-        self.inner.share(count, work)
+    def __call__(self, batch: Sequence[Coroutine]) -> list[Lane]:
+        lanes = plan_lanes(batch)
+        self.lanes_max = max(self.lanes_max, len(lanes))
+        self.whole += len(lanes) == 1 and len(batch) >= CROWD
+        return lanes
 
 
 class Backwards:
@@ -82,23 +71,9 @@ class Backwards:
             work(place, place + 1)
 
 
-SEED: Final = 20250301
 ROUND_NS: Final = 1_000_000
-
-
-def drawn_member(number: int) -> tuple[Image, Limits, int, Scheduling]:
-    """One machine of the population: its image, limits, quantum and policy."""
-    rng = Random(SEED + number)
-    conversation: Conversation | None = None
-    if number % 3 == 0:
-        (conversation,) = conversations(rng, 1, [])
-    image = compile_source(crowded_script(rng, conversation), f"member {number}")
-    policies = (Cooperative(), Cooperative(), RoundRobin(), Priority({"left": 2, "hub": 1}, 2))
-    return image, crowded_limits(rng), rng.choice((1, 2, 7, 64)), rng.choice(policies)
-
-
-def same(outcome: Outcome, expected: Outcome) -> bool:
-    return outcome._replace(lanes_max=0) == expected._replace(lanes_max=0)
+CROWD: Final = 4
+"""So many turns are worth being executed in more than one lane."""
 
 
 def execute(
@@ -111,47 +86,45 @@ def execute(
     plan: Plan | None = None,
     overrides: Overrides = NO_OVERRIDES,
 ) -> Outcome:
-    """Runs to the end; the header names no runner, so equal runs have equal bytes.
+    """Runs an image to the end; equal runs have equal bytes, whatever the runner.
 
     A round takes a millisecond, so that clocks run out.
     """
-    loaded = load(image)
-    signer = builders.make_signer()
-    scheduling = policy or Cooperative()
-    header = HeaderFacts(
-        image_id=loaded.id,
-        seed=builders.SEED,
-        quantum=quantum,
-        policy=scheduling.text,
-        limits=tuple(getattr(limits, field.name) for field in fields(Limits)),
-        runner="any",
-        replay=overrides.replay,
-        seal=overrides.seal,
-        entry=image.entry or 0,
-        anchor_unix_ns=0,
-    )
-    recorder = Recorder(header, encode_image(image), signer, signer)
-    machine = Machine(
-        loaded,
-        seed=builders.SEED,
-        signer=signer,
-        roster=signer,
+    member = Member(
+        load(image),
+        encode_image(image),
         limits=limits,
         quantum=quantum,
-        policy=scheduling,
-        overrides=overrides,
-        evidence=recorder,
-        workers=workers,
+        policy=policy or Cooperative(),
+        acts={},
+        round_ns=ROUND_NS,
     )
+    return run(member, workers, plan=plan, overrides=overrides)
+
+
+def run(
+    member: Member,
+    workers: Workers | None = None,
+    *,
+    plan: Plan | None = None,
+    overrides: Overrides = NO_OVERRIDES,
+) -> Outcome:
+    """Runs a machine to the end, with what its host does and answers.
+
+    The header names no runner, so equal runs have equal bytes.
+    """
+    recorder, machine = _machine(member, workers, overrides)
     if plan is not None:
         assert workers is not None
         machine._scheduler.lanes = LaneRunner(machine._context, workers, plan)
     machine.start()
     fragment = FragmentBuilder()
     ended = "by itself"
+    sessions: list[bytes] = []
     now_ns = 0
     while True:
-        now_ns = max(now_ns, machine.rounds * ROUND_NS)
+        for act in member.acts.get(machine.rounds, ()):
+            _act(machine, act, sessions, now_ns)
         try:
             ran = machine.run_round(now_ns)
         except TrothError as error:
@@ -159,11 +132,95 @@ def execute(
             break
         for event in machine.poll_events():
             fragment.add(event)
-        if not ran:
-            deadline_ns = machine.deadline_ns()
-            if deadline_ns is None:
-                break
-            now_ns = max(now_ns, deadline_ns)
+            if isinstance(event, Opened):
+                sessions.append(event.session)
+        asked = _answer(machine)
+        now_ns += member.round_ns
+        if ran or asked:
+            continue
+        deadline_ns = machine.deadline_ns()
+        if machine.state is not MachineState.WAITING or deadline_ns is None:
+            break
+        now_ns = max(now_ns, deadline_ns)
     recorder.finish(machine.rounds, machine.outcome().value)
-    lanes_max = workers.lanes_max if isinstance(workers, CountedWorkers) else 1
-    return Outcome(recorder.take_bytes(), fragment.digest(), machine.rounds, ended, lanes_max)
+    return Outcome(recorder.take_bytes(), fragment.digest(), machine.rounds, ended)
+
+
+def _machine(
+    member: Member, workers: Workers | None, overrides: Overrides
+) -> tuple[Recorder, Machine]:
+    signer = builders.make_signer()
+    header = HeaderFacts(
+        image_id=member.loaded.id,
+        seed=builders.SEED,
+        quantum=member.quantum,
+        policy=member.policy.text,
+        limits=tuple(getattr(member.limits, field.name) for field in fields(Limits)),
+        runner="any",
+        replay=overrides.replay,
+        seal=overrides.seal,
+        entry=member.image.entry or 0,
+        anchor_unix_ns=0,
+    )
+    recorder = Recorder(header, member.data, signer, signer)
+    machine = Machine(
+        member.loaded,
+        seed=builders.SEED,
+        signer=signer,
+        roster=signer,
+        limits=member.limits,
+        quantum=member.quantum,
+        policy=member.policy,
+        overrides=overrides,
+        evidence=recorder,
+        workers=workers,
+    )
+    return recorder, machine
+
+
+def _act(machine: Machine, act: HostAct, sessions: list[bytes], now_ns: int) -> None:
+    """What cannot be done any more is not done: the session has ended, or never was."""
+    if act.session >= len(sessions):
+        return
+    try:
+        if isinstance(act, CancelSession):
+            machine.cancel_session(sessions[act.session], act.reason)
+        else:
+            machine.end_session(sessions[act.session], now_ns)
+    except Unusable as error:
+        if error.code != "session.unknown":
+            raise
+
+
+def _answer(machine: Machine) -> bool:
+    requests = machine.poll_effects()
+    for request in requests:
+        value = answer(request)
+        if isinstance(value, Failed):
+            machine.complete_failed(request.effect_id, value.reason)
+        else:
+            machine.complete(request.effect_id, value)
+    return bool(requests)
+
+
+def run_beside_reference(member: Member, substitutes: Substitutes = NO_SUBSTITUTES) -> Both:
+    """Runs the machine and the reference, with the same host."""
+    keys = builders.make_signer()
+    setup = Setup(
+        image=member.image,
+        seed=builders.SEED,
+        signer=keys,
+        roster=keys,
+        limits=member.limits,
+        quantum=member.quantum,
+        policy=member.policy.text,
+        seals_rounds=True,
+    )
+    return run_both(
+        member.loaded,
+        setup,
+        effects=answer,
+        acts=member.acts,
+        round_ns=member.round_ns,
+        substitutes=substitutes,
+    )

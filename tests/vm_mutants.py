@@ -20,10 +20,11 @@ from typing import Final, NamedTuple
 VM: Final = Path(__file__).parents[1] / "vm" / "troth" / "vm"
 MODULES: Final = (
     *("admission", "buffer", "consumption", "guards", "lanes", "merkle_set", "operators"),
-    *("run_coop", "scheduler", "scheduling", "session", "settings", "speculation", "step_common"),
-    *("step_data", "step_decode", "step_delegate", "step_end", "step_guard", "step_hold"),
-    *("step_invoke", "step_loss", "step_message", "step_open", "step_receive", "step_session"),
-    *("step_spawn", "step_speculate", "step_tables", "store", "turn", "value_ops"),
+    *("run_coop", "scheduler", "scheduling", "session", "settings", "speculation", "step_bundle"),
+    *("step_common", "step_data", "step_decode", "step_delegate", "step_end", "step_guard"),
+    *("step_hold", "step_invoke", "step_loss", "step_message", "step_open", "step_receive"),
+    *("step_session", "step_spawn", "step_speculate", "step_tables", "step_timer", "store"),
+    *("timer", "turn", "value_ops"),
 )
 PROSE: Final = ("describe", "__str__", "cell_name", "kind_name", "why_over", "_types")
 _COMPARE: Final[dict[type, type]] = {

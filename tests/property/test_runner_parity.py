@@ -1,6 +1,7 @@
 """The threaded runner makes the same bytes as the cooperative one, at every worker count.
 
-With `TROTH_LONG=1` the population has 20,000 machines and the stress takes ten minutes.
+`TROTH_PARITY_MEMBERS` says how many machines; with `TROTH_LONG=1` there are 20,000 of them, and
+the stress takes ten minutes.
 """
 
 from __future__ import annotations
@@ -8,58 +9,69 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final
 
 import pytest
 
-from parity_samples import Backwards, CountedWorkers, Plan, all_apart, drawn_member, execute, same
+from parity_campaign import Tally, try_machine, worker_pools
+from parity_population import drawn_member
+from parity_samples import Backwards, Plan, all_apart, run
 from troth.vm.coroutine import Coroutine
 from troth.vm.errors import TrothError
 from troth.vm.lanes import Lane, plan_lanes
-from troth.vm.run_lanes import Workers
 from troth.vm.session import Session
 from troth.vm.shell_workers import ThreadWorkers
 
 LONG: Final = os.environ.get("TROTH_LONG") == "1"
-MEMBERS: Final = int(os.environ.get("TROTH_PARITY_MEMBERS", "20000" if LONG else "150"))
+MEMBERS: Final = int(os.environ.get("TROTH_PARITY_MEMBERS", "20000" if LONG else "1000"))
 STRESS_SECONDS: Final = 600 if LONG else 4
-WORKERS: Final = (1, 2, 4, 8)
 SEED: Final = 20250301
+HAPPENS: Final[Mapping[str, int]] = {
+    "Acquired": 40,
+    "BundleOpened": 15,
+    "Cancelled": 30,
+    "Completed": 15,
+    "Delegated": 20,
+    "Dropped": 5,
+    "EndAsked": 8,
+    "Faulted": 200,
+    "Overwritten": 8,
+    "Rotated": 10,
+    "TimerExpired": 2,
+    "TimerStarted": 8,
+    "Undelivered": 40,
+    "cancelled by the host": 10,
+    "rounds in one lane": 10,
+    "sent leave": 4,
+    "sent order": 4,
+}
+"""What happens, at least so often in a hundred machines. Only a buyer that speculates orders."""
 
 
-@contextmanager
-def _pools() -> Iterator[list[ThreadWorkers]]:
-    pools = [ThreadWorkers(count) for count in WORKERS]
-    try:
-        yield pools
-    finally:
-        for pool in pools:
-            pool.close()
+@pytest.mark.slow
+def test_every_runner_makes_the_same_bytes_and_the_reference_agrees() -> None:
+    """On one thread, the lanes of each round from behind; on 1, 2, 4 and 8; and by the reference.
 
-
-def test_the_bytes_are_the_same_at_every_worker_count() -> None:
-    """Every member runs backwards, lane by lane; every worker count has its share of members."""
-    lanes = []
-    faulted = 0
-    with _pools() as pools:
+    `python -m parity_campaign` is the same for 20,000 machines.
+    """
+    tally = Tally()
+    started = time.monotonic()
+    with worker_pools() as pools:
         for number in range(MEMBERS):
-            image, limits, quantum, policy = drawn_member(number)
-            expected = execute(image, limits=limits, quantum=quantum, policy=policy)
-            chosen = pools if LONG else [pools[number % len(pools)]]
-            every: list[Workers] = [Backwards(), *chosen]
-            for workers in every:
-                counted = CountedWorkers(workers)
-                outcome = execute(image, counted, limits=limits, quantum=quantum, policy=policy)
-                assert same(outcome, expected), f"member {number}, {workers}"
-            lanes.append(counted.lanes_max)
-            faulted += b"vm.fault." in expected.artifact
-    print(f"{MEMBERS} machines; lanes at most: {sorted(lanes)[len(lanes) // 2]} in the median")
+            try_machine(number, pools, tally)
+            assert not tally.differences
+    print(tally.told(time.monotonic() - started))
     # What is compared is worth comparing.
-    assert sum(count > 3 for count in lanes) > MEMBERS // 2
-    assert faulted > MEMBERS // 5
+    assert tally.machines == len(tally.lanes) == MEMBERS
+    rare = {
+        kind: tally.happened[kind]
+        for kind, least in HAPPENS.items()
+        if tally.happened[kind] < least * MEMBERS // 100
+    }
+    assert not rare
+    assert sum(count > 3 for count in tally.lanes) > MEMBERS // 2
 
 
 # --- a broken planner is found out ----------------------------------------------------------
@@ -114,16 +126,14 @@ def _by(batch: Sequence[Coroutine], keys: Callable[[Coroutine], list[object]]) -
 def test_a_broken_planner_is_found_out(plan: Plan) -> None:
     """By other bytes, or by the runner itself, which asserts that lanes stay apart."""
     for number in range(400):
-        image, limits, quantum, policy = drawn_member(number)
-        expected = execute(image, limits=limits, quantum=quantum, policy=policy)
+        member = drawn_member(number)
+        expected = run(member)
         try:
-            outcome = execute(
-                image, Backwards(), limits=limits, quantum=quantum, policy=policy, plan=plan
-            )
+            outcome = run(member, Backwards(), plan=plan)
         except (AssertionError, KeyError, TrothError) as error:
             print(f"{plan.__name__}: member {number}: {error!r}")
             return
-        if not same(outcome, expected):
+        if outcome != expected:
             print(f"{plan.__name__}: member {number}: other bytes")
             return
     pytest.fail("nobody noticed")
@@ -140,8 +150,7 @@ def test_the_slow_planner_is_the_real_one() -> None:
         return found
 
     for number in range(25):
-        image, limits, quantum, policy = drawn_member(number)
-        execute(image, Backwards(), limits=limits, quantum=quantum, policy=policy, plan=both)
+        run(drawn_member(number), Backwards(), plan=both)
 
 
 # --- forced thread switches -----------------------------------------------------------------
@@ -151,19 +160,18 @@ def test_no_wake_up_is_lost_under_forced_thread_switches() -> None:
     before = sys.getswitchinterval()
     rng = Random(SEED)
     ends = time.monotonic() + STRESS_SECONDS
-    count = 0
+    first, count = rng.randrange(1_000_000), 0
     sys.setswitchinterval(1e-6)
     try:
         while time.monotonic() < ends or not count:
-            image, limits, quantum, policy = drawn_member(rng.randrange(1 << 30))
-            expected = execute(image, limits=limits, quantum=quantum, policy=policy)
+            member = drawn_member(first + count)
+            expected = run(member)
             pool = ThreadWorkers(rng.randint(2, 12))
             try:
-                counted = CountedWorkers(pool)
-                outcome = execute(image, counted, limits=limits, quantum=quantum, policy=policy)
+                outcome = run(member, pool)
             finally:
                 pool.close()
-            assert same(outcome, expected)
+            assert outcome == expected
             count += 1
     finally:
         sys.setswitchinterval(before)
