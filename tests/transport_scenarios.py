@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from link_pairs import CLIENT, HOST, MS, SECOND, Pair
@@ -188,6 +188,41 @@ def jittery(seed: int, seconds: int = 20) -> Iterator[Finding]:
     yield from _shown(run)
 
 
+def stalling(seed: int, seconds: int = 20) -> Iterator[Finding]:
+    """10 Mbit/s, and every second all waits for 150 ms: that is not taken for a queue of ours."""
+    calm = Conditions(delay_ns=15 * MS, rate_bits=bits(10), queue_bytes=512 << 10)
+    stall_ns, part_ns = 150 * MS, 5 * MS
+    steps = [Step(0, calm)]
+    for second in range(1, 10 + seconds):
+        # What comes into a stall leaves it at its end: the delay falls as the time passes.
+        for passed_ns in range(0, stall_ns, part_ns):
+            delay_ns = calm.delay_ns + stall_ns - passed_ns
+            steps.append(Step(second * SECOND + passed_ns, replace(calm, delay_ns=delay_ns)))
+        steps.append(Step(second * SECOND + stall_ns, calm))
+    run = play(seed, steps, (10 + seconds) * SECOND)
+    rates = run.rates_between(10 * SECOND, (10 + seconds) * SECOND)
+    used = sum(rates) / len(rates)
+    yield Finding("% of the capacity used", f"{used / 1e5:.1f}", used >= bits(7))
+    waits = run.queues_between(10 * SECOND, (10 + seconds) * SECOND)
+    p95 = percentile(waits, 0.95) / MS
+    yield Finding("ms of queue at p95", f"{p95:.1f}", p95 < 40)
+    yield from _shown(run)
+
+
+def lengthened(seed: int, seconds: int = 20) -> Iterator[Finding]:
+    """10 Mbit/s, and after 5 s the path takes 40 ms more: not taken for a queue for long."""
+    short = Conditions(delay_ns=15 * MS, rate_bits=bits(10), queue_bytes=512 << 10)
+    steps = [Step(0, short), Step(5 * SECOND, replace(short, delay_ns=55 * MS))]
+    run = play(seed, steps, (10 + seconds) * SECOND)
+    rates = run.rates_between(10 * SECOND, (10 + seconds) * SECOND)
+    used = sum(rates) / len(rates)
+    yield Finding("% of the capacity used", f"{used / 1e5:.1f}", used >= bits(8))
+    waits = run.queues_between(10 * SECOND, (10 + seconds) * SECOND)
+    p95 = percentile(waits, 0.95) / MS
+    yield Finding("ms of queue at p95", f"{p95:.1f}", p95 < 60)
+    yield from _shown(run)
+
+
 def independent_loss(seed: int, seconds: int = 60) -> Iterator[Finding]:
     """5 % independent loss."""
     conditions = Conditions(delay_ns=20 * MS, loss=0.05)
@@ -250,7 +285,16 @@ def _smoothed(rates: Sequence[float]) -> list[float]:
     return [sum(rates[at : at + 5]) / 5 for at in range(max(1, len(rates) - 4))]
 
 
-SCENARIOS = (capacity, steady, jittery, independent_loss, bursty_loss, reordering)
+SCENARIOS = (
+    capacity,
+    steady,
+    jittery,
+    stalling,
+    lengthened,
+    independent_loss,
+    bursty_loss,
+    reordering,
+)
 
 
 def adaptations(run: Run) -> list[Adapted]:

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Final, Self
 
-from troth.streaming.netem import Channel, ChannelCounts, Step
+from troth.streaming.netem import Channel, ChannelCounts, Conditions, Step
 from troth.streaming.netem.draws import Draws
 
 LOOPBACK: Final = "127.0.0.1"
@@ -68,6 +68,10 @@ class EmulatedPath:
     def connect(self, host: Address, client: Address) -> None:
         self._ours.send(Places(host, client))
         self._answer()
+
+    def wait_for(self, delay_ns: int) -> None:
+        """Until `begin` the path has that delay, and does nothing else."""
+        self.begin((Step(0, Conditions(delay_ns=delay_ns)),))
 
     def begin(self, steps: Sequence[Step]) -> None:
         """The steps' times count from now on, in both directions."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from benchmarks import (
+    bench_aiortc,
     bench_batch,
     bench_effects,
     bench_event_socket,
@@ -21,6 +22,7 @@ from benchmarks import (
     bench_resume,
     bench_round_seal,
     bench_sessions,
+    bench_stream_evidence,
     bench_threads,
     bench_transport,
 )
@@ -77,6 +79,11 @@ def main() -> None:
         print(line)
     for ratio in bench_transport.measure(2 if smoke else 30, pairs=3 if smoke else 9):
         print(ratio.line())
+    for line in bench_stream_evidence.measure(1 if smoke else 6, pairs=1 if smoke else 5):
+        print(line)
+    seconds, network = (1.0, bench_aiortc.SMOKE_NETWORK) if smoke else (12.0, "")
+    for line in bench_aiortc.measure([1] if smoke else [1, 2, 3], seconds, network):
+        print(line)
     if arguments.long:
         print(bench_memory.measure_long())
         for line in bench_long_life.measure(1_000_000):

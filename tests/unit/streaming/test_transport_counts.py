@@ -340,10 +340,46 @@ def test_a_standing_queue_is_not_forgotten() -> None:
     controller = DelayController(DelayOptions(start_bits=10_000_000, lowest_bits=1_000_000))
     controller.on_feedback(_feedback(50 * MS, 20 * MS, 60_000))
     for number in range(2, 600):
-        decision = controller.on_feedback(_feedback(number * 50 * MS, 80 * MS, 60_000))
-    assert decision.queue_ns == 60 * MS
+        delay_ns = (80 + number % 4 * 4) * MS
+        decision = controller.on_feedback(_feedback(number * 50 * MS, delay_ns, 60_000))
+    assert decision.queue_ns >= 60 * MS
     assert decision.trend is Trend.DRAIN
     assert decision.target_bits < 9_000_000
+
+
+def test_a_delay_that_stands_still_whatever_is_sent_is_the_path() -> None:
+    controller = DelayController(DelayOptions(start_bits=10_000_000))
+    controller.on_feedback(_feedback(50 * MS, 20 * MS, 60_000))
+    decisions = [
+        controller.on_feedback(_feedback(number * 50 * MS, 80 * MS, 60_000))
+        for number in range(2, 60)
+    ]
+    assert any(decision.trend is Trend.DRAIN for decision in decisions[:10])
+    assert decisions[-1].queue_ns == 0
+    assert decisions[-1].target_bits >= 10_000_000
+
+
+def test_a_delay_that_is_gone_too_soon_was_no_queue() -> None:
+    controller = DelayController(DelayOptions(start_bits=10_000_000))
+    delays = [20, 20, 70, 70, 20, 20]
+    decisions = [
+        controller.on_feedback(_feedback(number * 50 * MS, delay * MS, 60_000, limited=True))
+        for number, delay in enumerate(delays, 1)
+    ]
+    assert [decision.trend for decision in decisions[3:5]] == [Trend.DRAIN, Trend.START]
+    assert decisions[3].target_bits < 9_000_000
+    assert decisions[4].target_bits == 10_000_000
+
+
+def test_a_queue_that_drains_as_it_can_was_one() -> None:
+    controller = DelayController(DelayOptions(start_bits=10_000_000))
+    delays = [20, 20, 70, 70, *range(66, 20, -4), 20]
+    decisions = [
+        controller.on_feedback(_feedback(number * 50 * MS, delay * MS, 60_000, limited=True))
+        for number, delay in enumerate(delays, 1)
+    ]
+    assert decisions[-1].trend is Trend.HOLD
+    assert decisions[-1].target_bits < 9_600_000
 
 
 def test_heavy_loss_without_delay_is_believed_too() -> None:

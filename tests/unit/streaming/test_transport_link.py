@@ -290,6 +290,36 @@ def test_a_copied_packet_from_elsewhere_moves_nothing() -> None:
     assert pair.host.paths.address == CLIENT
 
 
+def test_another_path_is_not_blamed_for_what_the_old_one_lost() -> None:
+    """A sender that does not follow its target sends on through a blackout of two seconds."""
+    pair = _connected()
+    start_ns, frame = pair.now_ns, bytes(12_000)
+    channel = pair.network.channel(HOST[0], CLIENT[0])
+
+    def send(now_ns: int) -> None:
+        key = bool(pair.of(KeyFrameWanted, pair.host.events()))
+        pair.host.send_frame(VIDEO, frame, key=key or now_ns == start_ns, now_ns=now_ns)
+
+    pair.world.every(SECOND // 60, send, until_ns=start_ns + 5 * SECOND)
+    steps = [
+        Step(start_ns, SLOW[0].conditions),
+        Step(start_ns + SECOND, Conditions(blackout=True)),
+        Step(start_ns + 3 * SECOND, Conditions(delay_ns=40 * MS)),
+    ]
+    pair.network.set_steps(HOST[0], CLIENT[0], steps)
+    pair.run(3 * SECOND)
+    pair.host.use_path(CLIENT, 1, pair.now_ns)
+    assert pair.host.media.parity(VIDEO, 11) == 0, "the loss was the old path's"
+    pair.run(SECOND)
+    before = channel.counts.sent_bytes
+    pair.run(SECOND)
+    assert pair.host.media.parity(VIDEO, 11) == 0
+    assert (channel.counts.sent_bytes - before) * 8 < 6_500_000, "frames and their headers"
+    assert pair.host.media.controller.decision.target_bits > 6_000_000
+    shown = [frame for frame in pair.of(Frame) if frame.completed_ns > start_ns + 4 * SECOND]
+    assert len(shown) >= 50
+
+
 def test_paths_are_probed_and_taken_with_unchanged_keys() -> None:
     pair = _connected()
     other = ("host", 2001)

@@ -30,6 +30,16 @@ def test_the_rate_follows_the_capacity_down_and_up() -> None:
 
 
 @pytest.mark.slow
+def test_a_stall_of_somebody_is_not_taken_for_a_queue() -> None:
+    _hold(scenarios.stalling(SEED, 5))
+
+
+@pytest.mark.slow
+def test_a_longer_path_is_not_taken_for_a_queue_for_long() -> None:
+    _hold(scenarios.lengthened(SEED, 3))
+
+
+@pytest.mark.slow
 def test_frames_survive_independent_loss() -> None:
     _hold(scenarios.independent_loss(SEED, 10))
 

@@ -9,6 +9,9 @@ is the queue that we fill: jitter makes some packets late, and a queue all of th
 queue is short the rate grows, fast until the path has shown its capacity and slowly near it; when
 it is long in two reports the rate falls below what was delivered, so far that the queue is gone
 within half a second, and then returns to nine tenths of it.
+
+A delay that goes away faster than the lower rate can have emptied a queue, or does not move at
+all whatever is sent, was no queue of ours (`drain`). Then the rate is what it was before.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
+from troth.streaming.link.drain import Drain
 from troth.streaming.transport_limits import MILLISECOND_NS, SECOND_NS
 
 BITS_PER_BYTE: Final = 8
@@ -129,6 +133,10 @@ class DelayController:
         self._capacity = 0.0
         """What the path delivered when it last had a queue; 0 when that is not known."""
         self._over = 0
+        self._drain: Drain | None = None
+        self._before = (self._rate, 0.0, self._trend)
+        """Rate, capacity and trend before the drain."""
+
         self._decreased_ns = now_ns
         self._last_ns = now_ns
         self._minima: deque[tuple[int, int]] = deque()
@@ -156,12 +164,14 @@ class DelayController:
         may_decrease = feedback.now_ns - self._decreased_ns >= _DECREASE_NS
         lossy = self._loses_too_much()
         may_again = feedback.now_ns - self._decreased_ns >= SECOND_NS
-        if (may_decrease and (self._over >= 2 or self._is_overrun())) or (lossy and may_again):
+        if self._is_in_vain(feedback):
+            self._start_from(feedback)
+        elif (may_decrease and (self._over >= 2 or self._is_overrun())) or (lossy and may_again):
             self._decrease(feedback)
         elif lossy:
             self._trend = Trend.HOLD
         elif self._trend is Trend.DRAIN:
-            self._drain()
+            self._wait_for_drain(feedback)
         elif self._is_calm() and not feedback.limited:
             self._increase(feedback)
         elif self._trend is not Trend.START:
@@ -212,17 +222,49 @@ class DelayController:
         # does not fall further than the first.
         excess_ns = max(0, self._queue_ns - self.options.queue_target_ns)
         factor = min(self.options.backoff, 1 - excess_ns / self.options.drain_ns)
+        if self._drain is None or self._trend is not Trend.DRAIN:
+            self._drain = Drain(feedback.now_ns)
+            self._before = (self._rate, self._capacity, self._trend)
         if self._delivered and (self._queue_ns > self.options.queue_target_ns):
             self._capacity = self._delivered
         basis = self._capacity or self._rate
         self._rate = min(self._rate, basis * max(factor, _DRAIN_LOWEST))
+        self._drain.lowered(self._queue_ns, 1 - self._rate / basis)
         self._trend = Trend.DRAIN
         self._decreased_ns = feedback.now_ns
 
-    def _drain(self) -> None:
-        if self._queue_ns <= self.options.queue_target_ns:
-            self._rate = max(self._rate, self._capacity * self.options.resume)
-            self._trend = Trend.HOLD
+    def _wait_for_drain(self, feedback: Feedback) -> None:
+        if self._queue_ns > self.options.queue_target_ns:
+            return
+        drain = self._drain
+        if drain is not None and not drain.explains(
+            self._queue_ns, feedback.now_ns, feedback.rtt_ns
+        ):
+            self._take_back()
+            return
+        self._drain = None
+        self._rate = max(self._rate, self._capacity * self.options.resume)
+        self._trend = Trend.HOLD
+
+    def _is_in_vain(self, feedback: Feedback) -> bool:
+        """Whether the rate was lowered for a delay that does not mind."""
+        drain = self._drain
+        draining = drain is not None and self._trend is Trend.DRAIN
+        if drain is None or not draining or self._queue_ns <= self.options.queue_target_ns:
+            return False
+        return drain.is_in_vain(self._queue_ns, feedback.now_ns, feedback.rtt_ns)
+
+    def _take_back(self) -> None:
+        """The rate was lowered for nothing."""
+        self._rate, self._capacity, self._trend = self._before
+        self._drain = None
+
+    def _start_from(self, feedback: Feedback) -> None:
+        """The path has become longer: what it takes now is what it takes when it is empty."""
+        self._minima = deque([(feedback.now_ns, feedback.delay_min_ns)])
+        self._queue_ns = self._over = 0
+        self._queues.append(0)
+        self._take_back()
 
     def _increase(self, feedback: Feedback) -> None:
         options = self.options

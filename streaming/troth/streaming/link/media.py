@@ -74,6 +74,8 @@ class Media:
     def on_path_change(self, now_ns: int) -> None:
         """What was learnt about the old path does not hold on the new one."""
         self.controller.reset(now_ns)
+        self.policy = ParityPolicy()
+        self.sent.on_path_change(self._counts.packets_sent)
         self._aim()
 
     def _aim(self) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from troth.streaming.transport_limits import GROUP_DATA_MAX, GROUP_PARITY_MAX
 
-RESIDUAL: Final = 0.002
+RESIDUAL: Final = 0.01
 """The share of groups that may need a repetition after parity."""
 
 SHARE_MAX: Final = 0.4

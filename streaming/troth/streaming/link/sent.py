@@ -35,6 +35,9 @@ class SentPackets:
         self._packets: dict[int, Sent] = {}
         self._oldest = 0
         self._last_arrival_ns = 0
+        self._first = 0
+        """The first packet that feedback is believed about: those before went another way."""
+
         self._target_bits = 0
         self._history: deque[tuple[int, int]] = deque()
         """Times and sizes of what was sent in the last quarter of a second."""
@@ -43,6 +46,11 @@ class SentPackets:
     def aim(self, target_bits: int) -> None:
         """What may be sent from now on."""
         self._target_bits = target_bits
+
+    def on_path_change(self, next_number: int) -> None:
+        """What becomes of packets before that one says nothing of the path as it is now."""
+        self._first = next_number
+        self._last_arrival_ns = 0
 
     def _is_limited(self, now_ns: int) -> bool:
         """Whether less was sent than might have been: then a rate says nothing of the path."""
@@ -89,10 +97,11 @@ class SentPackets:
         Raises:
             Malformed: code `transport.chunk`.
         """
-        _, count, _, held_ns, arrived = decode_feedback(body)
+        first, count, _, held_ns, arrived = decode_feedback(body)
+        count -= min(count, max(0, self._first - first))
         delays, total, last_ns, newest = [], 0, 0, None
         for number, arrived_ns in arrived:
-            sent = self._packets.get(number)
+            sent = self._packets.get(number) if number >= self._first else None
             if sent is not None:
                 delays.append(arrived_ns - sent.sent_ns)
                 total += sent.size
