@@ -79,7 +79,9 @@ class _ThrownAwayError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
+class Projected:
+    """A protocol with what its roles do; `size` is that of its family, where it is left open."""
+
     text: str
     name: str
     types: Mapping[str, LocalType]
@@ -89,26 +91,34 @@ class _Drawn:
 def _draw(rng: Random, *, calm: bool) -> Conversation:
     if rng.random() < 0.25:
         return _bundle(rng, calm=calm)
-    drawn = _protocol(rng, "P", calm=calm, families=True)
+    return conversation(rng, _protocol(rng, "P", calm=calm, families=True))
+
+
+def conversation(rng: Random, drawn: Projected) -> Conversation:
+    """One session, with a program for each role."""
     programs = {
         f"run{n}": _program(rng, drawn, role, f"run{n}") for n, role in enumerate(drawn.types)
     }
     return Conversation(
         drawn.text,
-        {("P", role): local for role, local in drawn.types.items()},
+        {(drawn.name, role): local for role, local in drawn.types.items()},
         programs,
-        _main(rng, list(drawn.types), drawn.size),
+        _main(rng, drawn),
     )
 
 
-def _protocol(rng: Random, name: str, *, calm: bool, families: bool) -> _Drawn:
+def _protocol(rng: Random, name: str, *, calm: bool, families: bool) -> Projected:
     writer = ProtocolWriter(rng, name=name, families=families, calm=calm)
     text = writer.text()
-    checked = _check(text, name, writer.roles, writer.size)
+    return projected(text, name, writer.roles, writer.size)
+
+
+def projected(text: str, name: str, roles: Sequence[str] = (), size: int = 0) -> Projected:
+    checked = _check(text, name, roles, size)
     if not _always_ends(checked.global_type):
         raise _ThrownAwayError("does not end")
     types = dict(zip(checked.roles, checked.image.local_types, strict=True))
-    return _Drawn(text, name, types, writer.size)
+    return Projected(text, name, types, size)
 
 
 def _check(text: str, name: str, roles: Sequence[str], size: int) -> CheckedProtocol:
@@ -144,7 +154,7 @@ def _always_ends(global_type: GlobalType) -> bool:
     return len(found) == len(global_type.nodes)
 
 
-def _program(rng: Random, drawn: _Drawn, role: str, name: str) -> tuple[str, ...]:
+def _program(rng: Random, drawn: Projected, role: str, name: str) -> tuple[str, ...]:
     head = f"program {name}(s: {drawn.name}.{role}, turn: int):"
     body = BodyWriter(rng, drawn.types[role], "s").lines()
     return (head, *body, "    close s")
@@ -165,24 +175,31 @@ def _opened(roles: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(name.partition("[")[0] for name in _names(roles)))
 
 
-def _main(rng: Random, roles: Sequence[str], size: int) -> str:
-    settings = _settings(rng) + f", N = {size}" * bool(size)
+def _main(rng: Random, drawn: Projected) -> str:
+    roles = list(drawn.types)
+    settings = _settings(rng) + f", N = {drawn.size}" * bool(drawn.size)
     spawned = [
         f"    spawn run{n}({name}, {rng.randint(0, 9)})" for n, name in enumerate(_names(roles))
     ]
     rng.shuffle(spawned)
-    return "\n".join(["main:", f"    open P as {_opened(roles)} with {settings}", *spawned])
+    return "\n".join(
+        ["main:", f"    open {drawn.name} as {_opened(roles)} with {settings}", *spawned]
+    )
 
 
 # --- bundles --------------------------------------------------------------------------------
 
 
 def _bundle(rng: Random, *, calm: bool) -> Conversation:
-    """Two or three sessions between the same roles, which have other names in each."""
     parts = [
         _protocol(rng, f"P{number}", calm=calm, families=False)
         for number in range(rng.choice((2, 2, 3)))
     ]
+    return bundle(rng, parts)
+
+
+def bundle(rng: Random, parts: Sequence[Projected]) -> Conversation:
+    """These sessions between the same roles, which have other names in each."""
     count = max(len(part.types) for part in parts)
     roles = BUNDLE_ROLES[: rng.randint(count, len(BUNDLE_ROLES))]
     players = [rng.sample(roles, len(part.types)) for part in parts]
@@ -215,7 +232,7 @@ def _bundle(rng: Random, *, calm: bool) -> Conversation:
 
 
 def _bundle_role(
-    rng: Random, role: str, playing: Sequence[tuple[str, _Drawn, str]]
+    rng: Random, role: str, playing: Sequence[tuple[str, Projected, str]]
 ) -> dict[str, tuple[str, ...]]:
     """The programs of one role.
 
