@@ -137,6 +137,7 @@ def _check(text: str, name: str, roles: Sequence[str], size: int) -> CheckedProt
 
 
 def _always_ends(global_type: GlobalType) -> bool:
+    """Whether the end can be reached from everywhere without any clock that runs out."""
     before: list[list[int]] = [[] for _ in global_type.nodes]
     pending: list[int] = []
     for number, node in enumerate(global_type.nodes):
@@ -144,7 +145,8 @@ def _always_ends(global_type: GlobalType) -> bool:
             pending.append(number)
         else:
             for branch in node.branches:
-                before[branch.next].append(number)
+                if not branch.late:
+                    before[branch.next].append(number)
     found = set(pending)
     while pending:
         for number in before[pending.pop()]:

@@ -104,7 +104,7 @@ def features(member: Conversation) -> set[str]:
 # --- members ---------------------------------------------------------------------------------
 
 
-def run_member(script: str, tally: Tally) -> None:
+def run_member(script: str, tally: Tally) -> Image:
     """Runs it to its end, which has to be a good one."""
     image = image_of(script)
     keys = builders.make_signer()
@@ -122,7 +122,7 @@ def run_member(script: str, tally: Tally) -> None:
         ended = drive(machine, HOST, 2 * ROUNDS_MAX)
     except TrothError as error:
         tally.problems.append(f"{error}\n{script}")
-        return
+        return image
     events = machine.poll_events()
     for kind, name in _COUNTED.items():
         tally.happened[name] += sum(type(event) is kind for event in events)
@@ -130,6 +130,7 @@ def run_member(script: str, tally: Tally) -> None:
     faults = [event for event in events if isinstance(event, Faulted)]
     if not ended or not report.ok or faults:
         tally.problems.append(f"{report.describe()}\n{faults}\n{script}")
+    return image
 
 
 _COUNTED: Final[dict[type, str]] = {
@@ -139,13 +140,13 @@ _COUNTED: Final[dict[type, str]] = {
 }
 
 
-def verify_member(script: str, number: int, tally: Tally) -> None:
+def verify_member(image: Image, number: int, tally: Tally) -> None:
     """Records it, and asks both verifiers; level 5 runs it again."""
     quantum = (64, 3, 1, 7)[number % 4]
-    sample = record_run(image_of(script), HOST, quantum=quantum)
+    sample = record_run(image, HOST, quantum=quantum)
     verdict, other = judged(sample), judge(sample.data, {})
     if verdict.findings or not verdict.levels[4].ok or other.word != "valid":
-        tally.problems.append(f"{verdict.findings[:1]} {other}\n{script}")
+        tally.problems.append(f"{verdict.findings[:1]} {other}")
     tally.verified += 1
 
 
@@ -167,9 +168,9 @@ def try_text(rng: Random, member: Conversation, count: int, tally: Tally) -> Non
         run_member(script, tally)
 
 
-def try_code(rng: Random, member: Conversation, count: int, tally: Tally) -> None:
+def try_code(rng: Random, image: Image, count: int, tally: Tally) -> None:
     """The loader refuses it; a machine that is made to run it all the same does not end well."""
-    for mutant in code_mutants(rng, image_of(member.script()), count):
+    for mutant in code_mutants(rng, image, count):
         tally.code["tried"] += 1
         try:
             load(mutant.image)
@@ -177,7 +178,7 @@ def try_code(rng: Random, member: Conversation, count: int, tally: Tally) -> Non
             tally.code["refused"] += 1
         else:
             if mutant.kind != "nothing":
-                tally.problems.append(f"the loader took another {mutant.kind}\n{member.script()}")
+                tally.problems.append(f"the loader took another {mutant.kind}")
             tally.code["left out and still right"] += 1
             continue
         if not _ends_well(mutant.image):
@@ -185,7 +186,7 @@ def try_code(rng: Random, member: Conversation, count: int, tally: Tally) -> Non
         elif _ends_well(mutant.marked):
             tally.code["never reached"] += 1
         else:
-            tally.problems.append(f"bytecode with another {mutant.kind}\n{member.script()}")
+            tally.problems.append(f"bytecode with another {mutant.kind} was accepted")
 
 
 def _ends_well(image: Image) -> bool:
@@ -214,11 +215,13 @@ def try_member(
     tally.members += 1
     tally.thrown_away.update(thrown_away)
     tally.features.update(features(drawn))
-    run_member(drawn.script(), tally)
+    known = len(tally.problems)
+    image = run_member(drawn.script(), tally)
     if number % recorded_every == 0:
-        verify_member(drawn.script(), number, tally)
+        verify_member(image, number, tally)
     try_text(rng, drawn, mutants[0], tally)
-    try_code(rng, drawn, mutants[1], tally)
+    try_code(rng, image, mutants[1], tally)
+    tally.problems[known:] = [f"member {number}: {said}" for said in tally.problems[known:]]
 
 
 def main() -> None:

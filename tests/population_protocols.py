@@ -184,7 +184,7 @@ class ProtocolWriter:
                     self._block(depth + 1, loops, ends=True)
                 self._line(depth + 1, f"continue {self.rng.choice(loops)}")
             elif self.rng.random() < 0.5:
-                self._block(depth + 1, loops, ends=ends and number == 0)
+                self._block(depth + 1, loops, ends=(ends or timed) and number == 0)
 
     def _lossy(self, depth: int) -> None:
         """A loop of its own; its label is used nowhere else."""

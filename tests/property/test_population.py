@@ -18,6 +18,7 @@ from population_campaign import (
     WORDS,
     Tally,
     features,
+    image_of,
     member,
     run_member,
     try_code,
@@ -45,9 +46,9 @@ def test_every_member_runs_to_its_end() -> None:
         tally.thrown_away.update(thrown_away)
         tally.features.update(features(drawn))
         texts.add(drawn.protocol)
-        run_member(drawn.script(), tally)
+        image = run_member(drawn.script(), tally)
         if number % 5 == 0:
-            verify_member(drawn.script(), number // 5, tally)
+            verify_member(image, number // 5, tally)
     _told(tally)
     assert len(texts) > 0.95 * len(MEMBERS)
     assert set(WORDS) <= set(tally.features), "the population has everything in it"
@@ -69,7 +70,8 @@ def test_no_mistake_in_bytecode_is_accepted_silently() -> None:
     """The loader refuses it; a machine that is made to run it all the same does not end well."""
     tally = Tally()
     for number in MUTATED:
-        try_code(Random(SEED + number), member(number, []), CODE_MUTANTS, tally)
+        image = image_of(member(number, []).script())
+        try_code(Random(SEED + number), image, CODE_MUTANTS, tally)
     _told(tally)
     assert tally.code["did not end well"] > 0.5 * tally.code["tried"]
 

@@ -26,9 +26,9 @@ def _done(conversations: Sequence[Conversation], verified: range) -> Tally:
     """All run to their end, and the records of some are judged by both verifiers."""
     tally = Tally()
     for number, one in enumerate(conversations):
-        run_member(one.script(), tally)
+        image = run_member(one.script(), tally)
         if number in verified:
-            verify_member(one.script(), number, tally)
+            verify_member(image, number, tally)
     assert not tally.problems, tally.problems[0]
     return tally
 
@@ -136,8 +136,7 @@ def test_families_of_every_size_run_and_verify(size: int) -> None:
     """Every other worker is late."""
     tally = Tally()
     script = FARM.replace("SIZE", str(size))
-    run_member(script, tally)
-    verify_member(script, size, tally)
+    verify_member(run_member(script, tally), size, tally)
     assert not tally.problems, tally.problems[0]
     assert tally.happened["clocks started"] == size
     assert tally.happened["clocks run out"] == size // 2

@@ -193,6 +193,21 @@ def test_a_choice_without_a_clock_has_none_to_start(script: str) -> None:
     assert "check.within.state" in [item.code for item in found.found]
 
 
+@pytest.mark.parametrize("end_after", range(1, 5))
+def test_nobody_waits_for_ever_when_the_session_ends_with_its_clock(end_after: int) -> None:
+    """The time of the session, that of the choice and the effect may be over in one round."""
+    script = WAITS_FOR_EFFECT.replace("as v, h", "as v, h with linger = 5ms")
+    image = dsl.compile_source(script, "timed.troth")
+    for delay in range(12):
+        host = _host(delay)
+        host.end_after = (end_after,)
+        sample = record_run(image, host)
+        kinds = _kinds(sample)
+        assert kinds.count(Kind.HALT) + kinds.count(Kind.FAULT) == 4, delay
+        require_reproduced(sample)
+        assert judge(sample.data, {}).word == "valid"
+
+
 # --- who believes it -------------------------------------------------------------------------
 
 Edit = Callable[[list[Record]], None]

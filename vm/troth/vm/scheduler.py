@@ -15,7 +15,7 @@ after all turns of the round are committed, when the count is exact.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from troth.vm import step_end, step_timer
@@ -315,12 +315,11 @@ class Scheduler:
         self.tell_time(now_ns)
         if deadline_ns is not None:
             self._record_time()
-        if due and (self.choices or self.overdue):
-            self._run_out()
+        withheld = self._run_out() if due and (self.choices or self.overdue) else ()
         if self.answers:
             self._deliver_answers()
         if due:
-            self._expire()
+            self._expire(withheld)
         self._run_batch()
         self.in_round = False
         self.rounds += 1
@@ -368,30 +367,42 @@ class Scheduler:
         coroutine.status = CoroutineStatus.READY
         self.ready.append(coroutine)
 
-    def _expire(self) -> None:
-        """Closes the sessions whose linger time is over, and ends waits that took too long."""
+    def _expire(self, withheld: Sequence[Answer]) -> None:
+        """Closes the sessions whose linger time is over, and ends waits that took too long.
+
+        With such a session the clocks in it mean nothing any more: then what came too late for
+        one of them is `withheld` until the next round only.
+        """
         turn, timers = self.turn, self.timers
         while timers and timers[0][0] <= self.round_now_ns:
             session = heapq.heappop(timers)[2]
             if session.status in LIVE:
                 step_end.expire(turn, session)
         self._commit(turn)
-        if self.overdue:
-            self._interrupt()
+        interrupted = self._interrupt() if self.overdue else ()
+        self.answers = [answer for answer in withheld if answer.coroutine not in interrupted]
 
-    def _run_out(self) -> None:
-        """Clocks of timed choices run out. An effect that ends in the same round is too late."""
+    def _run_out(self) -> Sequence[Answer]:
+        """Clocks of timed choices run out. An effect that ends in the same round is too late.
+
+        Returns what came of such effects.
+        """
         choices = self.choices
         while choices and choices[0][0] <= self.round_now_ns:
             timer = heapq.heappop(choices)[2]
             if not timer.void:
                 self.overdue.append(timer)
-        if self.answers and self.overdue:
-            late = {timer.coroutine for timer in self.overdue if timer.may_interrupt}
-            self.answers = [answer for answer in self.answers if answer.coroutine not in late]
+        if not (self.answers and self.overdue):
+            return ()
+        late = {timer.coroutine for timer in self.overdue if timer.may_interrupt}
+        withheld = [answer for answer in self.answers if answer.coroutine in late]
+        self.answers = [answer for answer in self.answers if answer.coroutine not in late]
+        return withheld
 
-    def _interrupt(self) -> None:
+    def _interrupt(self) -> Collection[Coroutine]:
+        """Returns those that wait no longer."""
         turn, left = self.turn, []
+        interrupted: list[Coroutine] = []
         for timer in self.overdue:
             if timer.void:
                 continue
@@ -401,8 +412,10 @@ class Scheduler:
             abandoned = step_timer.expire(turn, timer)
             if abandoned is not None and self.effects.pop(abandoned, None) is not None:
                 self.abandoned[abandoned] = None
+            interrupted.append(timer.coroutine)
             self._commit(turn)
         self.overdue = left
+        return interrupted
 
     def _run_batch(self) -> None:
         if not self.ready:

@@ -72,14 +72,14 @@ def next_ns(world: World) -> int | None:
     )
 
 
-def drop_late_answers(world: World) -> World:
-    """What comes in the round in which the time is over comes too late."""
+def late_answers(world: World) -> tuple[bytes, ...]:
+    """The effects that end in the round in which the time is over: too late."""
     late = {
         who.effect
         for who in _running(world)
         if who.clock and who.clock.runs_out_ns <= world.clock_ns and _can_be_interrupted(world, who)
     }
-    return world._replace(answers=tuple(one for one in world.answers if one[0] not in late))
+    return tuple(effect for effect, *_ in world.answers if effect in late)
 
 
 def interrupt(world: World) -> World:

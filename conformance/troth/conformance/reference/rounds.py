@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from troth.conformance.reference.clocks import drop_late_answers, interrupt, next_ns
+from troth.conformance.reference.clocks import interrupt, late_answers, next_ns
 from troth.conformance.reference.endings import drain, end_session, expire
 from troth.conformance.reference.ownership import newborn
 from troth.conformance.reference.step import Stop, spend_too_much, step
@@ -80,11 +80,15 @@ def run_round(world: World, now_ns: int) -> World | None:
     world = world._replace(in_round=True, clock_ns=max(now_ns, world.now_ns))
     if deadline_ns is not None:
         world = _note_time(world)
-    if due:
-        world = drop_late_answers(world)
+    late = late_answers(world) if due else ()
+    withheld = [one for one in world.answers if one[0] in late]
+    world = world._replace(answers=tuple(one for one in world.answers if one[0] not in late))
     world = _commit(_expire(_bring_answers(world)))
     if due:
         world = interrupt(world)
+        # Nothing was interrupted where the session of the clock has ended: it was not late.
+        asked = {who.effect for who in world.coroutines.values()}
+        world = world._replace(answers=tuple(one for one in withheld if one[0] in asked))
     if world.ready:
         world = _run_turns(world)
     world = world._replace(in_round=False, rounds=world.rounds + 1)
