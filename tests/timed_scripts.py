@@ -108,3 +108,65 @@ main:
     spawn source(a)
     spawn sink(b)
 """
+
+YIELDS: Final = (
+    CONSENT
+    + """
+program host(s: Consent.Host, patience: int):
+    recv s.Viewer ask(n)
+    let turns = 0
+    within s:
+        while turns < patience:
+            turns = turns + 1
+            yield
+        send s.Viewer no()
+    timeout:
+        print turns < patience
+        send s.Viewer late()
+    close s
+
+main:
+    open Consent as v, h
+    spawn ticks()
+    spawn viewer(v)
+    spawn host(h, PATIENCE)
+"""
+)
+
+WAITS_FOR_ANOTHER: Final = (
+    CONSENT
+    + """
+protocol Advice(Asker, Adviser):
+    Asker -> Adviser: what(n: int)
+    Adviser -> Asker: this(n: int)
+
+program adviser(s: Advice.Adviser, naps: int):
+    recv s.Asker what(n)
+    for nap in range(naps):
+        yield
+    send s.Asker this(n + 1)
+    close s
+
+program host(s: Consent.Host, a: Advice.Asker):
+    recv s.Viewer ask(n)
+    send a.Adviser what(n)
+    within s:
+        recv a.Adviser this(m)
+        send s.Viewer yes(m)
+        close a
+    timeout:
+        send s.Viewer late()
+        recv a.Adviser this(m)
+        print m
+        close a
+    close s
+
+main:
+    open Consent as v, h
+    open Advice as a, b
+    spawn ticks()
+    spawn viewer(v)
+    spawn host(h, a)
+    spawn adviser(b, NAPS)
+"""
+)

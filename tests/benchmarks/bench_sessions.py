@@ -107,7 +107,9 @@ def bytes_per_session(count: int, *, parked: bool, replay: ReplayMode | None = N
 
 
 def seconds_for_more(opened: int, more: int) -> float:
-    """To open, use and close so many sessions one after another while `opened` others are open."""
+    """Of the processor's time, to open, use and close so many sessions one after another while
+    `opened` others are open.
+    """
     first = _times(opened, [b.open_(0, 0, 1)])
     second = _times(more, [b.open_(0, 0, 1), *CONVERSE])
     shift = len(first)
@@ -116,11 +118,11 @@ def seconds_for_more(opened: int, more: int) -> float:
     _run_to(machine, opened)
     closed = machine._scheduler.sessions.ended
     before = closed[Status.CLOSED]
-    start = time.perf_counter()
+    start = time.process_time()
     while closed[Status.CLOSED] < more:
         machine.run_round(0)
         machine.poll_events()
-    return (time.perf_counter() - start) / (more - before)
+    return (time.process_time() - start) / (more - before)
 
 
 def memory_after(count: int) -> int:

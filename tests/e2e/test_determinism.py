@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from bundle_scripts import DESKTOP
 from e2e.command_line import EXAMPLES, ROOT, example_names, run_example, troth
+from snapshot_future import future, machine_of, packed, step
+from troth.dsl.compile import compile_source
 
+TESTS = ROOT / "tests"
 HASH_SEEDS = ["0", "1", "4242"]
 
 
@@ -82,12 +86,21 @@ def _works(python: str) -> bool:
 
 @pytest.mark.slow
 def test_other_pythons_give_the_same_fragment_and_hold_the_corpus(tmp_path: Path) -> None:
-    """On each other Python found here; the number is printed, none is not a failure."""
+    """On each other Python found here; the number is printed, none is not a failure.
+
+    A machine that was stopped here comes to the same end there.
+    """
     keys, name = tmp_path / "keys", "nested_recursion"
     artifact = tmp_path / "here.replay"
     run_example(name, "--seed", "7", "--keys", keys, "--record", artifact)
     expected = _fragment(artifact, tmp_path / "fragment")
     pythons = other_pythons()
+    image = compile_source(DESKTOP, "desktop.troth")
+    machine = machine_of(image)
+    machine.start()
+    for _ in range(3):
+        step(machine)
+    taken = packed(machine, image)
     for index, base in enumerate(pythons):
         environment = tmp_path / f"venv{index}"
         subprocess.run([base, "-m", "venv", str(environment)], check=True)
@@ -116,4 +129,12 @@ def test_other_pythons_give_the_same_fragment_and_hold_the_corpus(tmp_path: Path
         done = troth("conformance", corpus, python=python, environment={"PYTHONPATH": ""})
         assert done.code == 0, done.out
         print(python, done.out.splitlines()[-1])
+        said = subprocess.run(
+            [python, str(TESTS / "snapshot_future.py")],
+            input=taken,
+            capture_output=True,
+            check=True,
+            env={"PYTHONPATH": str(TESTS)},
+        )
+        assert said.stdout.decode().strip() == future(taken)
     print(f"same fragment on {len(pythons)} other Python versions: {pythons}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -13,153 +14,116 @@ import msgpack
 import pytest
 from blake3 import blake3
 
-import builders as b
-from artifact_surgery import key_pair
 from bundle_scripts import DESKTOP, TRIANGLE
 from crowded_machines import crowded_limits, crowded_script
+from population import Conversation
+from population_campaign import member
+from snapshot_future import future, machine_of, packed, step
 from spread_machines import Courier, Party
+from timed_scripts import YIELDS
 from troth.dsl.compile import compile_source
 from troth.vm import snapshot
-from troth.vm.errors import Malformed, TrothError, Unusable
+from troth.vm.errors import Malformed, Unusable
 from troth.vm.events import Event
-from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
-from troth.vm.image_codec import encode_image
 from troth.vm.limits import DEFAULT_LIMITS, Limits
-from troth.vm.loader import load, load_bytes
+from troth.vm.loader import load
 from troth.vm.machine import Machine
 from troth.vm.scheduler import Scheduler
 from troth.vm.snapshot_table import NOT_SCHEDULED, SCHEDULED, STATES
 from verify_samples import DROPS, GUARDED, LATEST, ROTATES, SPECULATIVE
 
 TESTS: Final = Path(__file__).resolve().parents[2]
-MEMBERS: Final = int(os.environ.get("TROTH_SNAPSHOT_MEMBERS", "8"))
+MEMBERS: Final = int(os.environ.get("TROTH_SNAPSHOT_MEMBERS", "5"))
 
 
-class Trusting:
-    """Evidence that writes nothing: what is compared is what happens."""
-
-    def extend(self, events: object, round_number: int) -> None:
-        """Nothing is written."""
-
-    def proofs(self) -> dict[object, object]:
-        return {}
+CLOCKS: Final = YIELDS.replace("PATIENCE", "9")
 
 
-def _signer(image: Image) -> HostSigner:
-    """Always the same key for the same role."""
-    named = [one.roles for one in image.protocols] + [one.roles for one in image.bundles]
-    roles = {role for some in named for role in some}
-    return HostSigner({role: key_pair(role) for role in sorted(roles)})
-
-
-def _machine(image: Image, limits: Limits = DEFAULT_LIMITS, quantum: int = 64) -> Machine:
-    signer = _signer(image)
-    return Machine(
-        load(image),
-        seed=b.SEED,
-        signer=signer,
-        roster=signer,
-        limits=limits,
-        quantum=quantum,
-        evidence=Trusting(),  # type: ignore[arg-type]  # it believes everybody
-    )
-
-
-def _step(machine: Machine, now_ns: int) -> tuple[bool, str, list[Event], bytes]:
-    try:
-        ran, stopped = machine.run_round(now_ns), ""
-    except TrothError as error:
-        ran, stopped = False, error.code
-    return ran, stopped, machine.poll_events(), machine.snapshot()
-
-
-def _compare(image: Image, limits: Limits = DEFAULT_LIMITS, quantum: int = 64) -> int:
+def _compare(image: Image, limits: Limits = DEFAULT_LIMITS, quantum: int = 64) -> list[Event]:
     """After every round: the machine that was restored takes the next one as the first does.
 
-    What it is after that is compared as a snapshot, so both have the same future.
+    What it is after that is compared as a snapshot, so both have the same future. Returns what
+    happened.
     """
-    first = _machine(image, limits, quantum)
+    first = machine_of(image, limits, quantum)
     first.start()
-    now_ns = 0
-    for rounds in range(2_000):
+    happened: list[Event] = []
+    while first.rounds < 2_000:
         taken = first.snapshot()
-        other = _machine(image, limits, quantum)
+        other = machine_of(image, limits, quantum)
         other.restore(taken)
         assert other.snapshot() == taken
         pending = (first.poll_events(), other.poll_events())
         assert pending[0] == pending[1]
-        after = _step(first, now_ns)
-        assert _step(other, now_ns) == after, f"round {rounds}"
-        if not after[0]:
-            deadline_ns = first.deadline_ns()
-            if after[1] or deadline_ns is None:
-                assert other.outcome() is first.outcome()
-                assert other.report().describe() == first.report().describe()
-                return rounds
-            now_ns = deadline_ns
+        after = step(first)
+        assert step(other) == after, f"round {first.rounds}"
+        ran, _, events, _ = after
+        happened += events
+        if not ran:
+            assert other.outcome() is first.outcome()
+            assert other.report().describe() == first.report().describe()
+            return happened
     raise AssertionError("the machine never comes to its end")
 
 
 @pytest.mark.parametrize(
-    "script", [LATEST, DROPS, ROTATES, GUARDED, SPECULATIVE, DESKTOP, TRIANGLE]
+    "script", [LATEST, DROPS, ROTATES, GUARDED, SPECULATIVE, DESKTOP, TRIANGLE, CLOCKS]
 )
 def test_at_every_round_of_an_example(script: str) -> None:
-    assert _compare(compile_source(script, "example"), quantum=3) > 2
+    assert len(_compare(compile_source(script, "example"), quantum=3)) > 10
 
 
 def test_at_every_round_of_generated_machines() -> None:
     """`TROTH_SNAPSHOT_MEMBERS` says how many machines."""
-    rounds = 0
+    happened: Counter[str] = Counter()
     for number in range(MEMBERS):
         rng = Random(7_000 + number)
         image = compile_source(crowded_script(rng), f"member {number}")
-        rounds += _compare(image, crowded_limits(rng), rng.choice((1, 2, 7, 64)))
-    print(f"{MEMBERS} machines of seed 7000, restored after each of {rounds} rounds")
-    assert rounds > 5 * MEMBERS
+        events = _compare(image, crowded_limits(rng), rng.choice((1, 2, 7, 64)))
+        happened.update(type(event).__name__ for event in events)
+    _told(f"{MEMBERS} machines of seed 7000", happened, "BundleOpened", "Faulted")
+    assert happened.total() > 50 * MEMBERS
 
 
-OTHER_PROCESS: Final = """
-import sys
-sys.path.insert(0, sys.argv[1])
-sys.path.insert(0, sys.argv[1] + "/unit/vm")
-from test_snapshot import future
-print(future(sys.stdin.buffer.read()))
-"""
+def test_at_every_round_of_generated_conversations() -> None:
+    """With clocks, losses, and bundles; three of them for each machine above."""
+    happened: Counter[str] = Counter()
+    for number in range(3 * MEMBERS):
+        image = compile_source(_with_clocks(number).script(), f"conversation {number}")
+        events = _compare(image, quantum=(1, 3, 64)[number % 3])
+        happened.update(type(event).__name__ for event in events)
+    kinds = ("TimerStarted", "TimerExpired", "BundleOpened")
+    _told(f"{3 * MEMBERS} conversations", happened, *kinds)
 
 
-def future(packed: bytes) -> str:
-    """What becomes of a snapshot and its image: a digest of all events and of the last state."""
-    data, taken = msgpack.unpackb(packed)
-    loaded = load_bytes(data)
-    signer = _signer(loaded.image)
-    machine = Machine(
-        loaded,
-        seed=b.SEED,
-        signer=signer,
-        roster=signer,
-        evidence=Trusting(),  # type: ignore[arg-type]
+def _with_clocks(number: int) -> Conversation:
+    """The first from this place of the population on that has some."""
+    return next(
+        one for n in range(100) if "within" in (one := member(100 * number + n, [])).protocol
     )
-    machine.restore(taken)
-    digest = blake3()
-    while machine.run_round(0):
-        digest.update(repr(machine.poll_events()).encode())
-    digest.update(machine.snapshot())
-    return digest.hexdigest()
 
 
-def test_in_another_process_with_other_hashes() -> None:
-    image = compile_source(DESKTOP, "desktop")
-    machine = _machine(image)
+def _told(what: str, happened: Counter[str], *kinds: str) -> None:
+    """Prints it; some of each of these kinds of events have to be there."""
+    seen = {kind: happened[kind] for kind in kinds}
+    print(f"{what}: {happened.total()} events, among them {seen}")
+    assert min(seen.values()) > 0
+
+
+@pytest.mark.parametrize("script", [DESKTOP, CLOCKS])
+def test_in_another_process_with_other_hashes(script: str) -> None:
+    image = compile_source(script, "other")
+    machine = machine_of(image)
     machine.start()
     for _ in range(3):
-        machine.run_round(0)
-    packed = msgpack.packb([encode_image(image), machine.snapshot()])
-    here = future(packed)
+        step(machine)
+    data = packed(machine, image)
+    here = future(data)
     for seed in ("0", "1", "4242"):
         done = subprocess.run(
-            [sys.executable, "-c", OTHER_PROCESS, str(TESTS)],
-            input=packed,
+            [sys.executable, str(TESTS / "snapshot_future.py")],
+            input=data,
             capture_output=True,
             check=True,
             timeout=120,
@@ -213,9 +177,18 @@ def test_the_table_has_every_part_of_a_machine() -> None:
     assert all(snapshot.slots_of(kind) for kind in STATES)
 
 
+def test_a_machine_that_its_host_plays_has_none() -> None:
+    """Where Python plays a role there is no program to go on with."""
+    machine = machine_of(compile_source(TRIANGLE, "triangle"))
+    machine.play("A", 4)
+    with pytest.raises(Unusable) as refused:
+        machine.snapshot()
+    assert refused.value.code == "snapshot.played"
+
+
 def test_damage_and_mistakes_are_told() -> None:
     image = compile_source(DESKTOP, "desktop")
-    machine = _machine(image)
+    machine = machine_of(image)
     machine.start()
     taken = machine.snapshot()
     for spoilt, code in (
@@ -224,13 +197,13 @@ def test_damage_and_mistakes_are_told() -> None:
         (taken[:40] + bytes([taken[40] ^ 1]) + taken[41:], "snapshot.damaged"),
     ):
         with pytest.raises(Malformed) as caught:
-            _machine(image).restore(spoilt)
+            machine_of(image).restore(spoilt)
         assert caught.value.code == code
     with pytest.raises(Unusable) as other_image:
-        _machine(compile_source(TRIANGLE, "triangle")).restore(taken)
+        machine_of(compile_source(TRIANGLE, "triangle")).restore(taken)
     assert other_image.value.code == "snapshot.image"
     with pytest.raises(Unusable) as other_terms:
-        _machine(image, quantum=7).restore(taken)
+        machine_of(image, quantum=7).restore(taken)
     assert other_terms.value.code == "snapshot.terms"
     with pytest.raises(Unusable) as started:
         machine.restore(taken)
@@ -245,7 +218,7 @@ def _sealed(said: object) -> bytes:
 
 def test_what_somebody_made_up_is_an_error_and_nothing_else() -> None:
     image = compile_source(DESKTOP, "desktop")
-    machine = _machine(image)
+    machine = machine_of(image)
     machine.start()
     machine.run_round(0)
     taken = machine.snapshot()
@@ -257,7 +230,7 @@ def test_what_somebody_made_up_is_an_error_and_nothing_else() -> None:
         place = rng.randrange(len(said[part]))
         said[part][place] = rng.choice((None, 7, [], [99, 1], [8, 10**6], [7, 0, [1]], "x"))
         try:
-            _machine(image).restore(_sealed(said))
+            machine_of(image).restore(_sealed(said))
         except (Malformed, Unusable):
             refused += 1
     assert refused > 50

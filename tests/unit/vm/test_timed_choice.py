@@ -15,7 +15,7 @@ from replay_samples import Host, judged, record_run, require_reproduced
 from resume_samples import done_by_programs, resume_in_memory
 from second_verifier import judge
 from spread_machines import run_spread
-from timed_scripts import CONSENT, LOOPS, WAITS_FOR_EFFECT
+from timed_scripts import LOOPS, WAITS_FOR_ANOTHER, WAITS_FOR_EFFECT, YIELDS
 from troth import conformance, dsl
 from troth.conformance.reference import Setup, run_both
 from troth.vm.errors import Invalid
@@ -32,68 +32,6 @@ from troth.vm.types import StateKind
 from troth.vm.values import RegisterValue
 
 MILLISECOND: Final = 1_000_000
-
-YIELDS: Final = (
-    CONSENT
-    + """
-program host(s: Consent.Host, patience: int):
-    recv s.Viewer ask(n)
-    let turns = 0
-    within s:
-        while turns < patience:
-            turns = turns + 1
-            yield
-        send s.Viewer no()
-    timeout:
-        print turns < patience
-        send s.Viewer late()
-    close s
-
-main:
-    open Consent as v, h
-    spawn ticks()
-    spawn viewer(v)
-    spawn host(h, PATIENCE)
-"""
-)
-
-WAITS_FOR_ANOTHER: Final = (
-    CONSENT
-    + """
-protocol Advice(Asker, Adviser):
-    Asker -> Adviser: what(n: int)
-    Adviser -> Asker: this(n: int)
-
-program adviser(s: Advice.Adviser, naps: int):
-    recv s.Asker what(n)
-    for nap in range(naps):
-        yield
-    send s.Asker this(n + 1)
-    close s
-
-program host(s: Consent.Host, a: Advice.Asker):
-    recv s.Viewer ask(n)
-    send a.Adviser what(n)
-    within s:
-        recv a.Adviser this(m)
-        send s.Viewer yes(m)
-        close a
-    timeout:
-        send s.Viewer late()
-        recv a.Adviser this(m)
-        print m
-        close a
-    close s
-
-main:
-    open Consent as v, h
-    open Advice as a, b
-    spawn ticks()
-    spawn viewer(v)
-    spawn host(h, a)
-    spawn adviser(b, NAPS)
-"""
-)
 
 
 def _image(script: str, **words: int) -> Image:
