@@ -41,6 +41,8 @@ KEPT: Final = (
     "late_fault-message", "undone-round", "host_cancels", "host_asks-drain", "linger",
     "guarded-message", "speculative-message", "speculative-round",
     "hidden-message", "hidden_delegation-round",
+    "desktop-message", "desktop-round", "bundle_cancelled-round", "bundle_faulted-message",
+    "timed_effect-message", "timed_loop-round",
     "latest-message", "drops-round", "rotates-message", "rotates-round",
     "redacted-hello-message", "redacted-delegation-round",
     "resumed-hello-message", "resumed-two_buyer-round", "sealed_often",
