@@ -11,6 +11,7 @@ figures are printed.
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib.util
 import io
 import random
@@ -257,38 +258,45 @@ async def _ignore(_: object) -> None:
 # --- sessions held ----------------------------------------------------------------------------
 
 
-def memory_per_call(count: int) -> str:
+def memory_per_call(count: int, *, recorded: bool = False) -> str:
     """Python memory of a live call in the server; the kernel's buffers are not in it."""
-
-    async def run() -> float:
-        server = EventSocketServer(_hold, ServerOptions())
-        await server.start("127.0.0.1", 0)
-        first = [await call(server.port, Script(uuid=f"warm-{n}")) for n in range(10)]
-        await _until(server, 10)
-        tracemalloc.start()
-        before, _ = tracemalloc.get_traced_memory()
-        calls = await asyncio.gather(
-            *(call(server.port, Script(uuid=f"call-{n}")) for n in range(count))
-        )
-        await _until(server, count + 10)
-        snapshot = tracemalloc.take_snapshot()
-        both, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        fake = sum(
-            one.size for one in snapshot.statistics("filename")
-            if "testing" in one.traceback[0].filename or "streams.py" in one.traceback[0].filename
-        )  # fmt: skip
-        for one in (*first, *calls):
-            one.hang_up()
-        await asyncio.gather(*(one.finished() for one in (*first, *calls)))
-        await server.close()
-        return (both - before - fake) / count
-
-    taken = asyncio.run(run())
+    with tempfile.TemporaryDirectory() as folder:
+        record = Recording(folder=folder) if recorded else False
+        taken = asyncio.run(_memory_of_calls(count, record))
+    how = "recorded" if recorded else "live"
     return (
-        f"event socket: {count} live calls held, {taken / 1024:.1f} KiB of Python memory per call "
+        f"event socket: {count} {how} calls held, {taken / 1024:.1f} KiB of Python memory per call "
         "with its handler done (the fake switch's own model and streams taken off)"
     )
+
+
+async def _memory_of_calls(count: int, record: Recording | bool) -> float:
+    def measured() -> int:
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    server = EventSocketServer(_hold, ServerOptions(record=record))
+    await server.start("127.0.0.1", 0)
+    first = [await call(server.port, Script(uuid=f"warm-{n}")) for n in range(10)]
+    await _until(server, 10)
+    tracemalloc.start()
+    before = measured()
+    calls = await asyncio.gather(
+        *(call(server.port, Script(uuid=f"call-{n}")) for n in range(count))
+    )
+    await _until(server, count + 10)
+    both = measured()
+    snapshot = tracemalloc.take_snapshot()
+    tracemalloc.stop()
+    fake = sum(
+        one.size for one in snapshot.statistics("filename")
+        if "testing" in one.traceback[0].filename or "streams.py" in one.traceback[0].filename
+    )  # fmt: skip
+    for one in (*first, *calls):
+        one.hang_up()
+    await asyncio.gather(*(one.finished() for one in (*first, *calls)))
+    await server.close()
+    return (both - before - fake) / count
 
 
 async def _until(server: EventSocketServer, count: int) -> None:

@@ -74,7 +74,8 @@ def main() -> None:
         print(line)
     for line in bench_event_socket.measure(1 if smoke else 6, pairs=3 if smoke else 15):
         print(line)
-    print(bench_event_socket.memory_per_call(50 if smoke else 300))
+    for recorded in (False, True):
+        print(bench_event_socket.memory_per_call(50 if smoke else 300, recorded=recorded))
     for line in bench_transport.figures(5 if smoke else 100):
         print(line)
     for ratio in bench_transport.measure(2 if smoke else 30, pairs=3 if smoke else 9):

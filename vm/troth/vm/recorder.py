@@ -10,7 +10,7 @@ grows with what is alive at once and not with the length of the run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgpack
 
@@ -27,6 +27,10 @@ from troth.vm.merkle_recent import RecentTree
 from troth.vm.record_items import EventRecords, Items, SessionNames
 from troth.vm.records import FORMAT_VERSION, MAGIC, SEAL_EVERY_LEAVES, Kind
 from troth.vm.signer import Roster, Signer
+
+PACKER_BYTES: Final = 4096
+"""The buffer in which a record is packed at first; it grows with longer ones. Whoever records
+thousands of small runs at once has as many of them."""
 
 
 class HeaderFacts(NamedTuple):
@@ -91,7 +95,8 @@ class Recorder(EventRecords):
         super().__init__(roster)
         self._signer = signer
         self._seal_every = seal_every
-        self._pack: Callable[[object], bytes] = msgpack.Packer(autoreset=True).pack
+        packer = msgpack.Packer(autoreset=True, buf_size=PACKER_BYTES)
+        self._pack: Callable[[object], bytes] = packer.pack
         self._pieces: list[bytes] = [MAGIC]
         self._pending_bytes = len(MAGIC)
         self._records = 0

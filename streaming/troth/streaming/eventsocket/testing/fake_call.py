@@ -198,7 +198,7 @@ class FakeCall(FakeLine):
         self._current = running = self._queue.popleft()
         app = self._app(running.name)
         self._event("CHANNEL_EXECUTE", self._application(running))
-        if running.name == self.script.fault_in:
+        if self.script.fault is not None and running.name == self.script.fault_in:
             self._happen("fault")
             return
         if running.name == self.script.hang_up_in:
