@@ -9,12 +9,12 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-from fuzz import network
+from fuzz import event_socket, network
 from fuzz.campaigns import ALL as ARTIFACTS
 from fuzz.campaigns import corpus
 from fuzz.fuzzer import Report, all_problems, fuzz
 
-CAMPAIGNS = {"artifacts": ARTIFACTS, "network": network.ALL}
+CAMPAIGNS = {"artifacts": ARTIFACTS, "event socket": event_socket.ALL, "network": network.ALL}
 
 
 def main() -> int:

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from artifact_surgery import Sample
-from fuzz import campaigns, network
+from fuzz import campaigns, event_socket, network
 from fuzz.edges import Edges, TooManyLinesError
 from fuzz.fuzzer import Campaign, all_problems, for_executions, fuzz
 from fuzz.mutations import BYTES_MAX, RECORDS_MAX, changed_bytes, changed_records
@@ -33,6 +33,10 @@ EXECUTIONS: dict[Callable[[Sequence[Sample]], Campaign], int] = {
     network.paths: 300,
     network.discovery: 300,
     network.gateway: 300,
+    event_socket.messages: 2_000,
+    event_socket.calls: 200,
+    event_socket.clients: 500,
+    event_socket.traffic: 100,
 }
 
 
@@ -42,7 +46,9 @@ def samples() -> list[Sample]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("build", [*campaigns.ALL, *network.ALL], ids=lambda build: build.__name__)
+@pytest.mark.parametrize(
+    "build", [*campaigns.ALL, *network.ALL, *event_socket.ALL], ids=lambda build: build.__name__
+)
 def test_nothing_is_thrown_accepted_or_without_end(
     build: Callable[[Sequence[Sample]], Campaign], samples: list[Sample]
 ) -> None:
