@@ -7,6 +7,7 @@ import inspect
 from dataclasses import fields
 
 from docs.region_tables import attributes, table
+from event_socket_behaviours import BEHAVIOURS, shown
 from troth.streaming.eventsocket import Limits
 from troth.streaming.eventsocket import endings as endings_module
 from troth.streaming.eventsocket.latch import TRANSITIONS
@@ -27,6 +28,16 @@ def latch(_: str) -> str:
         for (source, signal), (target, action) in TRANSITIONS.items()
     ]
     return table(("phase", "what happens", "phase after", "what the session does"), rows)
+
+
+def behaviours(_: str) -> str:
+    """Each behaviour with the first test that shows it."""
+    tests = shown()
+    rows = []
+    for name, text in BEHAVIOURS.items():
+        file, _, test = tests[name][0].partition("::")
+        rows.append((name, text, f"`{test}` in `{file}`"))
+    return table(("name", "what holds", "shown by"), rows)
 
 
 def endings(_: str) -> str:

@@ -38,6 +38,7 @@ GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
     "limits-of-running": region_tables.limits_of_running,
     "public": region_tables.public,
     "record": region_tables.record,
+    "event-socket-behaviours": region_event_socket.behaviours,
     "event-socket-endings": region_event_socket.endings,
     "event-socket-latch": region_event_socket.latch,
     "event-socket-limits": region_event_socket.limits,

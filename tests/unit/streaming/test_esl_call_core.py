@@ -152,7 +152,7 @@ def test_a2_nothing_else_drives_an_application_on() -> None:
     assert driver.completed() == [serial]
 
 
-def test_a3_loops_stand_first_and_a4_the_lock_can_be_left_out() -> None:
+def test_a3_and_a4_loops_stand_first_and_the_lock_can_be_left_out() -> None:
     driver = set_up()
     driver.execute("foo", loops=3, lock=False)
     assert driver.written()[-1].startswith(

@@ -149,7 +149,7 @@ def test_i2_subscriptions_and_filters_are_asked_for_one_by_one() -> None:
     run(scenario)
 
 
-def test_e1_to_e3_hooks_of_a_client() -> None:
+def test_e1_to_e4_hooks_of_a_client() -> None:
     seen: list[tuple[str, str | None]] = []
 
     async def scenario() -> None:
@@ -160,6 +160,8 @@ def test_e1_to_e3_hooks_of_a_client() -> None:
             switch.send_event("OTHER_EVENT")
             switch.send_event("SOME_EVENT", {"X": "a b"})
             assert [(await anext(stream)).name for _ in range(2)] == ["OTHER_EVENT", "SOME_EVENT"]
+            assert client.last_event is not None
+            assert client.last_event.name == "SOME_EVENT"
 
     run(scenario)
     assert seen == [("all", "OTHER_EVENT"), ("all", "SOME_EVENT"), ("some", "a b")]

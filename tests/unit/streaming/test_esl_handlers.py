@@ -96,12 +96,14 @@ def test_a10_a_handler_that_fails_is_logged_and_its_call_hung_up(
 
 def test_e1_to_e5_hooks_by_name_and_for_all() -> None:
     seen: list[tuple[str, str | None]] = []
+    calls: list[Call] = []
 
     async def handler(call: Call) -> None:
         call.on("SOME_EVENT", lambda event: seen.append(("some", event.get("X"))))
         call.on("CHANNEL_DATA", lambda event: seen.append(("data", event.name)))
         call.on_event(lambda event: seen.append(("all", event.name)))
         await call.command("filter a b")
+        calls.append(call)
         await idle(call)
 
     async def scenario() -> None:
@@ -121,6 +123,9 @@ def test_e1_to_e5_hooks_by_name_and_for_all() -> None:
         ("all", "OTHER_EVENT"), ("all", "SOME_EVENT"), ("some", "1"), ("all", "CHANNEL_DATA"),
         ("data", "CHANNEL_DATA"), ("all", None), ("all", "CHANNEL_HANGUP_COMPLETE"),
     ]  # fmt: skip
+    (newest,) = (call.last_event for call in calls)
+    assert newest is not None
+    assert newest.name == "CHANNEL_HANGUP_COMPLETE"
 
 
 def test_e7_a_hook_that_asks_does_not_block_the_reader() -> None:

@@ -154,7 +154,7 @@ async def playing(call: Call) -> None:
 @pytest.mark.parametrize(
     ("script", "ending", "missing"),
     [
-        (Script(hang_up_in="playback"), "latched", ()),
+        (Script(hang_up_in="playback", end=EndOrder.NATURAL), "latched", ()),
         (Script(hang_up_in="playback", end=EndOrder.NOTICE_FIRST), "latched", ()),
         (Script(hang_up_in="playback", end=EndOrder.NOTICE_TWICE), "latched", ()),
         (Script(hang_up_in="playback", end=EndOrder.OTHER_LEG_FIRST), "latched", ()),

@@ -136,7 +136,8 @@ async def playing(call: Call) -> None:
 @pytest.mark.parametrize(
     ("script", "ending", "missing"),
     [
-        (Script(hang_up_in="playback", applications=PLAYING), Ending.LATCHED, ()),
+        (Script(hang_up_in="playback", applications=PLAYING, end=EndOrder.NATURAL),
+         Ending.LATCHED, ()),
         (Script(hang_up_in="playback", end=EndOrder.NOTICE_FIRST), Ending.LATCHED, ()),
         (Script(hang_up_in="playback", end=EndOrder.NOTICE_FIRST, end_gap_s=0.1),
          Ending.LATCHED, ()),

@@ -11,6 +11,7 @@ from troth.streaming.eventsocket.completion import Completion
 from troth.streaming.eventsocket.dialplan import DialplanApplications
 from troth.streaming.eventsocket.endings import Outcome
 from troth.streaming.eventsocket.errors import CommandRefused
+from troth.streaming.eventsocket.event import Event
 from troth.streaming.eventsocket.headers import Headers
 from troth.streaming.eventsocket.messages import ApiResponse, CommandReply, LogLine
 from troth.streaming.eventsocket.outbound_core import OutboundCore
@@ -90,6 +91,11 @@ class Call(DialplanApplications, ApiCommands):
     def on_log(self, hook: Callable[[LogLine], Awaitable[object] | None]) -> None:
         """Runs `hook` for every line of the switch's log, after `log LEVEL`."""
         self._listeners.on_log(hook)
+
+    @property
+    def last_event(self) -> Event | None:
+        """The newest event of this call, whether or not anything listens for it."""
+        return self._listeners.last_event
 
     def events(self) -> EventStream:
         """The call's events from now on: `async for event in call.events()`."""

@@ -275,6 +275,11 @@ class Client(ApiCommands):
     def on_log(self, hook: Callable[[LogLine], Awaitable[object] | None]) -> None:
         self._listeners.on_log(hook)
 
+    @property
+    def last_event(self) -> Event | None:
+        """The newest event of this connection, whether or not anything listens for it."""
+        return self._listeners.last_event
+
     def events(self) -> EventStream:
         """Events from now on, across reconnections, until the client is closed."""
         return self._listeners.stream()

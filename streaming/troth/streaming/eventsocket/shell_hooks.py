@@ -80,7 +80,7 @@ class EventStream(AsyncIterator[Event]):
 
 
 class Listeners:
-    """The hooks and streams of one session."""
+    """The hooks and streams of one session, and the newest event of it."""
 
     def __init__(self, limits: Limits, counts: Counts, name: str) -> None:
         self._limits = limits
@@ -94,6 +94,7 @@ class Listeners:
         self._tasks: set[asyncio.Task[None]] = set()
         self._queued: deque[Coroutine[object, object, None]] = deque()
         self._closed = False
+        self.last_event: Event | None = None
 
     def on(self, name: str, hook: Hook) -> None:
         self._by_name.setdefault(name, []).append(hook)
@@ -117,6 +118,7 @@ class Listeners:
             for log_hook in self._for_log:
                 self._start(self._run(log_hook, message))
             return
+        self.last_event = message
         for stream in self._streams:
             stream.put(message)
         for hook in self._for_all:
