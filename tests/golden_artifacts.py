@@ -42,7 +42,7 @@ KEPT: Final = (
     "guarded-message", "speculative-message", "speculative-round",
     "hidden-message", "hidden_delegation-round",
     "desktop-message", "desktop-round", "bundle_cancelled-round", "bundle_faulted-message",
-    "timed_effect-message", "timed_loop-round",
+    "timed_effect-message", "timed_effect-round",
     "latest-message", "drops-round", "rotates-message", "rotates-round",
     "redacted-hello-message", "redacted-delegation-round",
     "resumed-hello-message", "resumed-two_buyer-round", "sealed_often",
