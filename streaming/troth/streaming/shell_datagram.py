@@ -11,7 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from troth.streaming.link import Address, LinkOptions, Listener, SecureLink
 from troth.vm.errors import Unusable
@@ -20,9 +20,11 @@ BUFFER_BYTES: Final = 4 << 20
 EXPEDITED: Final = 0xB8
 """The type-of-service byte of expedited forwarding."""
 
-READ_BYTES: Final = 65_536
-"""More than a datagram holds. With the 256 KiB that asyncio asks for, every read of a datagram
-maps and unmaps memory, which costs several times what the read does."""
+READ_BYTES: Final = 16_384
+"""More than a datagram of ours holds; what is longer is cut off, and no packet of ours."""
+
+READS_MAX: Final = 64
+"""Datagrams that are read at once, so that somebody who floods us is not all that happens."""
 
 
 class Driven(Protocol):
@@ -38,87 +40,105 @@ class Driven(Protocol):
     def datagrams(self) -> Sequence[tuple[Address, bytes]]: ...
 
 
-class DatagramShell(asyncio.DatagramProtocol):
-    """Drives one core over one socket. `wake` it after every call that may send something."""
+class DatagramShell:
+    """Drives one core over one socket. `wake` it after every call that may send something.
 
-    def __init__(self, core: Driven, on_change: Callable[[], None] | None = None) -> None:
+    The socket is read until it is empty before the core is asked what follows: a burst of
+    datagrams costs one turn, and not one each.
+    """
+
+    def __init__(
+        self, core: Driven, opened: socket.socket, on_change: Callable[[], None] | None = None
+    ) -> None:
         self.core = core
         self.errors = 0
-        """What the socket has complained about: an unreachable port, for instance."""
+        """What the socket has complained about: an unreachable port, or that it is full."""
 
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.DatagramTransport | None = None
+        self._socket: socket.socket | None = opened
         self._timer: asyncio.TimerHandle | None = None
+        self._due_ns = 0
+        """When the timer, if there is one, goes off."""
+
         self._scheduled = False
-        self._closed = self._loop.create_future()
+        self._loop.add_reader(opened.fileno(), self._read)
+        self.wake()
 
     @property
     def address(self) -> Address:
         """Where it listens."""
-        assert self._transport is not None, "the socket is open"
-        host, port = self._transport.get_extra_info("sockname")[:2]
+        assert self._socket is not None, "the socket is open"
+        host, port = self._socket.getsockname()[:2]
         return host, port
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-        if hasattr(transport, "max_size"):
-            transport.max_size = READ_BYTES
-        opened = transport.get_extra_info("socket")
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            opened.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
-        if opened.family == socket.AF_INET:
-            opened.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED)
-        self.wake()
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self.core.receive(data, addr[:2], time.monotonic_ns())
-        self.wake()
-
-    def error_received(self, exc: Exception) -> None:  # noqa: ARG002 - it is counted
-        self.errors += 1
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - we close it
-        if not self._closed.done():
-            self._closed.set_result(None)
 
     def wake(self) -> None:
         """Something may be due: looks at it before the loop waits again."""
-        if not self._scheduled and self._transport is not None:
+        if not self._scheduled and self._socket is not None:
             self._scheduled = True
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(self._woken)
+
+    def _woken(self) -> None:
+        self._scheduled = False
+        self._turn()
+
+    def _read(self) -> None:
+        receive = self.core.receive
+        for _ in range(READS_MAX):
+            if self._socket is None:
+                return
+            try:
+                data, address = self._socket.recvfrom(READ_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                self.errors += 1
+                continue
+            receive(data, address[:2], time.monotonic_ns())
+        self._turn()
 
     def _turn(self) -> None:
-        self._scheduled = False
-        if self._transport is None or self._transport.is_closing():
+        if self._socket is None:
             return
         now_ns = time.monotonic_ns()
         deadline_ns = self.core.deadline_ns
         if deadline_ns is not None and deadline_ns <= now_ns:
             self.core.tick(now_ns)
-        send = self._transport.sendto
         for address, data in self.core.datagrams():
-            send(data, address)
+            try:
+                self._socket.sendto(data, address)
+            except OSError:
+                # As lost as one that the network drops, and found missing in the same way.
+                self.errors += 1
         if self._on_change is not None:
             self._on_change()
         self._set_timer()
 
     def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         deadline_ns = self.core.deadline_ns
-        if deadline_ns is not None:
-            wait_s = max(0, deadline_ns - time.monotonic_ns()) / 1e9
-            self._timer = self._loop.call_later(wait_s, self.wake)
+        if deadline_ns is None or self._socket is None:
+            return
+        if self._timer is not None:
+            if self._due_ns <= deadline_ns:
+                return  # it goes off before, and is set again then: cheaper than to set it now
+            self._timer.cancel()
+        self._due_ns = deadline_ns
+        wait_s = max(0, deadline_ns - time.monotonic_ns()) / 1e9
+        self._timer = self._loop.call_later(wait_s, self._timed)
+
+    def _timed(self) -> None:
+        self._timer = None
+        self._turn()
 
     async def close(self) -> None:
         """Closes the socket; says nothing to anybody, so close the links before."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._transport is not None:
-            self._transport.close()
-            await self._closed
+            self._timer = None
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
 
 
 async def open_shell(
@@ -133,11 +153,8 @@ async def open_shell(
     Raises:
         Unusable: code `transport.socket`.
     """
-    loop = asyncio.get_running_loop()
     try:
-        _, shell = await loop.create_datagram_endpoint(
-            lambda: DatagramShell(core, on_change), local_addr=(host, port)
-        )
+        opened = await _bound(host, port)
     except OSError as error:
         raise Unusable(
             "transport.socket",
@@ -146,7 +163,30 @@ async def open_shell(
             actual=error.strerror or str(error),
             advice="Choose another port, or 0 for any",
         ) from error
-    return shell
+    return DatagramShell(core, opened, on_change)
+
+
+async def _bound(host: str, port: int) -> socket.socket:
+    """A socket of this machine that does not block."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        # A name: to look it up may take long, and is done on a thread.
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    family, kind, number, _, address = found[0]
+    opened = socket.socket(family, kind, number)
+    try:
+        opened.setblocking(False)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            opened.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
+        if family == socket.AF_INET:
+            opened.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED)
+        opened.bind(address)
+    except OSError:
+        opened.close()
+        raise
+    return opened
 
 
 def connect(options: LinkOptions, address: Address) -> SecureLink:

@@ -23,7 +23,14 @@ from troth.streaming.link import (
     Frame,
     SecureLink,
 )
-from troth.streaming.shell_datagram import DatagramShell, connect, listen, open_shell
+from troth.streaming.shell_datagram import (
+    READ_BYTES,
+    READS_MAX,
+    DatagramShell,
+    connect,
+    listen,
+    open_shell,
+)
 from troth.vm.errors import Unusable
 
 SECONDS_MAX = 20
@@ -142,5 +149,50 @@ def test_a_port_in_use_is_said() -> None:
             assert caught.value.code == "transport.socket"
         finally:
             await shell.close()
+
+    asyncio.run(run())
+
+
+def test_a_flood_is_read_in_parts_and_a_full_socket_is_as_a_loss() -> None:
+    class Core:
+        deadline_ns: int | None = None
+
+        def __init__(self) -> None:
+            self.received: list[int] = []
+            self.turns = 0
+            self.sends: list[tuple[tuple[str, int], bytes]] = []
+
+        def receive(self, datagram: bytes, address: tuple[str, int], now_ns: int) -> None:
+            del address, now_ns
+            self.received.append(len(datagram))
+
+        def tick(self, now_ns: int) -> None:
+            del now_ns
+
+        def datagrams(self) -> list[tuple[tuple[str, int], bytes]]:
+            self.turns += 1
+            sends, self.sends = self.sends, []
+            return sends
+
+    async def run() -> None:
+        core = Core()
+        shell = await open_shell(core)
+        await asyncio.sleep(0)
+        turns = core.turns
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for _ in range(READS_MAX + 1):
+                stranger.sendto(bytes(100), shell.address)
+            stranger.sendto(bytes(READ_BYTES + 1), shell.address)
+            async with asyncio.timeout(SECONDS_MAX):
+                while len(core.received) < READS_MAX + 2:
+                    await asyncio.sleep(0)
+        assert core.turns == turns + 2
+        assert core.received[-1] == READ_BYTES
+        core.sends = [(shell.address, bytes(70_000))]
+        shell.wake()
+        await asyncio.sleep(0.01)
+        assert shell.errors == 1
+        await shell.close()
+        shell.wake()
 
     asyncio.run(run())

@@ -21,6 +21,7 @@ from troth.streaming.link.congestion import (
 from troth.streaming.link.fragments import Fragment, Shape
 from troth.streaming.link.frames_in import FrameReceiver
 from troth.streaming.link.outputs import Frame, Freeze
+from troth.streaming.link.pacer import Pacer
 from troth.streaming.link.report import Report, decode_report
 from troth.streaming.link.rtt import RoundTrip
 from troth.streaming.link.sent import Sent, SentPackets
@@ -116,6 +117,26 @@ def test_holes_are_asked_for_after_three_packets_and_a_little_time() -> None:
     assert ask(now_ns + 60 * MS) == [(1, 1)], "the question may have been lost"
     assert ask(now_ns + 120 * MS) == [(1, 1)]
     assert ask(now_ns + 999 * MS) == [], "three times is enough"
+
+
+def test_a_hole_says_when_it_is_to_be_looked_at() -> None:
+    arrivals, rtt_ns = Arrivals(), 40 * MS
+    now_ns = _arrive(arrivals, [0, 1])
+    assert arrivals.question_ns(rtt_ns) is None
+    assert not arrivals.has_questions
+    now_ns = _arrive(arrivals, [3], now_ns)
+    assert arrivals.has_questions
+    assert arrivals.question_ns(rtt_ns) == now_ns + 60 * MS, "unless three more come"
+    opened_ns, now_ns = now_ns, _arrive(arrivals, [4, 5], now_ns)
+    assert arrivals.question_ns(rtt_ns) == opened_ns + 2 * MS
+    assert arrivals.missing(now_ns, rtt_ns, lambda _last: True) == [(2, 1)]
+    assert not arrivals.has_questions, "nothing new to ask, whatever comes"
+    assert arrivals.question_ns(rtt_ns) == now_ns + 60 * MS, "it is asked again then"
+    _arrive(arrivals, [2], now_ns)
+    assert arrivals.question_ns(rtt_ns) is None
+    now_ns = _arrive(arrivals, [8, 9, 10, 11], now_ns)
+    arrivals.settle(now_ns + SECOND)
+    assert not arrivals.has_questions, "what is lost is not asked for"
 
 
 def test_what_nobody_wants_is_not_asked_for() -> None:
@@ -261,6 +282,30 @@ def test_open_frames_are_bounded() -> None:
     assert len(lane.open) <= FRAMES_OPEN_MAX
     assert frames.receive(_fragment(1 << 31, 0, shards=2), 0)[:1] == []
     assert len(lane.open) <= FRAMES_OPEN_MAX
+
+
+# --- the pacer ------------------------------------------------------------------------------
+
+
+def test_a_little_time_of_packets_leaves_at_once_and_none_before_its_time() -> None:
+    pacer = Pacer()
+    pacer.rate_bits = 8_000_000
+    pacer.add([bytes(1_000)] * 20, 10 * SECOND)
+    left: dict[int, int] = {}
+    for now_ns in range(0, 30 * MS, MS // 2):
+        while pacer.take(now_ns) is not None:
+            left[now_ns // MS] = left.get(now_ns // MS, 0) + 1
+    assert left == {0: 4, 4: 4, 8: 4, 12: 4, 16: 4}, "a packet takes a millisecond"
+
+
+def test_a_packet_that_takes_long_leaves_alone() -> None:
+    pacer = Pacer()
+    pacer.rate_bits = 800_000
+    pacer.add([bytes(1_000)] * 3, 10 * SECOND)
+    assert pacer.take(0) is not None
+    assert pacer.take(0) is None
+    assert pacer.deadline_ns == 10 * MS
+    assert pacer.take(10 * MS) is not None
 
 
 # --- the controller -------------------------------------------------------------------------

@@ -207,3 +207,25 @@ def test_bursts_ask_for_as_much_as_they_take() -> None:
     for _ in range(40):
         policy.on_report(0)
     assert policy.parity(40) == before
+
+
+@pytest.mark.parametrize(("loss", "parity"), [(0.01, 1), (0.05, 3)])
+def test_parity_is_for_the_loss_that_there_is(loss: float, parity: int) -> None:
+    """Reports of few packets differ by chance; the largest of them is not what is believed."""
+    draw, policy, believed = Random(7), ParityPolicy(), list[float]()
+    for _ in range(600):
+        lost = sum(draw.random() < loss for _ in range(25))
+        policy.on_feedback(lost, 25 - lost)
+        believed.append(policy.loss)
+    middle = sorted(believed[200:])[200]
+    assert middle == pytest.approx(loss, rel=0.35)
+    assert policy.parity(8) == parity
+
+
+def test_new_loss_is_believed_within_half_a_second() -> None:
+    policy = ParityPolicy()
+    for _ in range(200):
+        policy.on_feedback(0, 25)
+    for _ in range(10):
+        policy.on_feedback(3, 22)
+    assert policy.loss > 0.06

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from struct import Struct, pack
 from typing import Final
 
@@ -58,6 +59,9 @@ class Arrivals:
         self.bursts = 0
         self.burst_max = 0
         self._holes: dict[int, _Hole] = {}
+        self._unasked = 0
+        """Holes that nobody has been asked about."""
+
         self._gone: dict[int, None] = {}
         """Numbers that count as lost; they may still come."""
         self._run = (-2, 0)
@@ -97,12 +101,14 @@ class Arrivals:
         self.lost += first_number - (self.highest + 1)
         for missing in range(first_number, number):
             self._holes[missing] = _Hole(now_ns, last)
+        self._unasked += number - first_number
         while len(self._holes) > HOLES_MAX:
             self._lose(next(iter(self._holes)))
 
     def _fill(self, number: int, now_ns: int) -> None:
         hole = self._holes.pop(number, None)
         if hole is not None:
+            self._unasked -= not hole.asked
             self.late += 1
             took_ns = now_ns - hole.since_ns
             self.reorder_ns += (took_ns - self.reorder_ns) // 4
@@ -112,7 +118,7 @@ class Arrivals:
             self.lost -= 1
 
     def _lose(self, number: int) -> None:
-        del self._holes[number]
+        self._unasked -= not self._holes.pop(number).asked
         self._gone[number] = None
         if len(self._gone) > HOLES_MAX:
             del self._gone[next(iter(self._gone))]
@@ -123,9 +129,12 @@ class Arrivals:
         self.bursts += run == 2
         self.burst_max = max(self.burst_max, run)
 
+    def _settled_ns(self) -> int:
+        return max(SETTLED_NS, 2 * self.reorder_ns)
+
     def settle(self, now_ns: int) -> None:
         """Holes that have been open for the settling time are losses."""
-        settled_ns = now_ns - max(SETTLED_NS, 2 * self.reorder_ns)
+        settled_ns = now_ns - self._settled_ns()
         old = []
         for number, hole in self._holes.items():
             if hole.since_ns > settled_ns:
@@ -138,6 +147,24 @@ class Arrivals:
     def has_holes(self) -> bool:
         return bool(self._holes)
 
+    @property
+    def has_questions(self) -> bool:
+        """Whether there is a hole that nobody has been asked about."""
+        return self._unasked > 0
+
+    def question_ns(self, rtt_ns: int) -> int | None:
+        """When a hole is to be asked for or is a loss, if nothing more comes."""
+        again_ns, wait_ns = _again_ns(rtt_ns), self.wait_ns()
+        times = [hole.since_ns + self._settled_ns() for hole in islice(self._holes.values(), 1)]
+        for number, hole in self._holes.items():
+            if hole.asked >= ASKED_MAX:
+                continue
+            at_ns = hole.asked_ns + again_ns if hole.asked else hole.since_ns + wait_ns
+            if number > self.highest - NACK_REORDER_PACKETS:
+                at_ns = max(at_ns, hole.since_ns + again_ns)
+            times.append(at_ns)
+        return min(times, default=None)
+
     def wait_ns(self) -> int:
         """How old a hole has to be before it is asked for."""
         return max(NACK_WAIT_NS, self.reorder_ns // 4)
@@ -147,8 +174,7 @@ class Arrivals:
     ) -> list[tuple[int, int]]:
         """Ranges of numbers to ask for now; `wanted` says whether any frame up to that one still
         misses anything."""
-        again_ns = max(rtt_ns * 3 // 2, ASKED_AGAIN_MIN_NS)
-        wait_ns = self.wait_ns()
+        again_ns, wait_ns = _again_ns(rtt_ns), self.wait_ns()
         ranges: list[tuple[int, int]] = []
         asked = 0
         for number, hole in self._holes.items():
@@ -158,6 +184,7 @@ class Arrivals:
                 continue
             if hole.asked and now_ns - hole.asked_ns < again_ns:
                 continue
+            self._unasked -= not hole.asked
             if not wanted(hole.last_frame):
                 hole.asked = ASKED_MAX
                 continue
@@ -204,6 +231,11 @@ class Arrivals:
         head = FEEDBACK.pack(first, count, start_ns, held_ns)
         bitmap = bits.to_bytes((count + 7) // 8, "little")
         return head + bitmap + pack(f">{len(ticks)}h", *ticks)
+
+
+def _again_ns(rtt_ns: int) -> int:
+    """After how long without an answer a hole is asked for once more."""
+    return max(rtt_ns * 3 // 2, ASKED_AGAIN_MIN_NS)
 
 
 def decode_feedback(body: bytes) -> tuple[int, int, int, int, list[tuple[int, int]]]:

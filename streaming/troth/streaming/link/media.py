@@ -230,7 +230,7 @@ class Media:
 
     def soonest_ns(self, now_ns: int) -> int:
         """When what has just arrived has to be looked at; cheap, for every packet."""
-        if self.arrivals.has_holes:
+        if self.arrivals.has_questions:
             return min(now_ns + NACK_WAIT_NS, self._feedback_ns)
         return self._feedback_ns if self.arrivals.media_arrived else self._epoch_ns
 
@@ -238,7 +238,7 @@ class Media:
         times = [self._epoch_ns]
         if self.arrivals.media_arrived:
             times.append(self._feedback_ns)
-        if self.arrivals.has_holes:
-            times.append(now_ns + NACK_WAIT_NS)
-        times += [t for t in (self.frames.deadline_ns, self.pacer.deadline_ns) if t is not None]
+        question_ns = self.arrivals.question_ns(self._rtt.smoothed_ns)
+        found = (question_ns, self.frames.deadline_ns, self.pacer.deadline_ns)
+        times += [time_ns for time_ns in found if time_ns is not None]
         return max(min(times), now_ns + MILLISECOND_NS // 10)

@@ -15,6 +15,9 @@ from troth.vm.errors import LimitExceeded
 BURST_NS: Final = 10 * MILLISECOND_NS
 """How far behind its time a packet may go: shells of a busy machine wake up that late."""
 
+QUANTUM_NS: Final = 4 * MILLISECOND_NS
+"""So much leaves at once: to wake up for every packet costs more than to send it."""
+
 BITS_PER_BYTE: Final = 8
 
 
@@ -34,6 +37,7 @@ class Pacer:
         self._again: deque[Waiting] = deque()
         self._fresh: deque[Waiting] = deque()
         self._free_ns = 0
+        self._quantum_ends_ns = 0
         self.dropped = 0
         self.waiting_bytes = 0
 
@@ -68,7 +72,9 @@ class Pacer:
     def take(self, now_ns: int) -> Waiting | None:
         """The next that may go now."""
         while self._again or self._fresh:
-            if now_ns < self._free_ns:
+            if now_ns >= self._free_ns:
+                self._quantum_ends_ns = now_ns + QUANTUM_NS
+            elif self._free_ns >= self._quantum_ends_ns:
                 return None
             queue = self._again or self._fresh
             waiting = queue.popleft()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from math import comb
+from math import comb, sqrt
 from typing import Final
 
 from troth.streaming.transport_limits import GROUP_DATA_MAX, GROUP_PARITY_MAX
@@ -15,8 +15,11 @@ SHARE_MAX: Final = 0.4
 CLEAN: Final = 0.0005
 """Below this loss a frame needs no parity: what is lost is sent again."""
 
-_RISE: Final = 0.15
-_FALL: Final = 0.02
+_KEPT: Final = 0.98
+"""What a report leaves of the reports before it: a memory of two and a half seconds."""
+
+_KEPT_RECENT: Final = 0.85
+"""The same for the recent ones, of a third of a second."""
 
 
 @lru_cache(maxsize=4_096)
@@ -35,18 +38,43 @@ def parity_for(data: int, loss_permille: int) -> int:
     return ceiling
 
 
+class _Memory:
+    """The loss of the reports that are remembered, which counts packets and not reports."""
+
+    def __init__(self, kept: float) -> None:
+        self._kept = kept
+        self._lost = 0.0
+        self._total = 0.0
+
+    def add(self, lost: int, total: int) -> None:
+        self._lost = self._lost * self._kept + lost
+        self._total = self._total * self._kept + total
+
+    @property
+    def loss(self) -> float:
+        return self._lost / self._total if self._total else 0.0
+
+    @property
+    def sure_loss(self) -> float:
+        """The loss less its standard error: chance alone makes no more of it in most cases."""
+        loss = self.loss
+        return loss - sqrt(loss * (1 - loss) / self._total) if self._total else 0.0
+
+
 class ParityPolicy:
-    """Loss in, parity out. Loss is believed fast and forgotten slowly."""
+    """Loss in, parity out. More loss is believed soon, when it is more than chance; less slowly."""
 
     def __init__(self) -> None:
         self.loss = 0.0
         self.burst_packets = 0
+        self._long, self._recent = _Memory(_KEPT), _Memory(_KEPT_RECENT)
 
     def on_feedback(self, lost: int, received: int) -> None:
         if lost + received == 0:
             return
-        share = lost / (lost + received)
-        self.loss += (share - self.loss) * (_RISE if share > self.loss else _FALL)
+        for memory in (self._long, self._recent):
+            memory.add(lost, lost + received)
+        self.loss = max(self._long.loss, self._recent.sure_loss)
 
     def on_report(self, burst_packets: int) -> None:
         self.burst_packets = max(burst_packets, self.burst_packets * 7 // 8)
