@@ -15,6 +15,7 @@ from troth.vm.keys import KeyPair, generate
 from troth.vm.reader import ArtifactReader, RawRecord
 from troth.vm.recorder import HeaderFacts, Recorder
 from troth.vm.statements import StepKind
+from troth.vm.trouble_kind import Trouble
 
 SEED: Final = bytes(range(32))
 PROTOCOL_ID: Final = bytes(32)
@@ -260,12 +261,14 @@ def whole_run(*, payload: str = "inline") -> list[Event]:
         opened(descriptor(1)),
         ev.Transferred(session, "Server", MAIN, CHILD),
         ev.EndAsked(session, 6, 3),
+        ev.Troubled(session, Trouble.PARTITION, "Client", "Server", None, 3),
+        ev.Troubled(session, Trouble.TIMEOUT, "Client", "", 9, 3),
         late,
         sent(session, "Client", "Server", 1),
         ev.Overwritten(session, "Client", "Server", 0, 1),
         ev.Dropped(session, "Client", "Server", "ask"),
         ev.TimerStarted(session, "Client", 6, 3, CLIENT),
-        ev.TimerExpired(session, "Client", CLIENT),
+        ev.TimerExpired(session, "Client", MAIN, CLIENT),
         ev.Rotated(*over, signer().sign(CLIENT, statements.rotate_statement(*over)), CLIENT),
         ev.Retired(session, "Server", "Client", 0, bytes(32), SERVER),
         ev.Rejected(session, "Client", "Server", "vm.fault.verification", bytes(32)),

@@ -50,6 +50,7 @@ _ENDPOINTS: Final[dict[int, tuple[int, ...]]] = {
     Kind.PEER_FAIL: (2,),
     Kind.PEER_DELEGATE: (2,),
     Kind.ASK_END: (),
+    Kind.TROUBLE: (3, 4),
 }
 _COROUTINES: Final[dict[int, tuple[int, ...]]] = {
     Kind.OPEN: (8,),
@@ -63,6 +64,7 @@ _COROUTINES: Final[dict[int, tuple[int, ...]]] = {
     Kind.RELEASE: (1,),
     Kind.MEET: (1,),
     Kind.BUNDLE: (7,),
+    Kind.EXPIRE: (3,),
 }
 _EFFECTS: Final = {Kind.INVOKE: 3, Kind.COMPLETE: 1}
 _GUARDS: Final = {Kind.ACQUIRE: 2, Kind.RELEASE: 2}
@@ -86,6 +88,7 @@ _ROUNDS: Final = frozenset(
         Kind.COMPLETE,
         Kind.INCARNATION,
         Kind.ASK_END,
+        Kind.TROUBLE,
         Kind.MEET,
         Kind.PEER_HEAD,
         Kind.TIMER,
@@ -102,7 +105,7 @@ def subjects(record: Row) -> Iterator[Subject]:
             yield ("session",)
             yield from (("role", record[1], record[at]) for at in _ENDPOINTS[kind])
             if len(_ENDPOINTS[kind]) == 2:
-                yield ("edge", record[1], frozenset((record[2], record[3])))
+                yield ("edge", record[1], frozenset(record[at] for at in _ENDPOINTS[kind]))
         yield from (("coroutine", record[at]) for at in _COROUTINES.get(kind, ()))
         for name, table in (("effect", _EFFECTS), ("guard", _GUARDS)):
             if kind in table:

@@ -19,6 +19,7 @@ class Endings(Part):
         session = self.session(facts)
         role = self.local(session, facts["role"])
         require(not session.causes, "the session is about to end")
+        self.may_act(role)
         said = self._notice(session, role, facts)
         self.stated(record, session, role.signer, said, facts["signature"])
         require(role.at.kind == END, "its local type has not ended")

@@ -15,13 +15,14 @@ from second_verifier.second_peers import Peers
 from second_verifier.second_shapes import KINDS, shaped
 from second_verifier.second_state import File
 from second_verifier.second_timers import Timers
+from second_verifier.second_troubles import Troubles
 from second_verifier.second_wire import MAGIC, Record, Refused, Torn, records
 
 VALID: Final = "valid"
 INVALID: Final = "invalid"
 INCOMPLETE: Final = "incomplete"
 
-PARTS: Final = (Frame, Lives, Opening, Messages, Endings, Peers, Timers)
+PARTS: Final = (Frame, Lives, Opening, Messages, Endings, Peers, Timers, Troubles)
 
 
 class Judgement(NamedTuple):
@@ -92,6 +93,7 @@ def _step(
     require(not file.ended or kind == "SEAL", "only seals follow END")
     opening = not file.due or kind in ("OPEN", "PRINCIPAL", "PEER", "PROTOCOL")
     require(opening, "a bundle is followed by its sessions")
+    require(file.crash is None or kind == "FAULT", "a crash is followed by its fault")
     announced = any(DRAINING in one.causes for one in file.sessions)
     require(not announced or kind == "STATUS", "the first notice is followed by a status")
     handlers[kind](record, facts)

@@ -61,6 +61,13 @@ class Lives(Part):
             require(facts["program"] == name, "not the coroutine's program")
             require(facts["pc"] <= instructions, "the program is not so long")
         ends.alive = False
+        self.waits_no_longer(ends)
+        crash, self.file.crash = self.file.crash, None
+        require((crash is None) == (facts["code"] != "vm.fault.crash"), "a crash without its word")
+        if crash is not None:
+            said = (facts["session"], facts["role"])
+            require(said == (crash.session, crash.role), "another role has crashed")
+            require(crash.coroutine in (None, facts["coroutine"]), "not who played it")
         for guard in ends.guards:
             del self.file.guards[guard]
         ends.guards.clear()

@@ -73,6 +73,15 @@ class Part:
         require(number >= self.file.round, "rounds run backwards")
         self.file.round = number
 
+    def waits_no_longer(self, one: Coroutine) -> None:
+        """If it has asked for an effect, nobody waits for that now."""
+        if one.waits is not None:
+            self.file.effects.pop(one.waits, None)
+            one.waits = None
+
+    def may_act(self, role: Role) -> None:
+        require(self.file.now >= role.silent_until, "a role that is timed out")
+
     # --- whose log -----------------------------------------------------------------------
 
     def leaf(self, record: Record, principal: int | None = None, said: bytes | None = None) -> int:

@@ -39,6 +39,7 @@ class Messages(Part):
         require(place[0] == edge.rotated, "a generation that its sender has not begun")
         full = len(edge.flight) >= edge.capacity
         require(edge.lossy or not full, "more in flight than the edge holds")
+        self.may_act(sender)
         step = self._step(sender, SEND, receiver.name, label)
         require(facts["step_kind"] == (len(sender.at.transitions) > 1), "not the step kind")
         message = Message(*place, label, said, facts["payload"], leaf, sender.signer)
@@ -149,6 +150,9 @@ class Messages(Part):
         if session.seal == "round" and message.leaf is not None:
             covered = self.principal(message.signer).sealed_size
             require(message.leaf < covered, "received before a seal covers it")
+        require(not edge.parted, "a message passes a partition")
+        require(place not in edge.corrupted, "a message that was changed in flight")
+        self.may_act(receiver)
         edge.flight.pop(0)
         edge.consume(message)
         require(facts["root"] == edge.root, "not the consumption root")
@@ -277,6 +281,7 @@ class Messages(Part):
         receiver = self.local(session, facts["receiver"])
         edge = self.edge(session, self.role(session, facts["sender"]), receiver)
         require(bool(edge.flight), "nothing was there to reject")
+        require(not edge.parted, "a message passes a partition")
         edge.flight.pop(0)
         edge.discarded += 1
         session.causes.add(4)

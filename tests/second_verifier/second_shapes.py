@@ -310,7 +310,18 @@ KINDS: Final[Mapping[int, Kind]] = {
         },
     ),
     48: Kind("TIMER", {**_ENDPOINT, "now": NUMBER, **_INPUT}),
-    49: Kind("EXPIRE", {**_ENDPOINT}),
+    49: Kind("EXPIRE", {**_ENDPOINT, "coroutine": INDEX}),
+    50: Kind(
+        "TROUBLE",
+        {
+            "session": INDEX,
+            "trouble": integer(0, 4),
+            "role": INDEX,
+            "peer": or_nil(INDEX),
+            "until": or_nil(NUMBER),
+            **_INPUT,
+        },
+    ),
     42: Kind("ASK_END", {"session": INDEX, "now": NUMBER, **_INPUT}),
 }
 

@@ -40,6 +40,15 @@ class Coroutine:
 
 
 @dataclass
+class Crash:
+    """What the fault right behind it has to be about."""
+
+    session: int
+    role: int
+    coroutine: int | None
+
+
+@dataclass
 class Message:
     generation: int
     sequence: int
@@ -78,6 +87,9 @@ class Edge:
     sent_roots: list[bytes] = field(default_factory=lambda: [NOTHING])
     final: int | None = None
     refused: dict[str, int] = field(default_factory=dict)
+    parted: bool = False
+    corrupted: set[tuple[int, int]] = field(default_factory=set)
+    """Where the messages stand that were changed in flight."""
 
     def place_of(self, count: int) -> tuple[int, int]:
         """Generation and number of the message before which there were so many."""
@@ -130,6 +142,8 @@ class Role:
     noticed: bool = False
     clock: Clock | None = None
     """Of its timed choice, whether it runs or not."""
+    silent_until: int = 0
+    """It is timed out until then."""
 
     @property
     def at(self) -> State:
@@ -223,6 +237,8 @@ class File:
     sealed_round: int = 0
     now: int = 0
     incarnations: int = 0
+    crash: Crash | None = None
+    """Was said by the record before."""
     fault: str = ""
     """The code of the last one."""
     fault_reaches: int = -1

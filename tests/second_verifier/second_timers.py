@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from second_verifier.second_image import TIMED
 from second_verifier.second_lookup import Facts, Part, require
-from second_verifier.second_state import Clock, Role
+from second_verifier.second_state import Clock
 from second_verifier.second_wire import Record, Refused
 
 
@@ -39,14 +39,7 @@ class Timers(Part):
         require(sent == clock.sent, "the choice was made in time")
         require(self.file.now >= clock.runs_out, "a clock that runs out too soon")
         role.state = clock.late
-        self._stop_waiting(role)
+        owner = self.coroutine(facts["coroutine"])
+        require(role.owner in (None, facts["coroutine"]), "an endpoint that the coroutine has not")
+        self.waits_no_longer(owner)
         self.leaf(record, role.signer)
-
-    def _stop_waiting(self, role: Role) -> None:
-        """Whoever has the endpoint waits for no effect any longer."""
-        if role.owner is None:
-            return
-        owner = self.file.coroutines[role.owner]
-        if owner.waits is not None:
-            self.file.effects.pop(owner.waits, None)
-            owner.waits = None

@@ -459,6 +459,13 @@ CODES: Final = (
         "soon, or although the choice was made.",
         _NOT_A_RECORDER,
     ),
+    Code(
+        "protocol.trouble",
+        Category.TYPE_VIOLATION,
+        "The run does not go on as it must after a crash, a partition, a corruption or a timeout "
+        "that the host has recorded.",
+        _NOT_A_RECORDER,
+    ),
     # --- level 5 ---
     Code(
         "replay.divergence",

@@ -17,7 +17,15 @@ from troth.vm.assembly_read import assemble
 from troth.vm.codec import decode
 from troth.vm.envelope import decode_envelope, encode_envelope
 from troth.vm.errors import Malformed, TrothError, Unusable
-from troth.vm.events import Event, Faulted, Opened, Printed, Rejected, StatusChanged
+from troth.vm.events import (
+    Event,
+    Faulted,
+    Opened,
+    Printed,
+    Rejected,
+    StatusChanged,
+    Troubled,
+)
 from troth.vm.fragment import FragmentBuilder
 from troth.vm.host_signer import HostSigner
 from troth.vm.image_codec import decode_image
@@ -28,6 +36,7 @@ from troth.vm.loaded import LoadedImage
 from troth.vm.loader import load
 from troth.vm.machine import Machine, Overrides
 from troth.vm.statements import derived_hash
+from troth.vm.trouble_kind import Trouble
 from troth.vm.turn import Meeting
 
 VERBS: Final = (
@@ -206,6 +215,12 @@ class _Run:
                 self.machine.cancel_session(self.sessions[number], reason)
             case {"end": number}:
                 self.machine.end_session(self.sessions[number], self.now_ns)
+            case {"trouble": what, "session": number, "role": role}:
+                peer, until_ns = act.get("peer", ""), act.get("until_ns")
+                roles, rounds = (role, peer), self.machine.rounds
+                trouble = Trouble[what.upper()]
+                said = Troubled(self.sessions[number], trouble, *roles, until_ns, rounds)
+                self.machine.apply_trouble(said)
             case {"meet": parties}:
                 met = [(role, *map(bytes.fromhex, rest)) for role, *rest in parties]
                 self.machine.meet(self.meetings.pop(0).coroutine, met)

@@ -52,6 +52,10 @@ class Delegations:
             )
         self._holders.give(session, role, target)
 
+    def holder_of(self, session: Session, role: int) -> int | None:
+        """The coroutine that has the endpoint; None when that is not known."""
+        return self._holders.of(session, role)
+
     def delegate(self, items: Items) -> None:
         """The certificate: its message has to be the next one."""
         session, role = self.world.session, items[2]

@@ -16,6 +16,7 @@ from troth.vm.events import Status
 from troth.vm.reader import RawRecord
 from troth.vm.record_codec import Items
 from troth.vm.records import Kind
+from troth.vm.trouble_kind import Trouble
 from troth.vm.value_ops import show
 
 PAYLOAD_BYTES_SHOWN_MAX: Final = 200
@@ -238,6 +239,15 @@ def _ask_end(items: Items, names: Names) -> str:
     return f"{names.session(items[1])}, by the host at {items[2]} ns"
 
 
+def _trouble(items: Items, names: Names) -> str:
+    _, session, trouble, role, peer, until_ns, _ = items
+    roles = names.role(session, role)
+    if peer is not None:
+        roles += f" -> {names.role(session, peer)}"
+    until = "" if until_ns is None else f" until {until_ns} ns"
+    return f"{names.session(session)}: {Trouble(trouble).name.lower()} of {roles}{until}"
+
+
 _KINDS: Final = frozenset(map(int, Kind))
 _WORDS: Final[dict[int, Callable[[Items, Names], str]]] = {
     Kind.HEADER: lambda items, _: f"version {items[1]}, image {items[2].hex()}",
@@ -263,6 +273,7 @@ _WORDS: Final[dict[int, Callable[[Items, Names], str]]] = {
     Kind.REJECT: _reject,
     Kind.CANCEL: _cancel,
     Kind.ASK_END: _ask_end,
+    Kind.TROUBLE: _trouble,
     Kind.FAULT: _fault,
     Kind.SPAWN: _spawn,
     Kind.TRANSFER: lambda items, names: f"{_role(items, names)} to coroutine {items[4]}",

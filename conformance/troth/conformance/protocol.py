@@ -17,6 +17,7 @@ from troth.conformance.peers_closing import PeerClosing
 from troth.conformance.protocols import ProtocolSource
 from troth.conformance.tables import describe_state
 from troth.conformance.timers import Timers
+from troth.conformance.troubles import Troubles
 from troth.conformance.world import Edge, Session, World
 from troth.vm.codec import decode_payload
 from troth.vm.errors import TrothError
@@ -42,6 +43,7 @@ class ProtocolLevel:
         self.closing = Closing(world)
         self.guards = Guards(world)
         self.timers = Timers(world, self.delegations)
+        self.troubles = Troubles(world, self.delegations)
         self.peers = PeerClosing(world, self.closing)
 
     def handlers(self) -> Mapping[int, Handler]:
@@ -54,7 +56,7 @@ class ProtocolLevel:
             Kind.RECEIVE: self.receive,
             Kind.DELEGATE: self.delegations.delegate,
             Kind.TRANSFER: self.delegations.transfer,
-            Kind.NOTICE: closing.notice,
+            Kind.NOTICE: self.notice,
             Kind.RECEIPT: closing.receipt,
             Kind.ROTATE: closing.rotate,
             Kind.RETIRE: closing.rotate,
@@ -64,13 +66,15 @@ class ProtocolLevel:
             Kind.UNDELIVERED: closing.undelivered,
             Kind.OVERWRITE: closing.overwrite,
             Kind.DROP: self.drop,
-            Kind.REJECT: closing.reject,
+            Kind.REJECT: self.reject,
             Kind.CANCEL: closing.cancel,
             Kind.ASK_END: closing.ask_end,
+            Kind.TROUBLE: self.troubles.trouble,
             Kind.INVOKE: self.invoke,
             Kind.COMPLETE: self.complete,
             Kind.END: self.end,
             **self.guards.handlers(),
+            Kind.FAULT: self.fault,
         }
 
     def open(self, items: Items) -> None:  # noqa: ARG002 - level 1 has read the record
@@ -166,6 +170,8 @@ class ProtocolLevel:
         sender = items[2]
         if session.ending:
             raise after_its_end(session, sender)
+        if session.silent is not None:
+            self.troubles.acts(session, sender)
         states = session.states
         step = session.sends[sender][states[sender]].get(items[5])
         if step is None or step.peer != items[3] or step.kind != items[4]:
@@ -225,6 +231,10 @@ class ProtocolLevel:
             raise self.delegations.in_transit(session, receiver)
         edge = world.edge
         assert edge is not None
+        if edge.parted or edge.corrupted is not None:
+            self.troubles.received(edge, message[:2])
+        if session.silent is not None:
+            self.troubles.acts(session, receiver)
         if edge.carried:
             self.delegations.arrive(edge, message[:2])
         states[receiver] = step.next
@@ -285,6 +295,23 @@ class ProtocolLevel:
         label = session.protocol.labels[self._label()] if marked else None
         return describe_state(tables, role, session.states[role], marked=label)
 
+    def notice(self, items: Items) -> None:
+        session = self.world.judged
+        if session.silent is not None and not session.skip:
+            self.troubles.acts(session, items[2])
+        self.closing.notice(items)
+
+    def reject(self, items: Items) -> None:
+        edge = self.world.edge
+        assert edge is not None
+        if edge.parted and not edge.session.skip:
+            self.troubles.received(edge, (0, 0))
+        self.closing.reject(items)
+
+    def fault(self, items: Items) -> None:
+        self.guards.fault(items)
+        self.troubles.fault(items)
+
     # --- effects ---
 
     def invoke(self, items: Items) -> None:
@@ -314,6 +341,7 @@ class ProtocolLevel:
             _check_values(f"the result of {effect.name}", result, (Field("result", effect.result),))
 
     def end(self, items: Items) -> None:  # noqa: ARG002 - the end is judged as a whole
+        self.troubles.end()
         self.delegations.end()
         self.closing.end()
 

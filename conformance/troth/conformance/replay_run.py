@@ -20,7 +20,7 @@ from troth.conformance.world import Header, World
 from troth.vm.codec import decode_payload
 from troth.vm.coroutine import Coroutine
 from troth.vm.errors import TrothError
-from troth.vm.events import Event, Proof
+from troth.vm.events import Event, Proof, Troubled
 from troth.vm.evidence import Position, Sealed
 from troth.vm.fragment import FragmentBuilder
 from troth.vm.instructions import ReplayMode, Seal
@@ -35,6 +35,7 @@ from troth.vm.run_coop import TurnEnd, take_turn
 from troth.vm.settings import Overrides
 from troth.vm.statements import DIGEST_BYTES, payload_commitment
 from troth.vm.substitutes import Substitutes
+from troth.vm.trouble_kind import Trouble
 from troth.vm.turn import Turn
 from troth.vm.types import Field
 
@@ -184,6 +185,8 @@ class Run:
             self._cancel(record)
         elif kind == Kind.ASK_END and items[3] == rounds:
             self._ask_end(record)
+        elif kind == Kind.TROUBLE and items[6] == rounds:
+            self._trouble(record)
         elif kind in PEER_INPUTS and items[-1] == rounds:
             self._peers.feed(record)
         elif kind == Kind.PEER and (after := self._after_peer()) is not None:
@@ -269,6 +272,21 @@ class Run:
             self._machine.end_session(session[0], now_ns)
         except TrothError as error:
             raise self._differs(f"the host cannot ask for this: {error.message}") from error
+
+    def _trouble(self, record: RawRecord) -> None:
+        """The host says that trouble came."""
+        _, number, trouble, role, peer, until_ns, rounds = record.items
+        session = self.comparison.sessions.get(number)
+        if session is None:
+            raise self._differs("the program has no such session")
+        roles = self._world.protocols[session[1]].roles
+        names = roles[role], "" if peer is None else roles[peer]
+        try:
+            self._machine.apply_trouble(
+                Troubled(session[0], Trouble(trouble), *names, until_ns, rounds)
+            )
+        except TrothError as error:
+            raise self._differs(f"this cannot happen here: {error.message}") from error
 
     def _end(self, items: Items) -> None:
         machine = self._machine

@@ -35,6 +35,7 @@ _OF_SESSION: Final = frozenset(
         Kind.REJECT,
         Kind.CANCEL,
         Kind.ASK_END,
+        Kind.TROUBLE,
         Kind.TRANSFER,
         Kind.JOIN,
         Kind.FAIL,
@@ -57,7 +58,9 @@ _OF_SENDER: Final = frozenset(
     }
 )
 _OF_RECEIVER: Final = frozenset({Kind.RECEIVE, Kind.RECEIPT, Kind.PEER_RECEIPT, Kind.RETIRE})
-_OF_ROLE: Final = _OF_SESSION - _OF_SENDER - _OF_RECEIVER - {Kind.STATUS, Kind.ASK_END}
+_OF_ROLE: Final = (
+    _OF_SESSION - _OF_SENDER - _OF_RECEIVER - {Kind.STATUS, Kind.ASK_END, Kind.TROUBLE}
+)
 
 
 class Whereabouts(NamedTuple):

@@ -131,6 +131,7 @@ SHAPES: Final[Mapping[int, RowShape]] = {
     Kind.REJECT: RowShape("sessions", "sapct", _reject),
     Kind.CANCEL: RowShape("sessions", "sat", _role),
     Kind.ASK_END: RowShape("sessions", "st", lambda items: Fields(items[1])),
+    Kind.TROUBLE: RowShape("sessions", "sat", lambda items: Fields(items[1], items[3])),
     Kind.FAULT: RowShape("sessions", "sact", _fault),
     Kind.SPAWN: RowShape("machine", "t", _nothing),
     Kind.TRANSFER: RowShape("machine", "sat", _role),

@@ -80,6 +80,7 @@ class Tracks:
             Kind.CANCEL: self._cancel,
             Kind.STATUS: self._session_wide(slice(1, 5)),
             Kind.ASK_END: self._session_wide(slice(1, 2)),
+            Kind.TROUBLE: self._session_wide(slice(1, 6)),
             Kind.UNDELIVERED: self._session_wide(slice(1, 6)),
             Kind.OVERWRITE: self._session_wide(slice(1, 6)),
             Kind.DROP: self._acted(slice(1, 5)),

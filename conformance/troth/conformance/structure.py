@@ -38,6 +38,7 @@ from troth.vm.faults import FAULT_CODES
 from troth.vm.lifecycle import TRANSITIONS
 from troth.vm.record_codec import Items
 from troth.vm.records import Kind
+from troth.vm.trouble_kind import Trouble
 
 Handler: TypeAlias = Callable[[Items], None]
 
@@ -92,6 +93,7 @@ class Structure:
             Kind.TIMER: self.timer,
             Kind.EXPIRE: self.expire,
             Kind.ASK_END: self.ask_end,
+            Kind.TROUBLE: self.trouble,
             Kind.ACQUIRE: self.guard,
             Kind.RELEASE: self.guard,
             Kind.END: self.end,
@@ -260,6 +262,8 @@ class Structure:
                     f"program {program}, instruction {pc}",
                 )
         del world.coroutines[coroutine.index]
+        # Who crashes may have waited for an effect; nobody answers that any more.
+        world.effects.pop(coroutine.asked, None)
         world.last_fault = code
         world.fault_reaches = world.record.index + 1
         world.tally.faults += 1
@@ -296,6 +300,7 @@ class Structure:
         if identity != expected:
             raise wrong_id("effect id", expected, identity)
         coroutine.effects += 1
+        coroutine.asked = identity
         world.effects[identity] = effect
         world.effect = effect
         world.tally.effects += 1
@@ -322,6 +327,25 @@ class Structure:
 
     def expire(self, items: Items) -> None:
         self._role_here(items[1], items[2])
+        # If it waited for an effect, it waits no longer.
+        self.world.effects.pop(self._coroutine(items[3]).asked, None)
+
+    def trouble(self, items: Items) -> None:
+        _, number, trouble, role, peer, _, round_number = items
+        session = self._role_here(number, role)
+        if (peer is None) != (trouble in (Trouble.CRASH, Trouble.TIMEOUT)):
+            raise no_reference("the trouble is of one role, or of two", "what its kind says", peer)
+        if (items[5] is None) != (trouble != Trouble.TIMEOUT):
+            raise no_reference("only a timeout has a time", "what its kind says", items[5])
+        if peer is not None:
+            edges = {role * ROLES_STRIDE + peer}
+            if trouble != Trouble.CORRUPT:
+                edges.add(peer * ROLES_STRIDE + role)
+            if not edges & session.edges.keys():
+                raise no_edge(session, role, peer)
+            if peer in session.peers:
+                raise not_here(session, peer)
+        self._input(round_number)
 
     def _time(self, now_ns: int, round_number: int) -> None:
         if now_ns < self.world.now_ns:

@@ -47,6 +47,9 @@ class Timers:
             or running.edge.sent != running.sent
         ):
             raise self._refuse(session, role, "a clock runs out that does not run")
+        holder = self._delegations.holder_of(session, role)
+        if holder not in (None, items[3]):
+            raise self._refuse(session, role, "a clock runs out for who does not have its endpoint")
         if self.world.now_ns < running.deadline_ns:
             session.skip = True
             raise Divergence(

@@ -114,9 +114,12 @@ class ProtocolEntry:
 
 
 class Coroutine:
-    """A live coroutine and how many ids have been derived from its own."""
+    """A live coroutine and how many ids have been derived from its own.
 
-    __slots__ = ("children", "effects", "id", "index", "program", "sessions")
+    `asked` is the id of the last effect that it asked for.
+    """
+
+    __slots__ = ("asked", "children", "effects", "id", "index", "program", "sessions")
 
     def __init__(self, index: int, coroutine_id: bytes, program: int | None) -> None:
         self.index = index
@@ -125,6 +128,7 @@ class Coroutine:
         self.children = 0
         self.sessions = 0
         self.effects = 0
+        self.asked = b""
 
 
 Message: TypeAlias = tuple[int, int, int, bytes]
@@ -146,6 +150,9 @@ class Edge:
     `receipted` is what the receiver has signed for, and `carried` the endpoints that travel inside
     of messages, by generation and number.
 
+    `parted` says that the host has parted its roles, `corrupted` where the messages stand that it
+    has changed, None before there is one.
+
     `inbound` and `outbound` say that only the sender or only the receiver is at another machine,
     `elsewhere` that both are. Of an
     inbound edge, level 3 counts in `arrived` the messages that came and level 4 keeps in `final`
@@ -159,6 +166,7 @@ class Edge:
         "carried",
         "config",
         "consumption",
+        "corrupted",
         "elsewhere",
         "final",
         "history",
@@ -168,6 +176,7 @@ class Edge:
         "listed",
         "outbound",
         "overwritten",
+        "parted",
         "receipted",
         "received",
         "receiver",
@@ -197,6 +206,8 @@ class Edge:
         self.overwritten = 0
         self.listed = 0
         self.receipted: tuple[int, int] | None = None
+        self.parted = False
+        self.corrupted: frozenset[tuple[int, int]] | None = None
         self.carried: dict[tuple[int, int], tuple[tuple[Session, int], ...]] = {}
         away = sender in session.peers, receiver in session.peers
         self.inbound = away == (True, False)
@@ -281,6 +292,7 @@ class Session:
     `latched` when every role gave notice and nothing was in flight. `peers` are the roles
     that other machines hold, `nonces` what each role has added to the nonce then, `joined` the
     roles that have signed that they take part, `failed` why another machine has ended it.
+    `silent` says until when roles are timed out, None before one is.
     `timers` are the clocks of timed choices that its roles have started, None before there is one.
     `observed` are the roles whose principals watched them.
     `opener` is the coroutine that opened it, and `held` who has which endpoint if not that one,
@@ -317,6 +329,7 @@ class Session:
         "round_sealed",
         "sends",
         "signers",
+        "silent",
         "skip",
         "states",
         "status",
@@ -356,6 +369,7 @@ class Session:
         self.states = [INITIAL_STATE] * len(signers)
         self.noticed = [False] * len(signers)
         self.timers: dict[int, Running] | None = None
+        self.silent: dict[int, int] | None = None
         self.in_transit: set[int] = set()
         self.cancelled: str | None = None
         self.ending = False

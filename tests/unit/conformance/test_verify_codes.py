@@ -24,6 +24,7 @@ integrity.session protocol.account protocol.bundle protocol.close protocol.endpo
 protocol.guard protocol.kind
 protocol.label protocol.notice protocol.payload protocol.pinned protocol.receipt protocol.setting
 protocol.timer
+protocol.trouble
 protocol.turn protocol.undelivered protocol.value replay.budget replay.divergence replay.memory
 replay.pinned structure.count structure.duplicate structure.identity structure.image
 structure.lifecycle structure.limit structure.order structure.reference structure.round

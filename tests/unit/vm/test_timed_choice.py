@@ -173,8 +173,14 @@ def _expired_twice(records: list[Record]) -> None:
 
 def _of_the_other_role(records: list[Record]) -> None:
     place = find(records, Kind.EXPIRE)
-    kind, session, role = records[place]
-    records[place] = (kind, session, 1 - role)
+    kind, session, role, coroutine = records[place]
+    records[place] = (kind, session, 1 - role, coroutine)
+
+
+def _of_another_coroutine(records: list[Record]) -> None:
+    place = find(records, Kind.EXPIRE)
+    *said, coroutine = records[place]
+    records[place] = (*said, coroutine + 1 if coroutine == 1 else 1)
 
 
 def _after_the_choice(records: list[Record]) -> None:
@@ -188,6 +194,7 @@ EDITS: Final[dict[str, Edit]] = {
     "never expired": _never_expired,
     "expired twice": _expired_twice,
     "of the other role": _of_the_other_role,
+    "of another coroutine": _of_another_coroutine,
     "after the choice": _after_the_choice,
 }
 

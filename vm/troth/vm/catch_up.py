@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from troth.vm.codec import decode_payload
 from troth.vm.errors import Place, TrothError, Unusable
-from troth.vm.events import Event, Met, Refused
+from troth.vm.events import Event, Met, Refused, Troubled
 from troth.vm.history import INTO_ROUND, ROUND_OF, Input, Inputs
 from troth.vm.image import Image
 from troth.vm.limits import RECORD_BYTES_MAX
@@ -78,6 +78,7 @@ class CatchUp:
             Kind.COMPLETE: self._complete,
             Kind.CANCEL: self._cancel,
             Kind.ASK_END: self._ask_end,
+            Kind.TROUBLE: self._trouble,
             Kind.INCARNATION: self._incarnation,
             Kind.END: self._end,
             **dict.fromkeys(PEER_INPUTS, self._peer),
@@ -201,6 +202,11 @@ class CatchUp:
         _, session, now_ns, _ = one.record.items
         self.now_ns = max(self.now_ns, now_ns)
         self._machine.end_session(self._recorder.session_id(session), now_ns)
+
+    def _trouble(self, one: Input) -> None:
+        event = one.event
+        assert isinstance(event, Troubled), "the record of trouble says what it was"
+        self._machine.apply_trouble(event)
 
     def _incarnation(self, one: Input) -> None:
         self._recorder.resumed(*one.record.items[1:])

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple, TypeAlias
 
 from troth.vm.statements import StepKind
+from troth.vm.trouble_kind import Trouble
 
 
 class Status(IntEnum):
@@ -189,10 +190,14 @@ class TimerStarted(NamedTuple):
 
 
 class TimerExpired(NamedTuple):
-    """The clock of a timed choice has run out before the choice was made."""
+    """The clock of a timed choice has run out before the choice was made.
+
+    The coroutine goes on elsewhere. If it waited for an effect, nobody waits for that any longer.
+    """
 
     session: bytes
     role: str
+    coroutine: bytes
     signer: bytes
 
 
@@ -341,6 +346,20 @@ class EndAsked(NamedTuple):
 
     session: bytes
     now_ns: int
+    round_number: int
+
+
+class Troubled(NamedTuple):
+    """An input: what happened to a role from outside, after `round_number` rounds.
+
+    `peer` is "" but for partition, heal and corrupt; `until_ns` is None but for a timeout.
+    """
+
+    session: bytes
+    trouble: Trouble
+    role: str
+    peer: str
+    until_ns: int | None
     round_number: int
 
 
@@ -563,6 +582,7 @@ Event: TypeAlias = (
     | Completed
     | TimeSet
     | EndAsked
+    | Troubled
     | Acquired
     | Released
     | Resumed

@@ -44,6 +44,10 @@ FAULT_CODES: Final[dict[str, FaultInfo]] = {
         "an endpoint is left before its protocol is over",
         "Follow the protocol to its end before close, or leave early with cancel",
     ),
+    "vm.fault.crash": FaultInfo(
+        "who played a role is gone",
+        "Look for why it crashed, or say in the protocol what the others do then: on crash",
+    ),
     "vm.fault.credits": FaultInfo(
         "a coroutine has spent its instruction budget",
         "Look for a loop that never ends, or raise the limit instructions_max",

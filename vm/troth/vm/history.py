@@ -27,6 +27,7 @@ ROUND_OF: Final = {
     Kind.COMPLETE: 4,
     Kind.CANCEL: 4,
     Kind.ASK_END: 3,
+    Kind.TROUBLE: 6,
     Kind.INCARNATION: 2,
     Kind.END: 1,
     **{kind: len(FIELDS[kind]) for kind in PEER_INPUTS},

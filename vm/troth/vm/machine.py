@@ -16,12 +16,12 @@ from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
 from typing import Final
 
-from troth.vm import snapshot, statements
+from troth.vm import snapshot, statements, trouble
 from troth.vm.coroutine import FIRST_PARENT, Completion, Coroutine
 from troth.vm.deliver import Delivery
 from troth.vm.envelope import Envelope, Outgoing
 from troth.vm.errors import Unusable
-from troth.vm.events import Event
+from troth.vm.events import Event, Troubled
 from troth.vm.evidence import Evidence
 from troth.vm.guards import make_guards
 from troth.vm.hosted import Player, hosted_code
@@ -41,6 +41,7 @@ from troth.vm.step_decode import decode_image
 from troth.vm.step_spawn import require_registers
 from troth.vm.substitutes import NO_SUBSTITUTES, Substitutes
 from troth.vm.timer import Clock
+from troth.vm.trouble_kind import Trouble
 from troth.vm.turn import Context, EffectRequest, Meeting
 from troth.vm.values import RegisterValue
 
@@ -67,9 +68,9 @@ class MachineState(Enum):
     """What a machine can do next.
 
     READY: `run_round` has something to run. WAITING: an effect is outstanding, a deadline is
-    set, another machine takes part, or the host has to say what comes next. STUCK: coroutines
-    wait for each other and nothing will ever wake them. FINISHED: every coroutine has ended and
-    no session lingers.
+    set, another machine takes part, a partition may heal, or the host has to say what comes next.
+    STUCK: coroutines wait for each other and nothing will ever wake them. FINISHED: every
+    coroutine has ended and no session lingers.
     """
 
     READY = "ready"
@@ -340,6 +341,80 @@ class Machine:
         assert found.linger_deadline_ns is not None, "the clock of such a session runs"
         return found.linger_deadline_ns
 
+    # --- trouble -------------------------------------------------------------------------------
+
+    def crash(self, session: bytes, role: str) -> None:
+        """Between two rounds: who plays the role is gone, with everything it holds.
+
+        Its sessions end with `vm.fault.crash`, as with a fault of its own.
+
+        Raises:
+            Unusable: codes `session.unknown`, `trouble.role`.
+        """
+        trouble.crash(self._scheduler, self._live(session), role)
+
+    def partition(self, session: bytes, role: str, peer: str) -> None:
+        """Between two rounds: nothing passes between two roles any more, until it heals.
+
+        What is in their buffers stays there, and so does what they send.
+
+        Raises:
+            Unusable: codes `session.unknown`, `trouble.edge`, `trouble.elsewhere`,
+                `trouble.parted`, `trouble.speculation`.
+        """
+        trouble.partition(self._scheduler, self._live(session), role, peer)
+
+    def heal(self, session: bytes, role: str, peer: str) -> None:
+        """Between two rounds: what two roles say reaches the other again.
+
+        Raises:
+            Unusable: codes `session.unknown`, `trouble.edge`, `trouble.elsewhere`,
+                `trouble.whole`.
+        """
+        trouble.heal(self._scheduler, self._live(session), role, peer)
+
+    def corrupt(self, session: bytes, sender: str, receiver: str) -> None:
+        """Between two rounds: the oldest message in flight is changed, after it was signed.
+
+        Its receiver finds out, as it does for every message.
+
+        Raises:
+            Unusable: codes `session.unknown`, `trouble.edge`, `trouble.elsewhere`,
+                `trouble.nothing`, `trouble.corrupt`, `trouble.speculation`.
+        """
+        trouble.corrupt(self._scheduler, self._live(session), sender, receiver)
+
+    def time_out(self, session: bytes, role: str, until_ns: int) -> None:
+        """Between two rounds: who plays the role gets no turn before `until_ns`.
+
+        Raises:
+            Unusable: codes `session.unknown`, `trouble.role`, `trouble.time`.
+        """
+        trouble.time_out(self._scheduler, self._live(session), role, until_ns)
+
+    def apply_trouble(self, event: Troubled) -> None:
+        """The trouble that a record tells of.
+
+        Raises:
+            Unusable: as the method for it.
+        """
+        match event.trouble:
+            case Trouble.CRASH:
+                self.crash(event.session, event.role)
+            case Trouble.PARTITION:
+                self.partition(event.session, event.role, event.peer)
+            case Trouble.HEAL:
+                self.heal(event.session, event.role, event.peer)
+            case Trouble.CORRUPT:
+                self.corrupt(event.session, event.role, event.peer)
+            case Trouble.TIMEOUT:
+                self.time_out(event.session, event.role, event.until_ns or 0)
+
+    @property
+    def awaits_heal(self) -> bool:
+        """Whether a partition keeps a coroutine from going on."""
+        return self._scheduler.sessions.held_up
+
     def _live(self, session: bytes) -> Session:
         found = self._scheduler.sessions.live.get(session)
         if found is None:
@@ -442,7 +517,7 @@ class Machine:
             return MachineState.READY
         if scheduler.effects or scheduler.next_deadline_ns() is not None:
             return MachineState.WAITING
-        if scheduler.awaits_peers or scheduler.awaits_host:
+        if scheduler.awaits_peers or scheduler.awaits_host or self.awaits_heal:
             return MachineState.WAITING
         return MachineState.STUCK if scheduler.coroutines else MachineState.FINISHED
 

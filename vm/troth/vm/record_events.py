@@ -20,6 +20,7 @@ from troth.vm.record_codec import Items
 from troth.vm.record_items import ENDED_SESSIONS_KEPT
 from troth.vm.records import Kind
 from troth.vm.statements import StepKind, child_nonce, payload_commitment, role_nonce
+from troth.vm.trouble_kind import Trouble
 
 
 class _Principal(NamedTuple):
@@ -90,6 +91,7 @@ class EventDecoder:
             Kind.COMPLETE: self._complete,
             Kind.TIME: self._time,
             Kind.ASK_END: self._ask_end,
+            Kind.TROUBLE: self._trouble,
             Kind.ACQUIRE: self._acquire,
             Kind.RELEASE: self._release,
             Kind.INCARNATION: self._incarnation,
@@ -402,9 +404,10 @@ class EventDecoder:
         return ev.TimerStarted(session.id, name, now_ns, round_number, signer)
 
     def _expire(self, items: Items) -> Event:
-        number, role = items
+        number, role, coroutine = items
         session = self._session_at(number)
-        return ev.TimerExpired(session.id, self._role(session, role), session.signers[role])
+        name, signer = self._role(session, role), session.signers[role]
+        return ev.TimerExpired(session.id, name, self._coroutine_at(coroutine), signer)
 
     def _complete(self, items: Items) -> Event:
         return ev.Completed(*items)
@@ -414,6 +417,12 @@ class EventDecoder:
 
     def _ask_end(self, items: Items) -> Event:
         return ev.EndAsked(self._session_at(items[0]).id, *items[1:])
+
+    def _trouble(self, items: Items) -> Event:
+        number, trouble, role, peer, until_ns, round_number = items
+        session = self._session_at(number)
+        roles = self._role(session, role), "" if peer is None else self._role(session, peer)
+        return ev.Troubled(session.id, Trouble(trouble), *roles, until_ns, round_number)
 
     def _incarnation(self, items: Items) -> Event:
         return ev.Resumed(*items)

@@ -172,6 +172,7 @@ class EventRecords(ABC):
             ev.Completed: self._completed,
             ev.TimeSet: self._time_set,
             ev.EndAsked: self._end_asked,
+            ev.Troubled: self._troubled,
             ev.Acquired: self._acquired,
             ev.Released: self._released,
             ev.Resumed: self._resumed,
@@ -320,8 +321,8 @@ class EventRecords(ABC):
 
     def _timer_expired(self, event: ev.TimerExpired) -> None:
         session = self._session(event.session)
-        items = (Kind.EXPIRE, session.number, session.roles[event.role])
-        self._principal_owned(event.signer, items)
+        role, coroutine = session.roles[event.role], self._coroutine(event.coroutine)
+        self._principal_owned(event.signer, (Kind.EXPIRE, session.number, role, coroutine))
 
     def _status_changed(self, event: ev.StatusChanged) -> None:
         session = self._session(event.session)
@@ -413,6 +414,14 @@ class EventRecords(ABC):
 
     def _completed(self, event: ev.Completed) -> None:
         self._machine_owned((Kind.COMPLETE, *event))
+
+    def _troubled(self, event: ev.Troubled) -> None:
+        session = self._session(event.session)
+        peer = session.roles[event.peer] if event.peer else None
+        role, trouble = session.roles[event.role], int(event.trouble)
+        self._machine_owned(
+            (Kind.TROUBLE, session.number, trouble, role, peer, event.until_ns, event.round_number)
+        )
 
     def _end_asked(self, event: ev.EndAsked) -> None:
         self._machine_owned((Kind.ASK_END, self._session(event.session).number, *event[1:]))

@@ -89,7 +89,8 @@ class Kind(IntEnum):
     | BUNDLE | bundle id, name, roles, principals, rows of (name, protocol, players), then |
     | | nonce, coroutine |
     | TIMER | session, role, now ns, round |
-    | EXPIRE | session, role |
+    | EXPIRE | session, role, coroutine |
+    | TROUBLE | session, trouble, role, peer?, until ns?, round |
 
     A SEND has either salt and payload (inline) or the commitment (digest), never both.
     The file ends with END and one SEAL per principal that keeps a log here, in their order.
@@ -148,6 +149,7 @@ class Kind(IntEnum):
     BUNDLE = 46
     TIMER = 48
     EXPIRE = 49
+    TROUBLE = 50
 
 
 STATED: Final = frozenset(

@@ -244,6 +244,8 @@ def _waits_on(
     what = f"{labels} from {peer.role}" if receiving else f"space for {labels} to {peer.role}"
     if not receiving:
         what += f" (all {edge.buffer.capacity} places are taken)"
+    if edge.parted:
+        what += f" ({peer.role} and {endpoint.role} are parted)"
     verb = "waits" if coroutine.speculation is None else "speculates and waits"
     return f"{_name(endpoint)} {verb} for {what}; {peer.role} is {_whereabouts(peer)}"
 

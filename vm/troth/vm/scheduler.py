@@ -28,6 +28,7 @@ from troth.vm.events import Cancelled, Completed, EndAsked, Event, Met, Spawned,
 from troth.vm.evidence import Evidence
 from troth.vm.lifecycle import LIVE, LifeEvent
 from troth.vm.outbox import proved
+from troth.vm.pauses import Pauses
 from troth.vm.peer_heads import PeerHeads
 from troth.vm.run_coop import TurnEnd
 from troth.vm.run_lanes import Allowance, LaneRunner
@@ -72,6 +73,7 @@ class Scheduler:
         timers: when linger clocks run out; `choices` when the clocks of timed choices do.
         overdue: clocks of timed choices that have run out; they interrupt what can be interrupted.
         abandoned: effects that somebody waited for whose time is over.
+        pauses: who is timed out.
         births: how many coroutines there have been.
         lanes: executes the turns of a round side by side; None for one after the other.
         faults: the first faults of the run, `fault_count` counts all.
@@ -98,6 +100,7 @@ class Scheduler:
         "now_ns",
         "outgoing",
         "overdue",
+        "pauses",
         "peers",
         "quantum",
         "ready",
@@ -137,6 +140,7 @@ class Scheduler:
         self.choices: list[tuple[int, int, Timer]] = []
         self.overdue: list[Timer] = []
         self.abandoned: dict[bytes, None] = {}
+        self.pauses = Pauses()
         self.timer_count = 0
         self.rounds = 0
         self.in_round = False
@@ -196,6 +200,11 @@ class Scheduler:
         step_end.end_session(turn, session, LifeEvent.CANCEL, reason)
         self._commit(turn)
         # Not when somebody polls: where the seals of a record are must not depend on that.
+        self.record()
+
+    def settle(self) -> None:
+        """What was done between two rounds counts, and is recorded."""
+        self._commit(self.turn)
         self.record()
 
     def ask_end(self, session: Session, now_ns: int) -> None:
@@ -279,9 +288,8 @@ class Scheduler:
             heapq.heappop(timers)
         linger_ns = timers[0][0] if timers else None
         choice_ns = self.next_choice_ns() if self.choices or self.overdue else None
-        if linger_ns is None or choice_ns is None:
-            return choice_ns if linger_ns is None else linger_ns
-        return min(linger_ns, choice_ns)
+        known = linger_ns, choice_ns, self.pauses.deadline_ns()
+        return min((ns for ns in known if ns is not None), default=None)
 
     def next_choice_ns(self) -> int | None:
         """When the clock of a timed choice runs out; now, when one has and can interrupt."""
@@ -302,9 +310,10 @@ class Scheduler:
         Raises:
             LimitExceeded: code `limit.rounds`; nothing has changed.
         """
-        deadline_ns = (
-            self.next_deadline_ns() if self.timers or self.choices or self.overdue else None
-        )
+        deadline_ns = None
+        if self.timers or self.choices or self.overdue or self.pauses:
+            deadline_ns = self.next_deadline_ns()
+            self.ready = self.pauses.hold(self.ready)
         due = deadline_ns is not None and now_ns >= deadline_ns
         if not (self.ready or self.answers or due):
             return False
@@ -320,6 +329,8 @@ class Scheduler:
             self._deliver_answers()
         if due:
             self._expire(withheld)
+        if self.pauses:
+            self.ready = self.pauses.hold(self.ready)
         self._run_batch()
         self.in_round = False
         self.rounds += 1
@@ -381,6 +392,8 @@ class Scheduler:
         self._commit(turn)
         interrupted = self._interrupt() if self.overdue else ()
         self.answers = [answer for answer in withheld if answer.coroutine not in interrupted]
+        if self.pauses:
+            self.ready += self.pauses.end(self.round_now_ns)
 
     def _run_out(self) -> Sequence[Answer]:
         """Clocks of timed choices run out. An effect that ends in the same round is too late.

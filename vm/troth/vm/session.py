@@ -99,6 +99,18 @@ OwnMessage: TypeAlias = tuple[Envelope, bytes]
 signature is not signed yet; one with a signature was verified as its receiver would do it."""
 
 
+class EdgeTrouble(NamedTuple):
+    """What a host says is wrong with an edge.
+
+    Attributes:
+        parted: nothing passes from the sender to the receiver.
+        corrupted: messages that were changed after they had been signed.
+    """
+
+    parted: bool
+    corrupted: tuple[Envelope, ...]
+
+
 class Edge:
     """A directed pair of roles inside one session.
 
@@ -122,6 +134,7 @@ class Edge:
         receipts: of an outbound edge, how many receipts came.
         history: of an outbound edge in mode `sequence`, what receipts are checked against.
         waiting: of an inbound edge, the statements of the messages in the buffer; else None.
+        trouble: what the host says is wrong with it; None when nothing is.
         own: what this machine has made of the messages in the buffer that are signed one by one,
             by generation and number, if they are signed late (`unsigned`); None for none. Nothing
             but a short way: snapshots leave it out.
@@ -148,6 +161,7 @@ class Edge:
         "sealed",
         "sender",
         "sent",
+        "trouble",
         "unsealed",
         "waiting",
         "waiting_receiver",
@@ -182,6 +196,12 @@ class Edge:
         self.receipts = 0
         self.waiting: set[bytes] | None = set() if self.inbound else None
         self.own: dict[tuple[int, int], OwnMessage] | None = None
+        self.trouble: EdgeTrouble | None = None
+
+    @property
+    def parted(self) -> bool:
+        """Nothing passes from the sender to the receiver."""
+        return self.trouble is not None and self.trouble.parted
 
     @property
     def in_flight(self) -> int:

@@ -194,7 +194,9 @@ class _GoingOn:
             self._incarnation += 1
             self._recorder.resumed(self._incarnation, self._rounds_recorded, time.time_ns())
             one.flush(force=True)
-            one.release([], past.outstanding.values())
+            # What was given up meanwhile nobody waits for.
+            waited = [r for r in past.outstanding.values() if one.machine.awaits(r.effect_id)]
+            one.release([], waited)
 
     def result(self, run: RunResult) -> ResumeResult:
         return ResumeResult(

@@ -15,25 +15,34 @@ from troth.vm.coroutine import Blocked, Completion, Coroutine, CoroutineStatus
 from troth.vm.descriptor import Descriptor
 from troth.vm.errors import Place
 from troth.vm.instructions import Policy, ReplayMode
+from troth.vm.pauses import Pauses
 from troth.vm.peer_heads import PeerHeads
 from troth.vm.scheduler import Answer
 from troth.vm.sent_history import SentHistory
-from troth.vm.session import Custody, Edge, EndpointElsewhere, EndpointState, Session
+from troth.vm.session import (
+    Custody,
+    Edge,
+    EdgeTrouble,
+    EndpointElsewhere,
+    EndpointState,
+    Session,
+)
 from troth.vm.speculation import HeldReceive, HeldSend, Speculation
 from troth.vm.statements import StepKind
 from troth.vm.store import SessionEnd, SessionStore
 from troth.vm.timer import Timer
+from troth.vm.trouble_kind import Trouble
 from troth.vm.turn import EffectRequest, Meeting
 from troth.vm.values import Blob, CoroutineHandle, Endpoint, Record
 
 ENUMERATIONS: Final[tuple[type[Enum], ...]] = (
-    *(CoroutineStatus, Blocked, Custody, events.Status, StepKind, Policy),
+    *(CoroutineStatus, Blocked, Custody, events.Status, StepKind, Policy, Trouble),
 )
 
 VALUES: Final[tuple[type, ...]] = (
     *(Record, Blob, Endpoint, CoroutineHandle, Place),
     *(Completion, EndpointElsewhere, Descriptor, Envelope, SessionEnd, EffectRequest, Meeting),
-    *(HeldSend, HeldReceive, Answer),
+    *(HeldSend, HeldReceive, Answer, EdgeTrouble),
     *(events.EdgeConfig, events.ChildRow, events.Proof),
     *get_args(events.Event),
     *get_args(envelope.Envelope),
@@ -42,7 +51,7 @@ VALUES: Final[tuple[type, ...]] = (
 
 STATES: Final[tuple[type, ...]] = (
     *(Coroutine, Session, EndpointState, Edge, EdgeBuffer, LossyBuffer, Speculation),
-    *(SessionStore, PeerHeads, SentHistory, Timer),
+    *(SessionStore, PeerHeads, SentHistory, Timer, Pauses),
     *(type(consumption.start(mode, 0)) for mode in ReplayMode),
 )
 
@@ -58,7 +67,7 @@ LEFT_OUT: Final[dict[str, dict[str, object]]] = {
 SCHEDULED: Final = (
     *("coroutines", "ready", "births", "sessions", "timers", "timer_count", "rounds", "now_ns"),
     *("round_now_ns", "events", "recorded", "requests", "effects", "answers", "fault_count"),
-    *("choices", "overdue", "abandoned"),
+    *("choices", "overdue", "abandoned", "pauses"),
     *("outgoing", "meetings", "asked", "peers", "heads", "awaiting_seal"),
 )
 """What a snapshot has of the scheduler; its faults and guards are written on their own."""

@@ -64,8 +64,12 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
         place = 0 if speculation is None else speculation.read_count(edge)
         if edge.inbound:
             place = _place_of(edge, state, speculation)
-        if len(messages) <= place or (edge.unsealed and len(edge.sealed) <= place):
-            if edge.complete and len(messages) <= place:
+        if (
+            len(messages) <= place
+            or (edge.unsealed and len(edge.sealed) <= place)
+            or (edge.trouble is not None and edge.trouble.parted)
+        ):
+            if edge.complete and len(messages) <= place and not edge.parted:
                 raise _nobody_sends(endpoint, peer)
             if speculation is not None and len(messages) <= place:
                 require_a_sender(speculation, edge)
@@ -247,6 +251,9 @@ def _authenticate(substitutes: Substitutes, edge: Edge, envelope: Envelope, plac
         genuine = len(edge.sealed) > place and edge.sealed[place][1] == statement
     else:
         genuine = substitutes.verify(sender.signer, statement, envelope.signature)
+    if edge.trouble is not None and any(envelope is one for one in edge.trouble.corrupted):
+        # A re-execution verifies nothing: there the record of the corruption has to do.
+        genuine = False
     if not genuine:
         raise _refused(
             edge,

@@ -75,7 +75,9 @@ def expire(turn: Turn, timer: Timer) -> bytes | None:
     coroutine.timer = None
     coroutine.pc = timer.target
     endpoint.state = timer.late
-    turn.events.append(TimerExpired(endpoint.session.id, endpoint.role, endpoint.signer))
+    turn.events.append(
+        TimerExpired(endpoint.session.id, endpoint.role, coroutine.id, endpoint.signer)
+    )
     abandoned, coroutine.effect = coroutine.effect, None
     if coroutine.status is CoroutineStatus.BLOCKED:
         edge = coroutine.blocked_edge

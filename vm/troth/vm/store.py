@@ -54,6 +54,15 @@ class SessionStore:
             )
 
     @property
+    def held_up(self) -> bool:
+        """Whether somebody waits where a partition may be what keeps it from going on."""
+        return any(
+            edge.parted and (edge.waiting_receiver or edge.waiting_sender)
+            for session in self.live.values()
+            for edge in session.edges
+        )
+
+    @property
     def all_closed(self) -> bool:
         """Whether every session that was ever opened has closed."""
         ended_otherwise = self.ended[Status.CANCELLED] + self.ended[Status.FAULTED]

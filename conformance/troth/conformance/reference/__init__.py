@@ -9,13 +9,14 @@ It says what a machine does that holds all roles of its sessions. What is said b
 the business of `troth.vm.deliver`, and is not modelled here.
 
 Nothing can get into a buffer here but what a program has sent, so signatures are made and never
-checked. Faults have their code and place, and no prose.
+checked; a message that the host has corrupted is marked. Faults have their code and place, and
+no prose.
 """
 
 from __future__ import annotations
 
 from troth.conformance.reference.compare import Difference, run_both
-from troth.conformance.reference.rounds import ask_end, cancel, complete, run_round, start
+from troth.conformance.reference.rounds import ask_end, cancel, complete, run_round, start, trouble
 from troth.conformance.reference.world import Setup, World
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "run_both",
     "run_round",
     "start",
+    "trouble",
 ]

@@ -93,7 +93,7 @@ def interrupt(world: World) -> World:
             continue
         end = end_of(world, clock.end)
         waits_at = program_of(world, who).code[who.pc]
-        if isinstance(waits_at, Recv | Branch) and who.id not in world.ready:
+        if isinstance(waits_at, Recv | Branch) and not _is_ready(world, who):
             read = mine(world, who, waits_at.endpoint)
             key = (read.session, waits_at.peer, read.role)
             world = with_edge(world, key, edge_of(world, key)._replace(receiver=None))
@@ -101,8 +101,10 @@ def interrupt(world: World) -> World:
         world = with_coroutine(
             world, who._replace(pc=clock.target, clock=None, effect=None, answer=None)
         )
-        world = say(world, TimerExpired(clock.end.session, clock.end.role, end.signer))
-        if who.id not in world.ready:
+        world = say(
+            world, TimerExpired(clock.end.session, clock.end.role, who.id, end.signer)
+        )
+        if not _is_ready(world, who):
             world = world._replace(ready=(*world.ready, who.id))
     return world
 
@@ -122,10 +124,15 @@ def _is_over(world: World, who: Coroutine) -> bool:
     return who.clock is not None and who.clock.runs_out_ns <= world.clock_ns
 
 
+def _is_ready(world: World, who: Coroutine) -> bool:
+    """Also one that is timed out."""
+    return who.id in world.ready or who.id in world.aside
+
+
 def _can_be_interrupted(world: World, who: Coroutine) -> bool:
     code = program_of(world, who).code
     if who.levels or who.pc >= len(code):
         return False
-    if who.id in world.ready:
+    if _is_ready(world, who):
         return who.answer is None and who.pc > 0 and isinstance(code[who.pc - 1], Yield)
     return isinstance(code[who.pc], Recv | Branch | Invoke)

@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final, NamedTuple, TypeAlias
 
-from troth.conformance.reference.rounds import ask_end, cancel, complete, run_round, start
+from troth.conformance.reference.rounds import ask_end, cancel, complete, run_round, start, trouble
 from troth.conformance.reference.world import Answer, Setup, World
 from troth.vm.codec import encode_payload
-from troth.vm.errors import TrothError
-from troth.vm.events import Event, Faulted, Opened
+from troth.vm.errors import TrothError, Unusable
+from troth.vm.events import Event, Faulted, Opened, Troubled
 from troth.vm.evidence import Position, Sealed
 from troth.vm.loaded import LoadedImage
 from troth.vm.machine import Machine, MachineState
 from troth.vm.substitutes import NO_SUBSTITUTES, Substitutes
+from troth.vm.trouble_kind import Trouble
 from troth.vm.turn import EffectRequest
 from troth.vm.values import RegisterValue
 
@@ -39,13 +40,23 @@ class EndSession(NamedTuple):
     session: int
 
 
+class Disturb(NamedTuple):
+    """Trouble comes over a session, if it can."""
+
+    session: int
+    trouble: Trouble
+    role: str
+    peer: str = ""
+    until_ns: int | None = None
+
+
 class Failed(NamedTuple):
     """An effect that the host could not finish."""
 
     reason: str
 
 
-HostAct: TypeAlias = CancelSession | EndSession
+HostAct: TypeAlias = CancelSession | EndSession | Disturb
 Effects: TypeAlias = Callable[[EffectRequest], RegisterValue | Failed]
 
 
@@ -100,9 +111,10 @@ def run_both(
     """
     pair = _Pair(loaded, setup, substitutes)
     now_ns = 0
+    to_do = [(number, act) for number, some in sorted((acts or {}).items()) for act in some]
     while pair.machine.rounds < ROUNDS_MAX:
-        for act in (acts or {}).get(pair.machine.rounds, ()):
-            pair.act(act, now_ns)
+        while to_do and to_do[0][0] <= pair.machine.rounds:
+            pair.act(to_do.pop(0)[1], now_ns)
         try:
             ran = pair.run_round(now_ns)
         except TrothError as error:
@@ -114,6 +126,9 @@ def run_both(
         if ran or asked:
             continue
         deadline_ns = pair.machine.deadline_ns()
+        if deadline_ns is None and pair.machine.awaits_heal and to_do:
+            pair.act(to_do.pop(0)[1], now_ns)
+            continue
         if pair.machine.state is not MachineState.WAITING or deadline_ns is None:
             break
         now_ns = max(now_ns, deadline_ns)
@@ -161,10 +176,20 @@ class _Pair:
         if isinstance(act, CancelSession):
             self.machine.cancel_session(session, act.reason)
             self.world = cancel(self.world, session, act.reason)
+        elif isinstance(act, Disturb):
+            self._disturb(session, act)
         else:
             self.machine.end_session(session, now_ns)
             self.world = ask_end(self.world, session, now_ns)
         self._compare()
+
+    def _disturb(self, session: bytes, act: Disturb) -> None:
+        what = Troubled(session, *act[1:], self.machine.rounds)
+        try:
+            self.machine.apply_trouble(what)
+        except Unusable:
+            return
+        self.world = trouble(self.world, what)
 
     def answer(self, effects: Effects) -> bool:
         requests = self.machine.poll_effects()

@@ -47,13 +47,14 @@ def receive(world: World, me: Coroutine, instruction: Recv | Branch) -> tuple[Wo
     _require_in_turn(world, end, instruction.peer, cases)
     key = (end.session, instruction.peer, end.role)
     place = read_count(me, key)
-    letters = edge_of(world, key).letters
+    edge = edge_of(world, key)
+    letters = edge.letters
     if len(letters) <= place:
-        if end_of(world, Endpoint(*key[:2])).noticed:
+        if not edge.parted and end_of(world, Endpoint(*key[:2])).noticed:
             raise Trap("channel", end)
         _require_that_it_can_come(world, me, end, key)
-    if len(letters) <= place or not letters[place].sealed:
-        raise Wait(with_edge(world, key, edge_of(world, key)._replace(receiver=me.id)))
+    if len(letters) <= place or not letters[place].sealed or edge.parted:
+        raise Wait(with_edge(world, key, edge._replace(receiver=me.id)))
     letter = letters[place]
     move, values = _open(world, end, key, place)
     if me.levels and letter.endpoints:
@@ -100,6 +101,8 @@ def _open(
     one behind others that were only read stays there."""
     letter = edge_of(world, key).letters[place]
     refused = (key, place) if place == 0 else None
+    if letter.corrupt:
+        raise Trap("verification", end, refused)
     moves = [move for move in state_of(world, end).transitions if move.label == letter.label]
     if not moves:
         raise Trap("label", end, refused)

@@ -9,6 +9,7 @@ from troth.conformance.reference.clocks import interrupt, late_answers, next_ns
 from troth.conformance.reference.endings import drain, end_session, expire
 from troth.conformance.reference.ownership import newborn
 from troth.conformance.reference.step import Stop, spend_too_much, step
+from troth.conformance.reference.troubles import hold, let_go, suffer
 from troth.conformance.reference.world import (
     Answer,
     Guard,
@@ -21,7 +22,7 @@ from troth.conformance.reference.world import (
     with_edge,
     with_session,
 )
-from troth.vm.events import Cancelled, Completed, EndAsked, Spawned, Status, TimeSet
+from troth.vm.events import Cancelled, Completed, EndAsked, Spawned, Status, TimeSet, Troubled
 
 _NAMED: Final = re.compile(r"(\S+)=(\d+)")
 
@@ -62,12 +63,21 @@ def ask_end(world: World, session: bytes, now_ns: int) -> World:
     return _commit(world._replace(lingering=(session,)))
 
 
+def trouble(world: World, what: Troubled) -> World:
+    """Trouble that can come comes."""
+    return _commit(suffer(world, what))
+
+
 # --- rounds --------------------------------------------------------------------------------
 
 
 def deadline_of(world: World) -> int | None:
     """When the next clock runs out."""
-    clocks = [next_ns(world), *(session.deadline_ns for session in world.sessions.values())]
+    clocks = [
+        next_ns(world),
+        *world.paused.values(),
+        *(session.deadline_ns for session in world.sessions.values()),
+    ]
     return min((clock for clock in clocks if clock is not None), default=None)
 
 
@@ -75,6 +85,7 @@ def run_round(world: World, now_ns: int) -> World | None:
     """The world after another round, None when there is nothing to do."""
     deadline_ns = deadline_of(world)
     due = deadline_ns is not None and now_ns >= deadline_ns
+    world = hold(world)
     if not (world.ready or world.answers or due):
         return None
     world = world._replace(in_round=True, clock_ns=max(now_ns, world.now_ns))
@@ -89,6 +100,8 @@ def run_round(world: World, now_ns: int) -> World | None:
         # Nothing was interrupted where the session of the clock has ended: it was not late.
         asked = {who.effect for who in world.coroutines.values()}
         world = world._replace(answers=tuple(one for one in withheld if one[0] in asked))
+        world = let_go(world)
+    world = hold(world)
     if world.ready:
         world = _run_turns(world)
     world = world._replace(in_round=False, rounds=world.rounds + 1)

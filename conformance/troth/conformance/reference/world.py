@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from troth.conformance.reference.consume import Taken
@@ -59,7 +60,8 @@ class Trap(Exception):
 
 
 class Letter(NamedTuple):
-    """A message in a buffer. `sealed` says that its receiver may take it."""
+    """A message in a buffer. `sealed` says that its receiver may take it, `corrupt` that it is not
+    what was signed."""
 
     kind: StepKind
     label: str
@@ -70,10 +72,14 @@ class Letter(NamedTuple):
     lossy: bool
     sealed: bool
     endpoints: tuple[Endpoint, ...]
+    corrupt: bool = False
 
 
 class Edge(NamedTuple):
-    """`receiver`, `sender`: the coroutine that waits here for a message, or for space."""
+    """`receiver`, `sender`: the coroutine that waits here for a message, or for space.
+
+    Nothing passes while it is `parted`.
+    """
 
     config: EdgeConfig
     capacity: int
@@ -84,6 +90,7 @@ class Edge(NamedTuple):
     discarded: int = 0
     receiver: bytes | None = None
     sender: bytes | None = None
+    parted: bool = False
 
 
 class End(NamedTuple):
@@ -221,6 +228,7 @@ class World(NamedTuple):
         coroutines_left, sessions_left: how many this turn may start and open.
         exact: these two are what is really left, not the turn's share of it.
         answers: effects that were completed, as (id, answer, recorded bytes).
+        paused: until when who is timed out gets no turn; `aside` are those who would have had one.
         now_ns: the time last recorded; `clock_ns` is the time now.
     """
 
@@ -244,6 +252,8 @@ class World(NamedTuple):
     in_round: bool = False
     now_ns: int = 0
     clock_ns: int = 0
+    paused: Mapping[bytes, int] = MappingProxyType({})
+    aside: tuple[bytes, ...] = ()
 
 
 # --- looking -------------------------------------------------------------------------------
