@@ -16,7 +16,14 @@ from typing import Any, Final
 
 from troth.conformance.corpus import CorpusKeys, keeps_its_verb, observe, read_case
 from troth.conformance.reference import Setup, run_both
-from troth.conformance.reference.compare import Both, CancelSession, EndSession, Failed
+from troth.conformance.reference.compare import (
+    Both,
+    CancelSession,
+    Disturb,
+    EndSession,
+    Failed,
+    HostAct,
+)
 from troth.vm.assembly_read import assemble
 from troth.vm.codec import decode
 from troth.vm.host_signer import HostSigner
@@ -24,6 +31,7 @@ from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.limits import DEFAULT_LIMITS
 from troth.vm.loader import load
 from troth.vm.machine import Overrides
+from troth.vm.trouble_kind import Trouble
 
 CORPUS: Final = Path(__file__).parents[1] / "conformance" / "corpus"
 
@@ -79,8 +87,7 @@ def both_of(case: Mapping[str, Any], image: bytes) -> Both | None:
     answers = list(case["effects"])
     acts: dict[int, list[Any]] = {}
     for act in case["host"]:
-        done = EndSession(act["end"]) if "end" in act else CancelSession(act["cancel"], "host")
-        acts.setdefault(act["after"], []).append(done)
+        acts.setdefault(act["after"], []).append(_done(act))
 
     def answer(_: object) -> Any:
         given = answers.pop(0)
@@ -89,6 +96,14 @@ def both_of(case: Mapping[str, Any], image: bytes) -> Both | None:
         )
 
     return run_both(loaded, setup, effects=answer, acts=acts, round_ns=case["round_ns"])
+
+
+def _done(act: Mapping[str, Any]) -> HostAct:
+    if "trouble" in act:
+        peer, until_ns = act.get("peer", ""), act.get("until_ns")
+        trouble = Trouble[act["trouble"].upper()]
+        return Disturb(act["session"], trouble, act["role"], peer, until_ns)
+    return EndSession(act["end"]) if "end" in act else CancelSession(act["cancel"], "host")
 
 
 def bless() -> int:

@@ -362,6 +362,54 @@ CASES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
         pair(b=f"{SIX}\n    {SIX}"),
         {"host": [{"after": 4, "cancel": 0, "reason": "too slow"}]},
     ),
+    "trouble-crash": (
+        "Who plays a role crashes while it is about to send; who waits for it is woken.",
+        pair(a=SIX),
+        {"host": [{"after": 3, "trouble": "crash", "session": 0, "role": "A"}]},
+    ),
+    "trouble-crash-while-waiting": (
+        "Who waits for a message crashes; the message is listed as undelivered.",
+        pair(a=SIX),
+        {"host": [{"after": 3, "trouble": "crash", "session": 0, "role": "B"}]},
+    ),
+    "trouble-parted": (
+        "Nothing passes a partition; it may heal, so the run is not stuck.",
+        pair(a=SIX),
+        {"host": [{"after": 3, "trouble": "partition", "session": 0, "role": "A", "peer": "B"}]},
+    ),
+    "trouble-healed": (
+        "A partition heals when nothing else can happen, and nothing is lost.",
+        pair(a=SIX),
+        {
+            "host": [
+                {"after": 3, "trouble": "partition", "session": 0, "role": "A", "peer": "B"},
+                {"after": 90, "trouble": "heal", "session": 0, "role": "B", "peer": "A"},
+            ]
+        },
+    ),
+    "trouble-corrupt": (
+        "A message is changed in its buffer; its receiver finds out.",
+        pair(b=SIX),
+        {"host": [{"after": 3, "trouble": "corrupt", "session": 0, "role": "A", "peer": "B"}]},
+    ),
+    "trouble-corrupt-sealed-by-round": (
+        "The same, sealed by round.",
+        pair(b=SIX),
+        {
+            "seal": "round",
+            "host": [{"after": 3, "trouble": "corrupt", "session": 0, "role": "A", "peer": "B"}],
+        },
+    ),
+    "trouble-timeout": (
+        "Who is timed out gets no turn until then.",
+        pair(a=SIX),
+        {
+            "round_ns": 1000,
+            "host": [
+                {"after": 3, "trouble": "timeout", "session": 0, "role": "A", "until_ns": 50_000}
+            ],
+        },
+    ),
     "life-end-asked": (
         "The host asks for the end; the roles are done in time.",
         pair(a=SIX),

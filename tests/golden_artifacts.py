@@ -43,6 +43,7 @@ KEPT: Final = (
     "hidden-message", "hidden_delegation-round",
     "desktop-message", "desktop-round", "bundle_cancelled-round", "bundle_faulted-message",
     "timed_effect-message", "timed_effect-round",
+    "trouble-crash", "trouble-healed-round", "trouble-corrupt", "trouble-timeout",
     "latest-message", "drops-round", "rotates-message", "rotates-round",
     "redacted-hello-message", "redacted-delegation-round",
     "resumed-hello-message", "resumed-two_buyer-round", "sealed_often",

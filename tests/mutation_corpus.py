@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import bundle_scripts as bundles
 import event_socket_records as calls
 import timed_scripts as timed
+import trouble_samples as troubles
 import verify_samples as written
 from artifact_surgery import EXAMPLES, Sample, key_pair
 from replay_samples import Host, record_run, surplus
@@ -126,6 +127,10 @@ def _makers() -> Iterator[tuple[str, Maker]]:
         yield f"host_asks-{name}", make
     yield "linger", partial(record_run, surplus(5), Host(now_ns=lambda rounds: rounds))
     yield "sealed_often", partial(written.sealed_often, "hello", 2)
+    for name in troubles.TROUBLES:
+        for seal in Seal:
+            suffix = "-round" if seal is Seal.ROUND else ""
+            yield f"trouble-{name}{suffix}", partial(troubles.recorded, name, seal=seal)
     for name, homes in HOMES.items():
         for party in range(len(homes)):
             for seal in Seal:

@@ -14,9 +14,11 @@ from typing import Final
 import builders as b
 from artifact_surgery import Sample, key_pair
 from troth.conformance import Budget, Verdict, verify
+from troth.conformance.reference.compare import Disturb
 from troth.conformance.replay_meter import DEFAULT_BUDGET
 from troth.conformance.verdict import LevelResult
 from troth.vm.errors import Unusable
+from troth.vm.events import Troubled
 from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
 from troth.vm.image_codec import encode_image
@@ -49,6 +51,8 @@ class Host:
         cancel_after: the rounds after which the host cancels the oldest live session.
         end_after: the rounds after which it asks for the end of the oldest live session.
         keyless: roles for which it has no key.
+        troubles: what comes over the oldest live session, each after so many rounds or, where
+            nothing can go on, at once.
     """
 
     effects: Mapping[str, Effect] = field(default_factory=dict)
@@ -57,6 +61,7 @@ class Host:
     cancel_after: tuple[int, ...] = ()
     end_after: tuple[int, ...] = ()
     keyless: tuple[str, ...] = ()
+    troubles: tuple[tuple[int, Disturb], ...] = ()
 
 
 class _Keys(HostSigner):
@@ -136,6 +141,7 @@ def drive(machine: Machine, host: Host, steps_max: int) -> bool:
     waiting: list[tuple[int, bytes, str, tuple[RegisterValue, ...]]] = []
     cancels = list(host.cancel_after)
     ends = list(host.end_after)
+    troubles = list(host.troubles)
     now_ns = 0
     for step in range(steps_max):
         now_ns = max(now_ns, host.now_ns(machine.rounds))
@@ -153,14 +159,25 @@ def drive(machine: Machine, host: Host, steps_max: int) -> bool:
             oldest = next(iter(machine._scheduler.sessions.live), None)
             if oldest is not None:
                 machine.end_session(oldest, now_ns)
+        stuck = not ran and not waiting and machine.deadline_ns() is None
+        while troubles and (troubles[0][0] <= machine.rounds or stuck):
+            stuck = False
+            disturb(machine, troubles.pop(0)[1])
         while waiting and (waiting[0][0] <= step or not ran):
             answer(machine, host, *waiting.pop(0)[1:])
         if not ran and machine.state is not MachineState.READY:
             deadline_ns = machine.deadline_ns()
+            if deadline_ns is None and troubles:
+                continue
             if deadline_ns is None:
                 return True
             now_ns = max(now_ns, deadline_ns)
     return False
+
+
+def disturb(machine: Machine, what: Disturb) -> None:
+    sessions = list(machine._scheduler.sessions.live)
+    machine.apply_trouble(Troubled(sessions[what.session], *what[1:], machine.rounds))
 
 
 def answer(

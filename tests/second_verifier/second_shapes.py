@@ -65,8 +65,8 @@ ARRIVAL_FAULTS: Final = (
 REJECTS: Final = one_of("vm.fault.type", *ARRIVAL_FAULTS)
 REFUSALS: Final = one_of("vm.fault.buffer", *ARRIVAL_FAULTS)
 FAULT_WORDS: Final = (
-    "acquire arithmetic buffer channel close credits elsewhere fail index invoke key label limit "
-    "open pc register speculation transfer type verification"
+    "acquire arithmetic buffer channel close crash credits elsewhere fail index invoke key label "
+    "limit open pc register speculation transfer type verification"
 )
 FAULTS: Final = (
     *(f"vm.fault.{word}" for word in FAULT_WORDS.split()),

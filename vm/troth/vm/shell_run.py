@@ -334,6 +334,10 @@ class Run:
         if self.performer.outstanding:
             return self._await_effects()
         deadline_ns = self.machine.deadline_ns()
+        if deadline_ns is None and self.machine.awaits_heal:
+            # Nobody is here who would heal it.
+            self.commit()
+            return _Next.END
         if deadline_ns is not None:
             self.now_ns = max(self.now_ns, deadline_ns)
         return _Next.STEP

@@ -101,9 +101,7 @@ def interrupt(world: World) -> World:
         world = with_coroutine(
             world, who._replace(pc=clock.target, clock=None, effect=None, answer=None)
         )
-        world = say(
-            world, TimerExpired(clock.end.session, clock.end.role, who.id, end.signer)
-        )
+        world = say(world, TimerExpired(clock.end.session, clock.end.role, who.id, end.signer))
         if not _is_ready(world, who):
             world = world._replace(ready=(*world.ready, who.id))
     return world
