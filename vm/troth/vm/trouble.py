@@ -232,8 +232,10 @@ def _corrupted(edge: Edge) -> tuple[Envelope, ...]:
     """Of what is still in the buffer."""
     if edge.trouble is None:
         return ()
-    waiting = {id(envelope) for envelope in edge.buffer.messages}
-    return tuple(known for known in edge.trouble.corrupted if id(known) in waiting)
+    messages = edge.buffer.messages
+    return tuple(
+        known for known in edge.trouble.corrupted if any(known is waiting for waiting in messages)
+    )
 
 
 # --- what is done --------------------------------------------------------------------------
