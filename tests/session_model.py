@@ -1,8 +1,9 @@
 """A tiny model of sessions and their buffers, to be held against the machine.
 
 It knows nothing of the machine's code: lists, sets and a few rules. A world is two sessions and
-three puppets: the first sends to the middle one, and that to the third. A puppet does one act
-at a time, when it is told to, and may block in it. The model says what happens, in order.
+three puppets: the first sends to the middle one, and that to the third. The two may be a bundle,
+and each choice of what to send may have a clock. A puppet does one act at a time, when it is told
+to, and may block in it. The model says what happens, in order.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ Happening: TypeAlias = tuple[object, ...]
 SENDS: Final = ("item", "stop", "last")
 ACTS: Final = (
     *("item", "take", "stop", "last", "close out", "close in"),
-    *("cancel out", "cancel in", "fail", "halt"),
+    *("cancel out", "cancel in", "fail", "halt", "clock"),
 )
-"""`out` is the puppet's sending end, `in` its receiving end."""
+"""`out` is the puppet's sending end, `in` its receiving end; `clock` starts that of a choice."""
+
+LATE: Final = "late"
+"""What a puppet does when its clock has run out."""
 
 LINGER_OVER: Final = "linger time is over"
 GONE: Final = "vm.fault.channel"
@@ -34,6 +38,10 @@ class Talk:
     Attributes:
         ends: the roles whose type is at its end.
         owners: who may use each role's endpoint; a role that is done has none.
+        together: itself and the others of its bundle.
+        within_ns: how long A has for each choice, 0 where it has no clock.
+        choosing: whether A's clock runs, or has run out while nothing could be done about it.
+        chosen_by_ns: when it runs out; `order` tells clocks of the same time apart.
     """
 
     name: int
@@ -42,6 +50,11 @@ class Talk:
     most: int
     linger_ns: int
     owners: dict[str, Puppet]
+    within_ns: int = 0
+    together: list[Talk] = field(default_factory=list)
+    choosing: bool = False
+    chosen_by_ns: int = 0
+    order: int = 0
     status: str = "ACTIVE"
     epoch: int = 0
     buffer: list[tuple[int, str]] = field(default_factory=list)
@@ -57,6 +70,18 @@ class Talk:
     @property
     def live(self) -> bool:
         return self.status in ("ACTIVE", "DRAINING")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How the two sessions of a world are opened."""
+
+    policy: str
+    capacity: int
+    most: int
+    linger_ns: int
+    bundled: bool
+    within_ns: int
 
 
 @dataclass(eq=False, slots=True)
@@ -79,19 +104,32 @@ class Model:
         self.happened: list[Happening] = []
         self.talks: list[Talk] = []
         self.puppets: list[Puppet] = []
+        self.answered: list[Puppet] = []
         self.ready: list[Puppet] = []
         self.clocks: list[Talk] = []
+        self.started = 0
 
     # --- doors -----------------------------------------------------------------------------
 
-    def open_world(self, policy: str, capacity: int, most: int, linger_ns: int) -> list[Puppet]:
+    def open_world(self, setting: Setting) -> list[Puppet]:
         first, middle, third = (Puppet(len(self.puppets) + n) for n in range(3))
         pairs = ((first, middle), (middle, third))
+        made: list[Talk] = []
         for number, (sender, receiver) in enumerate(pairs, len(self.talks)):
-            owners = {"A": sender, "B": receiver}
-            talk = Talk(number, policy, capacity, most, linger_ns, owners)
+            talk = Talk(
+                number,
+                setting.policy,
+                setting.capacity,
+                setting.most,
+                setting.linger_ns,
+                {"A": sender, "B": receiver},
+                setting.within_ns,
+            )
             sender.outgoing, receiver.incoming = talk, talk
-            self.talks.append(talk)
+            made.append(talk)
+        for talk in made:
+            talk.together = made if setting.bundled else [talk]
+        self.talks += made
         for puppet in (first, middle, third):
             if puppet.incoming is not None:
                 puppet.own.append((puppet.incoming, "B"))
@@ -102,22 +140,56 @@ class Model:
 
     def act(self, puppet: Puppet, act: str) -> None:
         puppet.stuck = act
-        self.ready.append(puppet)
+        self.answered.append(puppet)
 
     def settle(self) -> None:
         """Rounds: what is due ends, then whoever is ready has a turn, in order."""
-        while self.ready or self._due():
+        while self.ready or self.answered or self._due() or self._run_out():
+            late = {talk.owners["A"] for talk in self._run_out()}
+            self.ready += [puppet for puppet in self.answered if puppet not in late]
+            self.answered = [puppet for puppet in self.answered if puppet in late]
             for talk in self._due():
-                silent = [role for role in "AB" if role not in talk.noticed]
-                detail = LINGER_OVER
-                if silent:
-                    detail += f"; no notice of {', '.join(silent)}"
-                self._end(talk, "CLOSED", detail)
+                self._end_together(talk, "CLOSED", LINGER_OVER)
+            for talk in self._run_out():
+                self._interrupt(talk)
+            # With its session the clock of a choice is gone: then it was not too late.
+            self.answered = [puppet for puppet in self.answered if puppet.stuck != LATE]
             batch, self.ready = self.ready, []
             for puppet in batch:
                 assert puppet.stuck is not None
                 act, puppet.stuck = puppet.stuck, None
                 self._turn(puppet, act)
+
+    def _run_out(self) -> list[Talk]:
+        """Those whose time to choose is over, while their sender waits and can be interrupted."""
+        over = [
+            talk
+            for talk in self.talks
+            if self._clock_runs(talk)
+            and talk.chosen_by_ns <= self.clock_ns
+            and self._waits(talk.owners["A"])
+        ]
+        return sorted(over, key=lambda talk: (talk.chosen_by_ns, talk.order))
+
+    def _clock_runs(self, talk: Talk) -> bool:
+        return talk.choosing and talk.live and "A" in talk.owners
+
+    def _waits(self, puppet: Puppet) -> bool:
+        """For its host, or for a message."""
+        if puppet.ended or puppet in self.ready:
+            return False
+        if puppet.stuck is None or puppet in self.answered:
+            return True
+        return puppet.incoming is not None and puppet.incoming.blocked is puppet
+
+    def _interrupt(self, talk: Talk) -> None:
+        puppet = talk.owners["A"]
+        if puppet.incoming is not None and puppet.incoming.blocked is puppet:
+            puppet.incoming.blocked = None
+        self.happened.append(("late", talk.name))
+        talk.choosing = False
+        puppet.stuck = LATE
+        self.ready.append(puppet)
 
     def _due(self) -> list[Talk]:
         due = [talk for talk in self.clocks if talk.live and talk.deadline_ns <= self.clock_ns]
@@ -125,20 +197,23 @@ class Model:
 
     def host_cancels(self, talk: Talk) -> None:
         self.happened.append(("cancelled", talk.name, "", "host"))
-        self._end(talk, "CANCELLED", "host")
+        self._end_together(talk, "CANCELLED", "host")
 
     def host_asks(self, talk: Talk) -> None:
         if talk.running:
             return
         self.happened.append(("asked", talk.name))
-        if talk.status == "ACTIVE":
-            talk.status = "DRAINING"
-            self.happened.append(("status", talk.name, "DRAINING", 0, ""))
+        for one in talk.together:
+            if one.status == "ACTIVE":
+                one.status = "DRAINING"
+                self.happened.append(("status", one.name, "DRAINING", 0, ""))
         self._linger(talk)
 
     @property
     def next_deadline_ns(self) -> int | None:
-        return min((talk.deadline_ns for talk in self.clocks if talk.live), default=None)
+        linger = [talk.deadline_ns for talk in self.clocks if talk.live]
+        choices = [talk.chosen_by_ns for talk in self.talks if self._clock_runs(talk)]
+        return min([*linger, *(at for at in choices if at > self.clock_ns)], default=None)
 
     # --- rules -----------------------------------------------------------------------------
 
@@ -157,7 +232,7 @@ class Model:
             raise _Trap("vm.fault.fail")
         if act == "halt":
             return self._halt(puppet)
-        outward = act in SENDS or act.endswith("out")
+        outward = act in (*SENDS, LATE, "clock") or act.endswith("out")
         talk, role = (puppet.outgoing, "A") if outward else (puppet.incoming, "B")
         if talk is None:
             raise _Trap("vm.fault.register")
@@ -174,15 +249,29 @@ class Model:
             self._release(talk, role)
             if talk.live:
                 self.happened.append(("cancelled", talk.name, role, "enough"))
-                self._end(talk, "CANCELLED", "enough")
+                self._end_together(talk, "CANCELLED", "enough")
             return True
         if not talk.live:
             raise _Trap(GONE)
         if role in talk.ends:
             raise _Trap("vm.fault.type")
+        if act == "clock":
+            return self._start(talk)
         return self._send(talk, puppet, act) if outward else self._take(talk, puppet)
 
+    def _start(self, talk: Talk) -> bool:
+        if talk.within_ns == 0 or talk.choosing:
+            raise _Trap("vm.fault.type")
+        talk.choosing = True
+        talk.chosen_by_ns = self.clock_ns + talk.within_ns
+        self.started += 1
+        talk.order = self.started
+        self.happened.append(("clock", talk.name, self.clock_ns))
+        return True
+
     def _send(self, talk: Talk, puppet: Puppet, label: str) -> bool:
+        if talk.within_ns and label != LATE and not talk.choosing:
+            raise _Trap("vm.fault.type")
         if "B" in talk.noticed:
             raise _Trap(GONE)
         if len(talk.buffer) >= talk.capacity:
@@ -195,6 +284,7 @@ class Model:
         self.happened.append(("sent", talk.name, label, talk.sent))
         talk.buffer.append((talk.sent, label))
         talk.sent += 1
+        talk.choosing = False
         if label == "last":
             talk.ends.add("A")
         self._wake(talk)
@@ -209,7 +299,7 @@ class Model:
         number, label = talk.buffer.pop(0)
         self.happened.append(("received", talk.name, number))
         talk.taken += 1
-        if label != "item":
+        if label in ("stop", "last"):
             talk.ends.add("B")
         self._wake(talk)
         return True
@@ -234,11 +324,11 @@ class Model:
             self.happened.append(("status", talk.name, "DRAINING", 0, ""))
         if role == "B" or not talk.buffer:
             self._wake(talk)
-        if talk.noticed == {"A", "B"}:
-            if talk.buffer:
+        if all(one.noticed == {"A", "B"} for one in talk.together):
+            if any(one.buffer for one in talk.together):
                 self._linger(talk)
             else:
-                self._end(talk, "CLOSED", "")
+                self._end_together(talk, "CLOSED", "")
 
     def _halt(self, puppet: Puppet) -> bool:
         own = tuple(puppet.own)
@@ -263,7 +353,16 @@ class Model:
             self._release(talk, role)
         for talk, _ in own:
             if talk.live:
-                self._end(talk, "FAULTED", code)
+                self._end_together(talk, "FAULTED", code)
+
+    def _end_together(self, talk: Talk, status: str, detail: str) -> None:
+        """First itself, then the others of its bundle; each says who of its roles was silent."""
+        for one in [talk, *(other for other in talk.together if other is not talk)]:
+            silent = [role for role in "AB" if role not in one.noticed]
+            lingered = detail == LINGER_OVER and silent
+            if one.live:
+                names = f"; no notice of {', '.join(silent)}" if lingered else ""
+                self._end(one, status, detail + names)
 
     def _end(self, talk: Talk, status: str, detail: str) -> None:
         for number, _ in talk.buffer:
@@ -277,8 +376,9 @@ class Model:
 
     def _linger(self, talk: Talk) -> None:
         if not talk.running:
-            talk.running = True
-            talk.deadline_ns = self.clock_ns + talk.linger_ns
+            for one in talk.together:
+                one.running = True
+                one.deadline_ns = self.clock_ns + talk.linger_ns
             self.clocks.append(talk)
 
     def _wake(self, talk: Talk) -> None:

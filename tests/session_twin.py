@@ -7,15 +7,16 @@ be in the same state.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Final
 
 import builders as b
-from session_model import ACTS, SENDS, Happening, Model, Puppet, Talk
+from session_model import ACTS, LATE, SENDS, Happening, Model, Puppet, Setting, Talk
 from troth.vm import events as ev
 from troth.vm.coroutine import CoroutineStatus
 from troth.vm.host_signer import HostSigner
-from troth.vm.image import Effect, Image, Program
+from troth.vm.image import Bundle, BundleChild, Effect, Image
 from troth.vm.instructions import (
     Branch,
     Cancel,
@@ -24,13 +25,17 @@ from troth.vm.instructions import (
     Invoke,
     JumpIf,
     Move,
+    Open,
+    OpenBundle,
+    OpenOptions,
     Operator,
     Policy,
     ReplayMode,
+    Timer,
 )
 from troth.vm.machine import Machine
 from troth.vm.substitutes import Substitutes
-from troth.vm.types import Mu, Var
+from troth.vm.types import Mu, Timed, Var
 
 FLOW: Final = b.protocol(
     "Flow",
@@ -46,8 +51,48 @@ FLOW: Final = b.protocol(
         ),
     },
 )
+WITHIN_NS: Final = 20
+PACED: Final = b.protocol(
+    "Paced",
+    {
+        "A": Mu(
+            "x",
+            Timed(
+                "B",
+                WITHIN_NS,
+                b.sends(
+                    "B", ("item", [b.INT], Var("x")), ("stop", [], Var("x")), ("last", [], b.END)
+                ),
+                b.sends("B", (LATE, [], Var("x"))),
+            ),
+        ),
+        "B": Mu(
+            "x",
+            b.receives(
+                "A",
+                ("item", [b.INT], Var("x")),
+                ("stop", [], b.END),
+                ("last", [], b.END),
+                (LATE, [], Var("x")),
+            ),
+        ),
+    },
+)
+"""The same with a clock for each choice."""
+
+_PLAYED: Final = ((0, 1), (1, 2))
+BUNDLES: Final = tuple(
+    Bundle(
+        name,
+        ("First", "Middle", "Third"),
+        tuple(BundleChild(f"c{n}", protocol, players) for n, players in enumerate(_PLAYED)),
+    )
+    for protocol, name in enumerate(("Flows", "Paces"))
+)
 WORLDS: Final = tuple(
-    (policy, capacity, linger_ns, replay)
+    (policy, capacity, linger_ns, replay, bundled, paced)
+    for bundled in (False, True)
+    for paced in (False, True)
     for policy in (Policy.BLOCK, Policy.ERROR, Policy.RESIZE)
     for capacity, linger_ns in ((1, 0), (2, 30), (3, 1_000))
     for replay in ReplayMode
@@ -75,10 +120,9 @@ def _sound(public_key: bytes) -> bool:  # noqa: ARG001
     return True
 
 
-def _acts() -> list[list[Instruction]]:
-    take = Branch(
-        _IN, "A", (Case("item", (_SPARE,), -1), Case("stop", (), -1), Case("last", (), -1))
-    )
+def _acts(*, paced: bool) -> list[list[Instruction]]:
+    labels = ("stop", "last", LATE) if paced else ("stop", "last")
+    take = Branch(_IN, "A", (Case("item", (_SPARE,), -1), *(Case(x, (), -1) for x in labels)))
     return [
         [b.select(_OUT, "B", "item", _NUMBER)],
         [take],
@@ -90,11 +134,15 @@ def _acts() -> list[list[Instruction]]:
         [Cancel(_IN, _WORDS)],
         [b.fail(_WORDS)],
         [b.HALT],
+        [Timer(_OUT, -1)],
     ]
 
 
 def _dispatcher(options: list[list[Instruction]], before: list[Instruction]) -> list[Instruction]:
-    """Asks for a number, does what the option of that number says, and asks again."""
+    """Asks for a number, does what the option of that number says, and asks again.
+
+    Behind all that stands what is done when a clock has run out.
+    """
     start = len(before)
     code = [*before, Invoke(0, (), _COMMAND)]
     place = start + 1 + 3 * len(options) + 1
@@ -113,37 +161,51 @@ def _dispatcher(options: list[list[Instruction]], before: list[Instruction]) -> 
             else:
                 bodies.append(instruction)
         bodies.append(b.jump(start))
-    return [*code, b.jump(start), *bodies]
+    late = [b.send(_OUT, "B", LATE), b.jump(start)]
+    whole = [*code, b.jump(start), *bodies]
+    return [
+        *(Timer(one.endpoint, len(whole)) if isinstance(one, Timer) else one for one in whole),
+        *late,
+    ]
+
+
+def _opening(
+    world: tuple[Policy, int, int, ReplayMode, bool, bool],
+) -> list[Instruction]:
+    policy, capacity, linger_ns, replay, bundled, paced = world
+    options = OpenOptions(replay=replay, capacity=capacity, policy=policy, linger_ns=linger_ns)
+    if bundled:
+        return [OpenBundle(int(paced), (10, 11, 12, 13), options)]
+    return [Open(int(paced), (10, 11), options), Open(int(paced), (12, 13), options)]
+
+
+def _spawned(*, paced: bool) -> list[Instruction]:
+    first = 4 if paced else 1
+    return [
+        b.spawn(14, first, 10),
+        b.spawn(14, first + 1, 11, 12),
+        b.spawn(14, first + 2, 13),
+    ]
 
 
 def _image() -> Image:
     words: list[Instruction] = [b.set_(_WORDS, "enough")]
-    ends = b.endpoint("Flow", "B"), b.endpoint("Flow", "A")
-    worlds = [
-        [
-            b.open_(
-                0, 10, 11, policy=policy, capacity=capacity, linger_ns=linger_ns, replay=replay
-            ),
-            b.open_(
-                0, 12, 13, policy=policy, capacity=capacity, linger_ns=linger_ns, replay=replay
-            ),
-            b.spawn(14, 1, 10),
-            b.spawn(14, 2, 11, 12),
-            b.spawn(14, 3, 13),
-        ]
-        for policy, capacity, linger_ns, replay in WORLDS
-    ]
+    worlds = [[*_opening(world), *_spawned(paced=world[5])] for world in WORLDS]
     main = _dispatcher([*worlds], [])
-    # The first puppet gets its only endpoint in register 0, where another has its receiving end.
-    first = _dispatcher(_acts(), [Move(_OUT, _IN), *words])
-    rest = _dispatcher(_acts(), words)
-    programs: list[Program] = [
-        b.program("main", main, registers=16),
-        b.program("first", first, ends[1]),
-        b.program("middle", rest, *ends),
-        b.program("third", rest, ends[0]),
-    ]
-    return b.image([FLOW], programs, [Effect("next", (), b.INT)])
+    programs = [b.program("main", main, registers=16)]
+    for protocol in ("Flow", "Paced"):
+        into, out = b.endpoint(protocol, "B"), b.endpoint(protocol, "A")
+        acts = _acts(paced=protocol == "Paced")
+        # The first gets its only endpoint in register 0, where another has its receiving end.
+        first = _dispatcher(acts, [Move(_OUT, _IN), *words])
+        rest = _dispatcher(acts, words)
+        programs += [
+            b.program(f"first {protocol}", first, out),
+            b.program(f"middle {protocol}", rest, into, out),
+            b.program(f"third {protocol}", rest, into),
+        ]
+    image = b.image([FLOW, PACED], programs, [Effect("next", (), b.INT)])
+    return replace(image, bundles=BUNDLES)
 
 
 IMAGE: Final = _image()
@@ -176,16 +238,21 @@ class Twin:
     # --- steps -----------------------------------------------------------------------------
 
     def open_world(self, choice: int) -> None:
-        policy, capacity, linger_ns, _ = WORLDS[choice]
-        made = self.model.open_world(policy.value, capacity, MOST * capacity, linger_ns)
+        policy, capacity, linger_ns, _, bundled, paced = WORLDS[choice]
+        within_ns = WITHIN_NS if paced else 0
+        made = self.model.open_world(
+            Setting(policy.value, capacity, MOST * capacity, linger_ns, bundled, within_ns)
+        )
         self.puppets += made
         self.talks += [talk for p in made if (talk := p.outgoing) is not None]
         self.model.happened += [("asks", puppet.name) for puppet in made]
         self.machine.complete(self._asking.pop(-1), choice)
         self._compare()
 
-    def act(self, *acts: tuple[Puppet, str]) -> None:
-        """Several puppets act in one round, in this order."""
+    def act(self, *acts: tuple[Puppet, str], after_ns: int = 0) -> None:
+        """Several puppets act in one round, in this order, when some time has gone by."""
+        self.clock_ns += after_ns
+        self.model.clock_ns = self.clock_ns
         for puppet, act in acts:
             self.model.act(puppet, act)
             self.machine.complete(self._asking.pop(puppet.name), ACTS.index(act))
@@ -231,6 +298,7 @@ class Twin:
         while self.machine.run_round(self.clock_ns):
             pass
         events = self.machine.poll_events()
+        self.machine.abandoned()
         self._note_new(events)
         for request in self.machine.poll_effects():
             self._asking[self._coroutines.get(request.coroutine, -1)] = request.effect_id
@@ -300,7 +368,18 @@ class Twin:
             case ev.Invoked():
                 number = self._coroutines.get(event.coroutine, -1)
                 return None if number < 0 else ("asks", number)
-            case ev.Opened() | ev.Spawned() | ev.Transferred() | ev.Completed() | ev.TimeSet():
+            case ev.TimerStarted():
+                return ("clock", name, event.now_ns)
+            case ev.TimerExpired():
+                return ("late", name)
+            case (
+                ev.BundleOpened()
+                | ev.Opened()
+                | ev.Spawned()
+                | ev.Transferred()
+                | ev.Completed()
+                | ev.TimeSet()
+            ):
                 return None
             case _:
                 raise AssertionError(f"nobody expected {event}")
@@ -327,7 +406,8 @@ def wander(seed: int, steps: int) -> Twin:
             twin.wait(2_000)
         else:
             several = rng.sample(idle, min(len(idle), rng.randrange(1, 8)))
-            twin.act(*[(puppet, _sensible(rng, puppet)) for puppet in several])
+            acts = [(puppet, _sensible(rng, puppet)) for puppet in several]
+            twin.act(*acts, after_ns=rng.choice((0, 0, 0, 0, 0, 0, 1, WITHIN_NS, 30)))
     return twin
 
 
@@ -338,7 +418,10 @@ def _sensible(rng: Random, puppet: Puppet) -> str:
     out, into = puppet.outgoing, puppet.incoming
     if out is not None:
         done = "A" in out.ends or not out.live
-        choices += ["close out"] if done else [*["item"] * 12, *SENDS]
+        if not done and out.within_ns and not out.choosing:
+            choices += ["clock"] * 12
+        else:
+            choices += ["close out"] if done else [*["item"] * 12, *SENDS]
     if into is not None:
         done = "B" in into.ends or not into.live
         choices += ["close in"] if done else ["take"] * 12

@@ -17,7 +17,10 @@ from session_model import ACTS
 from session_twin import WORLDS, Twin, wander
 from troth.vm import step_end
 from troth.vm.buffer import Admission, EdgeBuffer
-from troth.vm.session import Session
+from troth.vm.lifecycle import LifeEvent
+from troth.vm.scheduler import Scheduler
+from troth.vm.session import EndpointState, Session
+from troth.vm.timer import Timer
 from troth.vm.turn import Turn
 
 LONG: Final = bool(os.environ.get("TROTH_LONG"))
@@ -33,7 +36,20 @@ def test_a_long_life_is_what_the_model_says(seed: int) -> None:
 
 def _wander_a_little() -> None:
     for seed in range(4):
-        wander(seed, 300)
+        wander(seed, 2_000)
+
+
+def _ends_alone(
+    turn: Turn, session: Session, event: LifeEvent, detail: str, by: str
+) -> list[EndpointState]:
+    return step_end._end_one(turn, session, event, detail, by)
+
+
+def _forgets_what_it_withheld(scheduler: Scheduler, _withheld: object) -> None:
+    _expire(scheduler, ())
+
+
+_expire = Scheduler._expire
 
 
 WRONG: Final = {
@@ -43,6 +59,11 @@ WRONG: Final = {
     "an asked end never comes": (step_end, "expire", lambda *_: None),
     "a blocked sender overtakes": (EdgeBuffer, "admission", lambda *_, **__: Admission.WAIT),
     "notices are not counted": (step_end, "count_notice", lambda *_: None),
+    "the sessions of a bundle end one by one": (step_end, "_end_together", _ends_alone),
+    "a bundle closes with its first session": (Session, "together", property(lambda one: (one,))),
+    "a clock never runs out": (Timer, "may_interrupt", False),
+    "a choice that was made is late": (Timer, "void", False),
+    "what is withheld never comes": (Scheduler, "_expire", _forgets_what_it_withheld),
 }
 
 
@@ -73,6 +94,12 @@ class Lives(RuleBasedStateMachine):
             self.twin.act(*acts)
 
     @precondition(lambda self: self.twin.idle())
+    @rule(data=st.data(), act=st.sampled_from(ACTS), after_ns=st.sampled_from((1, 20, 30)))
+    def act_later(self, data: st.DataObject, act: str, after_ns: int) -> None:
+        puppet = data.draw(st.sampled_from(self.twin.idle()))
+        self.twin.act((puppet, act), after_ns=after_ns)
+
+    @precondition(lambda self: self.twin.idle())
     @rule(data=st.data(), acts=st.lists(st.sampled_from(ACTS), min_size=1, max_size=8))
     def act(self, data: st.DataObject, acts: list[str]) -> None:
         puppet = data.draw(st.sampled_from(self.twin.idle()))
@@ -89,7 +116,7 @@ class Lives(RuleBasedStateMachine):
         else:
             self.twin.host_cancels(talk)
 
-    @rule(duration_ns=st.sampled_from((1, 29, 30, 31, 1_000)))
+    @rule(duration_ns=st.sampled_from((1, 19, 20, 29, 30, 31, 1_000)))
     def wait(self, duration_ns: int) -> None:
         self.twin.wait(duration_ns)
 
