@@ -63,7 +63,7 @@ def _stop(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTER
 def _gateway(folder: Path) -> Iterator[dict[str, int]]:
     process, ports = _start(
         folder, "stream", "gateway", "--key", folder / "gate.key", "--port", "0",
-        "--stun-port", "0", "--stun-port", "0", "--metrics-port", "0", "--open",
+        "--stun-port", "0", "--stun-port", "0", "--metrics", "127.0.0.1:0", "--open",
         "--relays", folder / "relay.pub", "--admins", folder / "root.pub",
         "--store", folder / "gateway.store",
     )  # fmt: skip
@@ -99,7 +99,7 @@ def test_a_gateway_and_a_relay_run_and_are_administered(folder: Path, here: Here
     with _gateway(folder) as ports:
         relay, relay_ports = _start(
             folder, "stream", "relay", "--key", folder / "relay.key", "--port", "0",
-            "--metrics-port", "0", "--gateway", f"127.0.0.1:{ports['gateway']}",
+            "--metrics", "127.0.0.1:0", "--gateway", f"127.0.0.1:{ports['gateway']}",
             "--gateway-key", folder / "gate.pub",
         )  # fmt: skip
         assert relay_ports["relay"] > 0

@@ -81,6 +81,11 @@ LAZY_COMMANDS: Final = (
         "run remote desktop sessions that leave a proof",
         "troth.streaming.shell_commands",
     ),
+    (
+        "doctor",
+        "say what is wrong with a remote desktop session",
+        "troth.streaming.doctor.shell_doctor",
+    ),
 )
 """Name, help, and the module that has the rest."""
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from troth.streaming.tally import Tally
 
 EVENTS_KEPT: Final = 4096
 TEXT_CHARACTERS_MAX: Final = 400
-QUEUE_DELAY_BOUNDS_MS: Final = (1, 2, 5, 10, 20, 40, 80, 160, 320)
+DIRECT: Final = "direct"
+RELAY: Final = "relay"
 
 Fact: TypeAlias = "str | int | float | bool | list[str] | None"
 
@@ -32,6 +35,8 @@ EVENT_NAMES: Final = (
     "freeze",
     "idr_request",
     "input_latency",
+    "load",
+    "sound",
     "peer_degraded",
     "peer_recovered",
     "peer_lost",
@@ -57,28 +62,13 @@ class Clock:
     mono_us: Callable[[], int]
 
 
-@dataclass(slots=True)
-class Histogram:
-    """How often a value was at most so much."""
-
-    bounds: tuple[int, ...]
-    counts: list[int] = field(default_factory=list)
-    total: int = 0
-    count: int = 0
-
-    def __post_init__(self) -> None:
-        self.counts = [0] * len(self.bounds)
-
-    def add(self, value: int) -> None:
-        self.count += 1
-        self.total += value
-        for place, bound in enumerate(self.bounds):
-            if value <= bound:
-                self.counts[place] += 1
-
-
 class Telemetry:
-    """Of one role of one session. `on_event` gets each event as it happens."""
+    """Of one role of one session. `on_event` gets each event as it happens.
+
+    Attributes:
+        tally: the metrics.
+        before_reading: brings metrics up to date that are kept elsewhere.
+    """
 
     def __init__(
         self,
@@ -90,12 +80,13 @@ class Telemetry:
         self.role = role
         self.session_id = session_id
         self.path_id = 0
+        self.path_kind = DIRECT
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
-        self.counters: dict[tuple[str, str], float] = {}
-        self.gauges: dict[str, float] = {}
-        self.queue_delay_ms = Histogram(QUEUE_DELAY_BOUNDS_MS)
+        self.tally = Tally()
+        self.before_reading: Callable[[], None] = lambda: None
         self._clock = clock
         self._on_event = on_event
+        self._path_since_us: int | None = None
 
     def emit(self, name: str, plane: str = "media", **facts: Fact) -> Event:
         """`plane` is `control` or `media`: where the trouble is, if it is trouble."""
@@ -123,40 +114,38 @@ class Telemetry:
         return self._happened(name, "media", {"from": before, "to": after, **facts})
 
     def count(self, name: str, by: float = 1, **labels: str) -> None:
-        key = (name, _labels(labels))
-        self.counters[key] = self.counters.get(key, 0) + by
+        self.tally.count(name, by, **labels)
+
+    @property
+    def gauges(self) -> dict[str, float]:
+        return self.tally.gauges
+
+    # --- the path in use ---------------------------------------------------------------------
+
+    def path_begins(self, kind: str = DIRECT) -> None:
+        """From now on time is spent on a path of that kind."""
+        self.path_settle()
+        self.path_kind = kind
+        self._path_since_us = self._clock.mono_us()
+
+    def path_ends(self) -> None:
+        """The session is over."""
+        self.path_settle()
+        self._path_since_us = None
+
+    def path_settle(self) -> None:
+        """Books the time on the present path up to now."""
+        now_us, since_us = self._clock.mono_us(), self._path_since_us
+        if since_us is not None:
+            self.count("path_seconds_total", (now_us - since_us) / 1e6, kind=self.path_kind)
+            self._path_since_us = now_us
 
     def prometheus(self) -> str:
-        """The metrics as Prometheus reads them."""
-        lines: list[str] = []
-        common = {"role": self.role}
-        for name in sorted({name for name, _ in self.counters}):
-            lines.append(f"# TYPE troth_stream_{name} counter")
-            for (found, labels), value in sorted(self.counters.items()):
-                if found == name:
-                    joined = ",".join(part for part in (_labels(common), labels) if part)
-                    lines.append(f"troth_stream_{name}{{{joined}}} {value:g}")
-        for name, value in sorted(self.gauges.items()):
-            lines.append(f"# TYPE troth_stream_{name} gauge")
-            lines.append(f"troth_stream_{name}{{{_labels(common)}}} {value:g}")
-        lines += self._histogram(_labels(common))
-        return "\n".join(lines) + "\n"
+        """The metrics of this session as Prometheus reads them."""
+        return self.read().prometheus(self.role)
 
-    def _histogram(self, labels: str) -> list[str]:
-        name, delays = "troth_stream_queue_delay_ms", self.queue_delay_ms
-        lines = [f"# TYPE {name} histogram"]
-        for bound, count in zip(delays.bounds, delays.counts, strict=True):
-            lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {count}')
-        lines.append(f'{name}_bucket{{{labels},le="+Inf"}} {delays.count}')
-        lines.append(f"{name}_sum{{{labels}}} {delays.total}")
-        lines.append(f"{name}_count{{{labels}}} {delays.count}")
-        return lines
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    return ",".join(f'{name}="{_escaped(value)}"' for name, value in sorted(labels.items()))
-
-
-def _escaped(value: str) -> str:
-    cut = value[:TEXT_CHARACTERS_MAX]
-    return cut.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    def read(self) -> Tally:
+        """The metrics, brought up to date."""
+        self.path_settle()
+        self.before_reading()
+        return self.tally

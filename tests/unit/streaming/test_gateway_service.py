@@ -82,13 +82,13 @@ async def _topology() -> AsyncIterator[Topology]:
         PartyKind.ADMIN: frozenset({_key("root").public_key}),
     }
     gateway = GatewayService(
-        _key("gateway"), store, GatewayOptions(admitted=admitted, metrics_port=0)
+        _key("gateway"), store, GatewayOptions(admitted=admitted, metrics=Address("127.0.0.1", 0))
     )
     await gateway.start()
     options = RelayOptions(
         gateway=("127.0.0.1", gateway.port),
         gateway_key=_key("gateway").public_key,
-        metrics_port=0,
+        metrics=Address("127.0.0.1", 0),
     )
     relay = RelayService(_key("relay"), options, lambda _text: None)
     await relay.start()

@@ -119,7 +119,7 @@ def test_metrics_are_prometheus_text() -> None:
     telemetry.count("handshake_fail_total", reason='a"b\n')
     telemetry.gauges["loss_pre_repair"] = 0.25
     for delay_ms in (1, 3, 1000):
-        telemetry.queue_delay_ms.add(delay_ms)
+        telemetry.tally.queue_delay_ms.add(delay_ms)
     text = telemetry.prometheus()
     assert 'troth_stream_handshake_fail_total{role="Client",reason="a\\"b\\n"} 2\n' in text
     assert 'troth_stream_loss_pre_repair{role="Client"} 0.25\n' in text

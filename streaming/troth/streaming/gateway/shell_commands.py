@@ -24,6 +24,7 @@ from troth.streaming.relay.shell_relay import RelayOptions, RelayService, log_to
 from troth.vm.errors import Invalid, Unusable
 from troth.vm.escape import plain
 from troth.vm.shell_keys import load_key, load_public_key, load_trust
+from troth.vm.shell_line import parse_address as parse_line_address
 
 GATEWAY_PORT: Final = 3_477
 STUN_PORT: Final = 3_478
@@ -52,7 +53,7 @@ def _add_gateway(subparsers: Any) -> None:
         "--stun-port", type=_port, action="append", metavar="PORT",
         help=f"for STUN; give two; else {STUN_PORT} and {STUN_PORT + 1_000}",
     )  # fmt: skip
-    parser.add_argument("--metrics-port", type=_port, metavar="PORT", help="for metrics")
+    _add_metrics(parser)
     parser.add_argument("--store", type=Path, metavar="FILE", help="its database; else in memory")
     for kind in PartyKind:
         parser.add_argument(
@@ -79,7 +80,7 @@ def _add_relay(subparsers: Any) -> None:
     parser.add_argument(
         "--public", type=_address, metavar="HOST:PORT", help="where parties find it, if elsewhere"
     )
-    parser.add_argument("--metrics-port", type=_port, metavar="PORT", help="for metrics")
+    _add_metrics(parser)
     parser.add_argument(
         "--sessions", type=int, default=RelayLimits().sessions_max, metavar="N",
         help=f"at once; else {RelayLimits().sessions_max}",
@@ -98,6 +99,13 @@ def _add_admin(subparsers: Any) -> None:
     parser.add_argument("--key", type=Path, required=True, metavar="FILE", help="your private key")
     _add_gateway_address(parser)
     parser.set_defaults(run=lambda given: asyncio.run(_admin(given)))
+
+
+def _add_metrics(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--metrics", type=parse_line_address, metavar="HOST:PORT",
+        help="serve metrics, health and events there",
+    )  # fmt: skip
 
 
 def _add_gateway_address(parser: argparse.ArgumentParser) -> None:
@@ -140,7 +148,7 @@ def _run_gateway(given: argparse.Namespace) -> int:
         host=given.host,
         port=given.port,
         stun_ports=tuple(given.stun_port or (STUN_PORT, STUN_PORT + 1_000)),
-        metrics_port=given.metrics_port,
+        metrics=given.metrics,
         tls=_server_tls(given.certificate),
         admitted=_admitted(given),
     )
@@ -169,7 +177,7 @@ def _run_relay(given: argparse.Namespace) -> int:
         host=given.host,
         port=given.port,
         public=given.public,
-        metrics_port=given.metrics_port,
+        metrics=given.metrics,
         tls=ssl.create_default_context() if given.tls else None,
         limits=RelayLimits(sessions_max=given.sessions),
     )

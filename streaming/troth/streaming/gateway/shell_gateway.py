@@ -34,7 +34,7 @@ class GatewayOptions:
     host: str = "127.0.0.1"
     port: int = 0
     stun_ports: tuple[int, ...] = (0, 0)
-    metrics_port: int | None = None
+    metrics: tuple[str, int] | None = None
     tls: ssl.SSLContext | None = None
     limits: GatewayLimits = field(default_factory=GatewayLimits)
     admitted: Mapping[PartyKind, frozenset[bytes] | None] = field(default_factory=dict)
@@ -106,8 +106,8 @@ class GatewayService:
             )
             self._udp.append(transport)
         self.stun_ports = tuple(t.get_extra_info("sockname")[1] for t in self._udp)
-        if options.metrics_port is not None:
-            self.metrics_port = await self._metrics.start(options.host, options.metrics_port)
+        if options.metrics is not None:
+            self.metrics_port = await self._metrics.start(*options.metrics)
         self._keep(self._tick(), _TICKER)
 
     async def stop(self) -> None:

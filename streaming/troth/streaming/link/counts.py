@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+REJECTED: Final = (
+    "bad_header",
+    "wrong_connection",
+    "bad_handshake",
+    "premature",
+    "replayed",
+    "old",
+    "not_authentic",
+    "wrong_epoch",
+    "bad_chunk",
+)
+"""The counts of datagrams that changed nothing."""
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from typing import Final, cast
 
 from troth.streaming.paths.addresses import Address, address_of
 from troth.streaming.paths.discovery import DISCOVERY_PORT, FoundHost, Responder, Seeker
-from troth.streaming.paths.gather import MAPPING_ADVICE, StunGatherer
+from troth.streaming.paths.gather import MAPPING_ADVICE, NatMapping, StunGatherer
 from troth.vm.keys import KeyPair
 
 EVERYBODY: Final = Address("255.255.255.255", DISCOVERY_PORT)
@@ -85,7 +85,20 @@ def seek(
 
 def run_probe(given: argparse.Namespace) -> int:
     """What the network does to our UDP, as STUN servers see it; 1 when none answers."""
-    servers = tuple(given.stun)
+    reflexive, mapping = _ask_servers(tuple(given.stun))
+    for address in reflexive:
+        print(f"outside   {address.text}")
+    print(f"mapping   {mapping.value}")
+    print(f"advice    {MAPPING_ADVICE[mapping]}")
+    return int(not reflexive)
+
+
+def mapping_of(servers: tuple[Address, ...]) -> NatMapping:
+    """What the translator in front of this machine does, as these servers see it."""
+    return _ask_servers(servers)[1]
+
+
+def _ask_servers(servers: tuple[Address, ...]) -> tuple[tuple[Address, ...], NatMapping]:
     with _socket(servers[0].host) as opened:
         gatherer = StunGatherer(servers, os.urandom, time.monotonic_ns())
         while not gatherer.done:
@@ -97,12 +110,7 @@ def run_probe(given: argparse.Namespace) -> int:
             if received is not None:
                 gatherer.receive(*received)
         own = _own_addresses(opened, servers)
-        mapping = gatherer.mapping(own)
-    for address in gatherer.reflexive:
-        print(f"outside   {address.text}")
-    print(f"mapping   {mapping.value}")
-    print(f"advice    {MAPPING_ADVICE[mapping]}")
-    return int(not gatherer.reflexive)
+        return gatherer.reflexive, gatherer.mapping(own)
 
 
 def _own_addresses(opened: socket.socket, servers: tuple[Address, ...]) -> tuple[Address, ...]:

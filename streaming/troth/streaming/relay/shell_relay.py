@@ -40,7 +40,7 @@ class RelayOptions:
     host: str = "127.0.0.1"
     port: int = 0
     public: Address | None = None
-    metrics_port: int | None = None
+    metrics: tuple[str, int] | None = None
     tls: ssl.SSLContext | None = None
     limits: RelayLimits = field(default_factory=RelayLimits)
     backoff: Backoff = field(default_factory=Backoff)
@@ -87,8 +87,8 @@ class RelayService:
         self.address = Address(options.host, self._socket.getsockname()[1])
         loop = asyncio.get_running_loop()
         loop.add_reader(self._socket.fileno(), self._readable)
-        if options.metrics_port is not None:
-            self.metrics_port = await self._metrics.start(options.host, options.metrics_port)
+        if options.metrics is not None:
+            self.metrics_port = await self._metrics.start(*options.metrics)
         self._tasks = [loop.create_task(self._tick()), loop.create_task(self._register())]
 
     def drain(self) -> None:

@@ -73,6 +73,11 @@ MEANINGS: Final = {
 }
 
 
+def label_of(reason: str) -> str:
+    """The word as metrics have it: what the other side makes up is counted as one."""
+    return reason if reason in tuple(Ending) else "other"
+
+
 def meaning_of(reason: str) -> Meaning:
     """The meaning of a word, which may come from the other side and be none of ours."""
     for ending, meaning in MEANINGS.items():

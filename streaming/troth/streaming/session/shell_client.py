@@ -39,6 +39,8 @@ from troth.vm.errors import Malformed, Unusable
 
 Facts = dict[str, Any]
 INPUT_TICK_US = 4_000
+SOUND_GONE_GROUPS = 25
+"""So many groups in a row that nobody heard are half a second."""
 
 
 class ClientParty(Party):
@@ -66,6 +68,8 @@ class ClientParty(Party):
         self.last_report: Facts = {}
         self.tones: dict[int, int] = {}
         self.sounds_missed = 0
+        self._unheard_in_a_row = 0
+        self._sound_gone = False
         self.degraded = False
         self._way = way
         self._screen = screen
@@ -181,18 +185,12 @@ class ClientParty(Party):
     def measure(self) -> Facts:
         report = asdict(self.viewing.report(now_us(), self._way.counts))
         self.last_report = report
-        gauges = self.telemetry.gauges
-        gauges["loss_pre_repair"] = report["lost_before_repair_ppm"] / 1e6
-        gauges["loss_post_repair"] = report["lost_after_repair_ppm"] / 1e6
+        self.note_report(report)
+        self.note_load()
         return report
 
     def adapted(self, decision: Facts) -> None:
-        before = self.decision
-        for what in ("bitrate_kbps", "frames_per_second"):
-            if before and before[what] != decision[what]:
-                self.telemetry.moved(
-                    "adapt", before[what], decision[what], what=what, cause=decision["cause"]
-                )
+        self.note_decision(self.decision, decision)
         self.decision = decision
 
     def key_frame_promised(self, number: int) -> None:
@@ -215,6 +213,7 @@ class ClientParty(Party):
     def path_taken(self, path: int) -> None:
         before, self.telemetry.path_id = self.telemetry.path_id, path
         self.telemetry.moved("path_change", before, path)
+        self.telemetry.count("path_changes_total")
 
     def path_kept(self, path: int) -> None:
         self.telemetry.emit("path_change", to=self.telemetry.path_id, refused=path)
@@ -255,10 +254,11 @@ class ClientParty(Party):
         self.note_frame(data.digest)
         now = now_us()
         freeze = self.viewing.shown(shown, at_us, now)
-        self.telemetry.queue_delay_ms.add((now - at_us) // 1000)
+        self.telemetry.tally.queue_delay_ms.add((now - at_us) // 1000)
         self.telemetry.count("frames_shown_total")
         if freeze is not None:
             self.telemetry.emit("freeze", ms=freeze.ms)
+            self.telemetry.count("freezes_total")
             self.telemetry.count("freeze_seconds_total", freeze.ms / 1000)
         return Outcome.SHOWN.value
 
@@ -276,12 +276,33 @@ class ClientParty(Party):
     @vm.effect(cancellable=True)
     async def play(self, number: int, at_us: int, data: vm.BlobValue) -> str:  # noqa: ARG002
         content = await self._content(Lane.SOUND, number)
-        if content is None or not is_content(content, data.digest):
-            self.sounds_missed += 1
-            return Outcome.LOST.value
-        tone = self._loudspeaker.play(content)
+        if content is None:
+            return self._unheard(Outcome.LOST)
+        if not is_content(content, data.digest):
+            return self._unheard(Outcome.FORGED)
+        try:
+            tone = self._loudspeaker.play(content)
+        except Malformed:
+            # The host sent it so: a source that is silent, or another one than was meant.
+            return self._unheard(Outcome.BROKEN)
         self.tones[tone] = self.tones.get(tone, 0) + 1
+        self.telemetry.count("sound_played_total")
+        self._hear(Outcome.SHOWN)
         return Outcome.SHOWN.value
+
+    def _unheard(self, outcome: Outcome) -> str:
+        self.sounds_missed += 1
+        self.telemetry.count("sound_missed_total", outcome=outcome.value)
+        self._hear(outcome)
+        return outcome.value
+
+    def _hear(self, outcome: Outcome) -> None:
+        """Says when the sound goes away for some time, and when it is back."""
+        self._unheard_in_a_row = 0 if outcome is Outcome.SHOWN else self._unheard_in_a_row + 1
+        gone = self._unheard_in_a_row >= SOUND_GONE_GROUPS
+        if gone != self._sound_gone and (gone or outcome is Outcome.SHOWN):
+            self._sound_gone = gone
+            self.telemetry.emit("sound", state="gone" if gone else "heard", outcome=outcome.value)
 
     # --- input -------------------------------------------------------------------------------
 

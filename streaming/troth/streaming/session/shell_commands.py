@@ -123,9 +123,6 @@ def _add_host(subparsers: Any) -> None:
     parser.add_argument(
         "--port-file", type=Path, metavar="FILE", help="write the port here, for a port of 0"
     )
-    parser.add_argument(
-        "--metrics-port", type=_whole(0, 65_535), metavar="PORT", help="for metrics, at 127.0.0.1"
-    )
     parser.set_defaults(run=_host)
 
 
@@ -167,6 +164,15 @@ def _add_party(parser: argparse.ArgumentParser, other: str) -> None:
         "--bitrate", type=_whole(1, BITRATE_KBPS_MAX), default=BITRATE_KBPS_DEFAULT,
         metavar="KBPS", help=f"at most; else {BITRATE_KBPS_DEFAULT}",
     )  # fmt: skip
+    add_metrics(parser)
+
+
+def add_metrics(parser: argparse.ArgumentParser) -> None:
+    """The same option at every role."""
+    parser.add_argument(
+        "--metrics", type=parse_address, metavar="HOST:PORT",
+        help="serve metrics, health and events there",
+    )  # fmt: skip
 
 
 def _host(given: argparse.Namespace) -> int:
@@ -185,7 +191,8 @@ def _host(given: argparse.Namespace) -> int:
         any_key=given.any_key,
         sessions=given.sessions,
         on_listening=listening,
-        metrics_port=given.metrics_port,
+        metrics=given.metrics,
+        on_metrics=_say_metrics,
     )
     return 0 if asyncio.run(run_host(options)) else EXIT_FAILED
 
@@ -206,11 +213,17 @@ def _client(given: argparse.Namespace) -> int:
         keys=given.keys,
         any_key=given.any_key,
         watch=_watch if live else None,
+        metrics=given.metrics,
+        on_metrics=_say_metrics,
     )
     client, result = asyncio.run(run_client(options))
     for line in client.lines():
         print(plain(line))
     return 0 if result.ok else EXIT_FAILED
+
+
+def _say_metrics(port: int) -> None:
+    print(f"metrics at port {port}", file=sys.stderr, flush=True)
 
 
 def _watch(client: ClientParty, done: Callable[[], bool]) -> asyncio.Future[None]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from troth.streaming.link import CloseReason
+from troth.streaming.link.counts import REJECTED
 from troth.streaming.media.input_acts import RecordedInput, ScriptedUser
 from troth.streaming.media.interfaces import Picture
 from troth.streaming.media.synthetic import SyntheticScreen, SyntheticVideo
@@ -24,7 +25,7 @@ from troth.streaming.session.shell_host import HostParty
 from troth.streaming.session.shell_party import Party, now_us
 from troth.streaming.session.shell_transport import CLOSE_REASONS, TransportEnd
 from troth.streaming.shell_recent_blobs import RecentBlobs
-from troth.streaming.telemetry import Event
+from troth.streaming.telemetry import Event, Telemetry
 from troth.vm.errors import Unusable
 from troth.vm.image import Image
 from troth.vm.shell_options import RunOptions
@@ -62,6 +63,7 @@ def make_host(wanted: Wanted, end: TransportEnd, name: str = "host") -> HostPart
         bitrate_kbps=wanted.bitrate_kbps,
         on_event=event_writer(wanted.folder, name),
     )
+    host.telemetry.before_reading = lambda: note_transport(host.telemetry, end)
     end.on_key_frame = host.need_key_frame
     end.on_path = host.path_state
     return host
@@ -79,6 +81,7 @@ def make_client(wanted: Wanted, end: TransportEnd, name: str = "client") -> Clie
         ends_after_us=None if wanted.seconds is None else int(wanted.seconds * 1e6),
         on_event=event_writer(wanted.folder, name),
     )
+    client.telemetry.before_reading = lambda: note_transport(client.telemetry, end)
     end.on_content = client.arrive
     return client
 
@@ -122,6 +125,17 @@ async def run_party(
     _, reason = party.ending or ("", "")
     end.close(CLOSE_REASONS.get(reason, CloseReason.POLICY), reason)
     return result
+
+
+def note_transport(telemetry: Telemetry, end: TransportEnd) -> None:
+    """What the link has counted, as metrics."""
+    tally, counts = telemetry.tally, end.link.counts
+    tally.put("packets_sent_total", counts.packets_sent)
+    tally.put("packet_bytes_sent_total", counts.bytes_sent)
+    for why in REJECTED:
+        tally.put("packets_rejected_total", getattr(counts, why), why=why)
+    if telemetry.role == "Client":
+        tally.put("pieces_repaired_total", end.repaired)
 
 
 def _no_link(party: Party, end: TransportEnd) -> Unusable:

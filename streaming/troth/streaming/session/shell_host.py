@@ -75,6 +75,7 @@ class HostParty(Party):
     def need_key_frame(self) -> None:
         """The way has lost what it cannot repair; it says so before the client does."""
         self.telemetry.emit("idr_request", by="way")
+        self.telemetry.count("idr_requests_total")
         self._video.force_key_frame()
 
     def path_state(self, state: PathState, silent_ms: int) -> None:
@@ -134,7 +135,9 @@ class HostParty(Party):
         self.reports.append(epoch)
         del self.reports[:-4096]
         decision = asdict(self._controller.decide(epoch, self._way.allowed_kbps))
-        self._announce(decision)
+        self.note_report(report)
+        self.note_load()
+        self.note_decision(self.decision, decision)
         self.decision = decision
         self._bitrate_kbps = decision["bitrate_kbps"]
         self._picture = Picture(
@@ -144,20 +147,9 @@ class HostParty(Party):
         self._video.adapt(decision["bitrate_kbps"], decision["frames_per_second"])
         return decision
 
-    def _announce(self, decision: Facts) -> None:
-        for what in ("bitrate_kbps", "frames_per_second"):
-            before = self.decision.get(what)
-            if before is not None and before != decision[what]:
-                self.telemetry.moved(
-                    "adapt", before, decision[what], what=what, cause=decision["cause"]
-                )
-        before = self.decision.get("parity_percent")
-        if before is not None and before != decision["parity_percent"]:
-            self.telemetry.moved("fec_change", before, decision["parity_percent"])
-        self.telemetry.gauges["bitrate_kbps"] = decision["bitrate_kbps"]
-
     def force_key_frame(self, after: int) -> int:
         self.telemetry.emit("idr_request", after=after)
+        self.telemetry.count("idr_requests_total")
         return self._video.force_key_frame()
 
     def select_monitor(self, number: int) -> Facts:
@@ -182,6 +174,7 @@ class HostParty(Party):
     def take_path(self, path: int) -> None:
         self.telemetry.path_id = path
         self.telemetry.emit("path_change", to=path)
+        self.telemetry.count("path_changes_total")
 
     def path_kept(self, path: int) -> None:
         self.telemetry.emit("path_change", to=self.telemetry.path_id, refused=path)
@@ -203,6 +196,7 @@ class HostParty(Party):
         # A host that is late does not send a burst: what was missed is not made up for.
         self._frame_due_us = max(self._frame_due_us + interval_us, now + interval_us // 2)
         frame = self._video.capture(now)
+        self.telemetry.gauges["capture_us"] = now_us() - now
         return {
             "more": True,
             "number": frame.number,
@@ -241,12 +235,17 @@ class HostParty(Party):
         self.keys.move(x, y)
 
     def press(self, code: int, at_us: int) -> None:
-        self.telemetry.emit("input_latency", us=now_us() - at_us)
+        self._note_input(at_us)
         self.keys.press(code)
 
     def release(self, code: int, at_us: int) -> None:
-        self.telemetry.emit("input_latency", us=now_us() - at_us)
+        self._note_input(at_us)
         self.keys.release(code)
+
+    def _note_input(self, at_us: int) -> None:
+        latency_us = now_us() - at_us
+        self.telemetry.gauges["input_latency_us"] = latency_us
+        self.telemetry.emit("input_latency", us=latency_us)
 
     def release_all(self) -> int:
         return self.keys.release_all()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from blake3 import blake3
 
-from troth.streaming.session.endings import Ending, meaning_of
+from troth.streaming.load import LoadJudge
+from troth.streaming.session.endings import Ending, label_of, meaning_of
+from troth.streaming.shell_load import LoadMeter
 from troth.streaming.telemetry import Clock, Event, Telemetry
 from troth.vm.image import Image
 
@@ -17,6 +19,8 @@ CLOCK: Final = Clock(lambda: time.time_ns() // 1000, lambda: time.monotonic_ns()
 
 
 SESSION_ID_CHARACTERS: Final = 32
+DECIDED: Final = ("bitrate_kbps", "frames_per_second", "parity_percent")
+"""Of a decision, what is also a gauge."""
 
 
 class Party:
@@ -34,6 +38,8 @@ class Party:
         self.ending: tuple[str, str] | None = None
         self.stopped = asyncio.Event()
         self.media_began_us: int | None = None
+        self.load = LoadMeter()
+        self._judge = LoadJudge()
         self._binding = b""
         self._frames = 0
         self._digest = bytes(32)
@@ -47,6 +53,7 @@ class Party:
         self._binding = binding
         self.telemetry.session_id = binding.hex()[:SESSION_ID_CHARACTERS]
         self.telemetry.emit("session_start", "control")
+        self.telemetry.path_begins()
 
     def let_go(self) -> None:
         """However it ended: nothing that the session holds stays held."""
@@ -69,7 +76,8 @@ class Party:
             self.ending = ("Host" if reason is Ending.BUSY else "nobody", reason.value)
         self.stopped.set()
         by, reason_text = self.ending
-        self.telemetry.count("sessions_total", reason=reason_text)
+        self.telemetry.path_ends()
+        self.telemetry.count("sessions_total", reason=label_of(reason_text))
         self.telemetry.emit(
             "session_end",
             meaning_of(reason_text).plane,
@@ -81,6 +89,40 @@ class Party:
             if self.media_began_us is None
             else round((now_us() - self.media_began_us) / 1e6, 3),
         )
+
+    def note_load(self) -> None:
+        """Once an epoch: how busy this process and its machine are."""
+        load, telemetry = self.load.look(), self.telemetry
+        telemetry.gauges["cpu_own_percent"] = load.own_percent
+        telemetry.gauges["cpu_others_percent"] = load.others_percent
+        state = self._judge.judge(load)
+        if state is not None:
+            telemetry.emit(
+                "load",
+                state=state.value,
+                own_percent=load.own_percent,
+                others_percent=load.others_percent,
+            )
+
+    def note_decision(self, before: Mapping[str, Any], decision: Mapping[str, Any]) -> None:
+        """What the host has decided, as events of what changed and as gauges."""
+        telemetry = self.telemetry
+        for what in DECIDED:
+            telemetry.gauges[what] = decision[what]
+            if not before or before[what] == decision[what]:
+                continue
+            if what == "parity_percent":
+                telemetry.moved("fec_change", before[what], decision[what])
+            else:
+                cause = decision["cause"]
+                telemetry.moved("adapt", before[what], decision[what], what=what, cause=cause)
+
+    def note_report(self, report: Mapping[str, Any]) -> None:
+        """What the client has seen in the last epoch."""
+        gauges = self.telemetry.gauges
+        gauges["loss_pre_repair"] = report["lost_before_repair_ppm"] / 1e6
+        gauges["loss_post_repair"] = report["lost_after_repair_ppm"] / 1e6
+        gauges["jitter_us"] = report["jitter_us"]
 
     # --- effects -----------------------------------------------------------------------------
 

@@ -15,9 +15,9 @@ from troth.streaming.session.shell_client import ClientParty
 from troth.streaming.session.shell_end import Wanted, make_client, make_host, run_party
 from troth.streaming.session.shell_host import HostParty
 from troth.streaming.session.shell_local import CONTEXT, GOODBYE_SECONDS, first, leaving_on_signals
+from troth.streaming.session.shell_role_metrics import RoleMetrics
 from troth.streaming.session.shell_transport import TransportEnd, link_options
 from troth.streaming.shell_datagram import DatagramShell, connect, listen, open_shell
-from troth.streaming.shell_metrics import MetricsServer
 from troth.streaming.shell_protocols import load_protocol
 from troth.vm.errors import Unusable
 from troth.vm.escape import plain
@@ -41,7 +41,8 @@ class RemoteOptions:
         any_key: take whoever is there, when the other's public key is not in the folder.
         sessions: after so many the host ends.
         on_listening: is told where the host listens.
-        metrics_port: where metrics are served, at 127.0.0.1; None for nowhere.
+        metrics: where metrics, health and events are served; None for nowhere.
+        on_metrics: is told the port at which they are.
     """
 
     wanted: Wanted
@@ -50,7 +51,8 @@ class RemoteOptions:
     any_key: bool = False
     sessions: int = 1
     on_listening: Callable[[int], None] | None = None
-    metrics_port: int | None = None
+    metrics: Address | None = None
+    on_metrics: Callable[[int], None] | None = None
     watch: Watch | None = None
 
 
@@ -130,9 +132,10 @@ async def run_host(options: RemoteOptions) -> bool:
         for host in current:
             host.end(reason)
 
-    metrics = await _serve_metrics(options, current)
+    metrics = RoleMetrics("Host", lambda: not stopped.is_set())
     ok = True
     try:
+        await _serve(metrics, options)
         if options.on_listening is not None:
             options.on_listening(door.shell.address[1])
         with leaving_on_signals(stop):
@@ -143,6 +146,7 @@ async def run_host(options: RemoteOptions) -> bool:
                 name = "host" if number == 1 else f"host-{number}"
                 host = make_host(options.wanted, door.end, name)
                 current[:] = [host]
+                metrics.begins(host)
                 ok = await _host_session(options, door.end, host, image, name) and ok
                 door.end = None
                 door.changed.clear()
@@ -152,8 +156,7 @@ async def run_host(options: RemoteOptions) -> bool:
         await asyncio.sleep(GOODBYE_SECONDS / 2)
     finally:
         await door.shell.close()
-        if metrics is not None:
-            await metrics.stop()
+        await metrics.stop()
     if door.strangers:
         print(f"strangers turned away: {door.strangers}", file=sys.stderr)
     return ok
@@ -170,16 +173,11 @@ async def _host_session(
     return result.ok
 
 
-async def _serve_metrics(options: RemoteOptions, parties: list[HostParty]) -> MetricsServer | None:
-    if options.metrics_port is None:
-        return None
-
-    def page() -> tuple[int, str]:
-        return 200, "".join(party.telemetry.prometheus() for party in parties)
-
-    server = MetricsServer({"/metrics": page})
-    await server.start(LOOPBACK, options.metrics_port)
-    return server
+async def _serve(metrics: RoleMetrics, options: RemoteOptions) -> None:
+    if options.metrics is not None:
+        port = await metrics.serve(options.metrics)
+        if options.on_metrics is not None:
+            options.on_metrics(port)
 
 
 # --- the client ----------------------------------------------------------------------------
@@ -201,8 +199,11 @@ async def run_client(options: RemoteOptions) -> tuple[ClientParty, RunResult]:
     shell = await open_shell(link, host=_own_host(address[0]), on_change=lambda: _look(ends))
     end = TransportEnd(link, shell.wake)
     ends.append(end)
+    metrics = RoleMetrics("Client", lambda: end.link.established is not None)
     try:
         client = make_client(options.wanted, end)
+        metrics.begins(client)
+        await _serve(metrics, options)
         run = asyncio.ensure_future(
             run_party(
                 image,
@@ -222,6 +223,7 @@ async def run_client(options: RemoteOptions) -> tuple[ClientParty, RunResult]:
         await first(end.over, seconds=GOODBYE_SECONDS)
     finally:
         await shell.close()
+        await metrics.stop()
     return client, result
 
 
