@@ -9,6 +9,7 @@ from typing import get_args
 
 from docs.region_tables import attributes, table
 from troth.streaming.gateway.core import ALLOWED
+from troth.streaming.gateway.hub import GatewayCounters
 from troth.streaming.gateway.hub import Refusal as GatewayRefusal
 from troth.streaming.gateway.limits import GatewayLimits
 from troth.streaming.gateway.messages import Message, PartyKind, Register
@@ -17,10 +18,14 @@ from troth.streaming.paths.limits import PathLimits
 from troth.streaming.paths.liveness import LIVENESS_TRANSITIONS
 from troth.streaming.paths.migration import CHOICE_TRANSITIONS
 from troth.streaming.paths.path import PATH_TRANSITIONS
+from troth.streaming.paths.stun_server import StunCounters
 from troth.streaming.relay.leg import LEG_TRANSITIONS
 from troth.streaming.relay.limits import RelayLimits
+from troth.streaming.relay.metrics import RelayCounters, RelayGauges
 from troth.streaming.relay.places import PLACE_TRANSITIONS
 from troth.streaming.relay.wire import NOTICE_TEXTS, REFUSAL_TEXTS, Kind
+
+_LABELS = {"refused": "`code`", "limited": "`limit`"}
 
 LIMITS = {"gateway": GatewayLimits, "relay": RelayLimits, "paths": PathLimits}
 
@@ -42,6 +47,34 @@ def limits(which: str) -> str:
         for item in fields(described)
     ]
     return table(("limit", "default", "counts"), rows)
+
+
+def gateway_metrics(_: str) -> str:
+    rows = [
+        (f"`troth_gateway_{name}_total`", "counter", _LABELS.get(name, "-"), text)
+        for name, text in attributes(GatewayCounters).items()
+    ]
+    rows += [
+        (f"`troth_gateway_stun_{name}_total`", "counter", "-", f"STUN: {text}")
+        for name, text in attributes(StunCounters).items()
+    ]
+    rows.append(("`troth_gateway_connected`", "gauge", "`kind`", "parties that are connected"))
+    rows.append(("`troth_gateway_uptime_seconds`", "gauge", "-", "since the start"))
+    return table(("metric", "kind", "label", "counts"), rows)
+
+
+def relay_metrics(_: str) -> str:
+    rows = [
+        (f"`troth_relay_{name}_total`", "counter", "-", text)
+        for name, text in attributes(RelayCounters).items()
+        if name != "refused"
+    ]
+    rows.append(("`troth_relay_lease_rejects_total`", "counter", "`reason`", "leases refused"))
+    rows += [
+        (f"`troth_relay_{name}`", "gauge", "-", text)
+        for name, text in attributes(RelayGauges).items()
+    ]
+    return table(("metric", "kind", "label", "counts"), rows)
 
 
 def machine(which: str) -> str:

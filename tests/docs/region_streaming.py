@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from docs.region_tables import table
+from troth.streaming.doctor.book import ILLNESSES, STEPS
+from troth.streaming.metric_names import SESSION_METRICS
 from troth.streaming.session.endings import MEANINGS
 from troth.streaming.shell_protocols import NAMES, load_protocol
 from troth.streaming.telemetry import EVENT_NAMES
@@ -36,6 +38,30 @@ def endings(_: str) -> str:
 
 def events(_: str) -> str:
     return ", ".join(f"`{name}`" for name in EVENT_NAMES) + "."
+
+
+def metrics(_: str) -> str:
+    rows = [
+        (f"`{name}`", metric.kind.value, ", ".join(metric.roles), metric.label or "-", metric.text)
+        for name, metric in SESSION_METRICS.items()
+    ]
+    return table(("metric", "kind", "role", "label", "counts"), rows)
+
+
+def doctor_steps(_: str) -> str:
+    return table(
+        ("step", "question", "needs"), [(step.number, step.text, step.needs) for step in STEPS]
+    )
+
+
+def doctor_findings(_: str) -> str:
+    rows = [
+        (f"`{code}`", it.step, it.plane, it.weight.value, it.text, it.cause, it.advice)
+        for step in STEPS
+        for code, it in ILLNESSES.items()
+        if it.step == step.number
+    ]
+    return table(("code", "step", "plane", "weight", "what", "cause", "what to do"), rows)
 
 
 def _short(kind: str) -> str:

@@ -109,7 +109,21 @@ class Rates:
 
 @dataclass(slots=True)
 class GatewayCounters:
-    """Everything since the start."""
+    """Everything since the start.
+
+    Attributes:
+        connections: connections that were taken.
+        registrations: parties that proved a key.
+        offers: offers of clients.
+        offers_delivered: offers that a host has confirmed.
+        sessions_opened: sessions that a host has agreed to.
+        sessions_ended: sessions whose parties said that they are over.
+        leases_issued: leases for relays.
+        revocations: sessions taken away.
+        malformed: connections closed because of what came on them.
+        refused: what was refused, by code.
+        limited: what was refused because of a limit, by its name.
+    """
 
     connections: int = 0
     registrations: int = 0

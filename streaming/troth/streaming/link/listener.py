@@ -51,6 +51,9 @@ class ListenerCounts:
     other_version: int = 0
     cookies_sent: int = 0
     half_open_full: int = 0
+    not_completed: int = 0
+    """Handshakes that were answered, and of which nothing more was heard."""
+
     links_full: int = 0
 
 
@@ -181,6 +184,7 @@ class Listener:
     def _expire(self, now_ns: int) -> None:
         for connection, responder in list(self._half_open.items()):
             if responder.expires_ns <= now_ns:
+                self.counts.not_completed += 1
                 self._forget(connection)
 
     def tick(self, now_ns: int) -> None:

@@ -46,7 +46,7 @@ class _Segment:
 
 
 class Window:
-    """How many segments may be in flight.
+    """How many full segments' worth of bytes may be in flight.
 
     It grows while the round trip is near its lowest, and shrinks when it is longer or something
     is lost, so a long message does not fill a queue that frames and input have to wait in.
@@ -89,6 +89,7 @@ class StreamSender:
         self._waiting: deque[_Segment] = deque()
         self._flight: dict[int, _Segment] = {}
         self._bytes = 0
+        self._flight_bytes = 0
         self._window = Window(rtt)
         self.repeated = 0
 
@@ -139,6 +140,7 @@ class StreamSender:
         while self._may_send_new():
             segment = self._waiting.popleft()
             self._flight[segment.number] = segment
+            self._flight_bytes += len(segment.body)
             found.append(self._mark(segment, now_ns))
         return found
 
@@ -157,6 +159,7 @@ class StreamSender:
         for number in arrived:
             segment = self._flight.pop(number)
             self._bytes -= len(segment.body) - chunks.SEGMENT.size
+            self._flight_bytes -= len(segment.body)
             latest_ns = max(latest_ns, segment.sent_ns)
             if segment.tries == 1:
                 self._rtt.add(now_ns - segment.sent_ns)
@@ -172,7 +175,15 @@ class StreamSender:
                 segment.lost = True
 
     def _may_send_new(self) -> bool:
-        return bool(self._waiting) and len(self._flight) < self._window.segments
+        """A window counts bytes, so that many small messages are not as slow as many large ones.
+
+        Beyond the selected ones the receiver keeps no more than a window of segments.
+        """
+        return (
+            bool(self._waiting)
+            and len(self._flight) < CONTROL_WINDOW_SEGMENTS - SELECTED_BITS
+            and self._flight_bytes < self._window.segments * self._segment_bytes
+        )
 
     def _mark(self, segment: _Segment, now_ns: int) -> bytes:
         segment.sent_ns, segment.lost = now_ns, False

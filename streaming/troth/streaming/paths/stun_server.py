@@ -31,7 +31,15 @@ _UNKNOWN_ATTRIBUTE: Final = b"\x00\x00\x04\x14Unknown Attribute"
 
 @dataclass(slots=True)
 class StunCounters:
-    """What a STUN server has seen."""
+    """What a STUN server has seen.
+
+    Attributes:
+        requests: datagrams that came.
+        answered: bindings that were answered.
+        malformed: datagrams that are no STUN message.
+        not_for_us: STUN messages that ask for something else.
+        limited: requests over the limit of an address.
+    """
 
     requests: int = 0
     answered: int = 0

@@ -70,7 +70,15 @@ class RelayCounters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayGauges:
-    """What is so now."""
+    """What is so now.
+
+    Attributes:
+        active_sessions: sessions with a party.
+        bound_parties: parties that have a place.
+        sessions_max: sessions that it takes.
+        draining: 1 when it takes no new ones.
+        uptime_seconds: since the start.
+    """
 
     active_sessions: int
     bound_parties: int

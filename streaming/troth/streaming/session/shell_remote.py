@@ -19,6 +19,7 @@ from troth.streaming.session.shell_role_metrics import RoleMetrics
 from troth.streaming.session.shell_transport import TransportEnd, link_options
 from troth.streaming.shell_datagram import DatagramShell, connect, listen, open_shell
 from troth.streaming.shell_protocols import load_protocol
+from troth.streaming.tally import Tally
 from troth.vm.errors import Unusable
 from troth.vm.escape import plain
 from troth.vm.image import Image
@@ -101,6 +102,12 @@ class _Door:
         if self.end is not None:
             self.end.look()
 
+    def count_in(self, tally: Tally) -> None:
+        """Handshakes that were answered and never completed: our answers may not get through."""
+        unfinished = self.listener.counts.not_completed
+        if unfinished:
+            tally.put("handshake_fail_total", unfinished, reason="not_completed")
+
     def _refuse(self, link: SecureLink) -> None:
         TransportEnd(link, self._wake).close(CloseReason.LIMIT, "the host has a viewer already")
 
@@ -132,10 +139,10 @@ async def run_host(options: RemoteOptions) -> bool:
         for host in current:
             host.end(reason)
 
-    metrics = RoleMetrics("Host", lambda: not stopped.is_set())
+    metrics = RoleMetrics("Host", lambda: not stopped.is_set(), door.count_in)
     ok = True
     try:
-        await _serve(metrics, options)
+        await serve_metrics(metrics, options)
         if options.on_listening is not None:
             options.on_listening(door.shell.address[1])
         with leaving_on_signals(stop):
@@ -173,7 +180,7 @@ async def _host_session(
     return result.ok
 
 
-async def _serve(metrics: RoleMetrics, options: RemoteOptions) -> None:
+async def serve_metrics(metrics: RoleMetrics, options: RemoteOptions) -> None:
     if options.metrics is not None:
         port = await metrics.serve(options.metrics)
         if options.on_metrics is not None:
@@ -203,7 +210,7 @@ async def run_client(options: RemoteOptions) -> tuple[ClientParty, RunResult]:
     try:
         client = make_client(options.wanted, end)
         metrics.begins(client)
-        await _serve(metrics, options)
+        await serve_metrics(metrics, options)
         run = asyncio.ensure_future(
             run_party(
                 image,

@@ -17,8 +17,15 @@ EVENTS_SHOWN: Final = 512
 class RoleMetrics:
     """Counts on from one session to the next. `present` is the session that there is now."""
 
-    def __init__(self, role: str, ready: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        role: str,
+        ready: Callable[[], bool],
+        before_reading: Callable[[Tally], None] = lambda _: None,
+    ) -> None:
+        """`before_reading` puts in what the process counts outside of sessions."""
         self._role = role
+        self._before_reading = before_reading
         self._ready = ready
         self._past = Tally()
         self._present: Party | None = None
@@ -35,10 +42,10 @@ class RoleMetrics:
 
     def text(self) -> str:
         """Of all sessions together."""
-        if self._present is None:
-            return self._past.prometheus(self._role)
-        present = self._present.telemetry.read()
-        return self._past.with_other(present).prometheus(self._role)
+        present = Tally() if self._present is None else self._present.telemetry.read()
+        together = self._past.with_other(present)
+        self._before_reading(together)
+        return together.prometheus(self._role)
 
     def _events(self) -> tuple[int, str]:
         if self._present is None:

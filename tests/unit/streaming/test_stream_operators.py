@@ -1,0 +1,61 @@
+"""What operators rely on: one identity for machine and link, and no capture that only waits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream_play import leaves, play, shown, when
+from troth.streaming.netem import Network
+from troth.streaming.session import shell_local
+from troth.streaming.session.endings import Ending
+from troth.streaming.session.limits import BACKLOG_US_MAX
+from troth.streaming.session.shell_client import ClientParty
+from troth.streaming.session.shell_host import HostParty
+from troth.vm.shell_keys import load_or_create
+
+
+def test_a_machine_with_another_key_than_its_link_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link's handshake is signed with a key of its own making, and the machine has its own."""
+    other = tmp_path / "other"
+
+    def from_elsewhere(keys: Path, role: str) -> Any:
+        return load_or_create(other if role == "Client" else keys, role)
+
+    monkeypatch.setattr(shell_local, "load_or_create", from_elsewhere)
+    result = play(leaves(1), tmp_path / "out", patience_seconds=0.3)
+    assert not result.ok
+    lines: Any = result.host_end.place.lines_here
+    assert any("[stream.identity]" in problem for problem in lines.problems)
+    assert result.client.viewing.last_shown == -1
+
+
+def test_frames_are_skipped_while_the_way_is_full() -> None:
+    def ready(host: HostParty, client: ClientParty, _network: Network) -> None:
+        way: Any = host._way
+
+        class Full(type(way)):  # type: ignore[misc]
+            """The way as it is, and as full as is said."""
+
+            backlog_us = 10 * BACKLOG_US_MAX
+
+        def fill() -> None:
+            way.__class__ = Full
+            counters = host.telemetry.tally.counters
+            when(lambda: counters.get(("frames_skipped_total", ""), 0) >= 5, empty)
+
+        def empty() -> None:
+            sent = host._frames
+            assert sent < 60
+            way.__class__ = Full.__base__
+            when(lambda: host._frames > sent + 3, lambda: client.leave(Ending.USER))
+
+        when(shown(client, 3), fill)
+
+    result = play(ready)
+    assert result.ok
+    assert result.host.telemetry.tally.counters["frames_skipped_total", ""] >= 5
