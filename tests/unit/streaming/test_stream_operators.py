@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import stream_connects
 from stream_play import leaves, play, shown, when
 from troth.streaming.netem import Network
 from troth.streaming.session import shell_local
@@ -59,3 +61,23 @@ def test_frames_are_skipped_while_the_way_is_full() -> None:
     result = play(ready)
     assert result.ok
     assert result.host.telemetry.tally.counters["frames_skipped_total", ""] >= 5
+
+
+def test_sessions_leave_nothing_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    """A few of them; `python -m stream_connects` plays a hundred and looks at memory, too."""
+    baseline, after, bad = asyncio.run(stream_connects.play(4, 0.1))
+    assert bad == 0
+    assert len({(held.descriptors, held.threads, held.tasks) for held in (baseline, *after)}) == 1
+    assert stream_connects.left_behind(baseline, after) == []
+    assert "host ended: time_is_up by Client" in capsys.readouterr().out
+
+
+def test_what_is_left_behind_is_said() -> None:
+    calm = stream_connects.Held(10, 2, 1, 50_000)
+    assert stream_connects.left_behind(calm, [calm] * 5) == []
+    more = stream_connects.Held(11, 3, 1, 90_000)
+    assert stream_connects.left_behind(calm, [calm] * 4 + [more]) == [
+        "1 descriptors more",
+        "1 threads more",
+        "memory still grows: 50000 KiB at half, 90000 KiB at the end",
+    ]
