@@ -159,6 +159,7 @@ class Figures:
     not_shown: float
     freezes: int
     frozen_ms: float
+    frozen_patient_ms: float
     processor: float
     wire_mbps: float
 
@@ -171,6 +172,7 @@ class Figures:
             100 * score.not_shown(),
             len(freezes),
             sum(freezes),
+            sum(score.freezes_ms(patient=True)),
             100 * score.processor_seconds / score.seconds,
             score.wire_bytes * 8 / score.seconds / 1e6,
         )
@@ -186,6 +188,7 @@ COLUMNS: Final = (
     ("% not shown", "not_shown", "{:.2f}"),
     ("freezes", "freezes", "{:.0f}"),
     ("ms frozen", "frozen_ms", "{:.0f}"),
+    ("of a patient viewer", "frozen_patient_ms", "{:.0f}"),
     ("% of a core", "processor", "{:.1f}"),
     ("Mbit/s sent", "wire_mbps", "{:.2f}"),
 )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from statistics import median
 from typing import Final
 
 from troth.streaming.media.interfaces import EncodedFrame, Picture
@@ -44,9 +45,15 @@ class Score:
         shown = sum(number < counted for number in self.shown_ns)
         return 1 - shown / counted
 
-    def freezes_ms(self) -> list[float]:
-        """The gaps of more than two frames, and the one at the end if there is one."""
-        times = [*self.shown_ns.values(), max(self.sent_ns.values())]
+    def freezes_ms(self, *, patient: bool = False) -> list[float]:
+        """The gaps of more than two frames, and the one at the end if there is one.
+
+        A patient viewer shows every frame one frame later than it takes in the middle: that much
+        of a repair is not seen. Some receivers wait like this by themselves.
+        """
+        wait_ns = int(1e6 * median(self.latencies_ms())) + FRAME_NS if patient else 0
+        times = [max(at, self.sent_ns[n] + wait_ns) for n, at in self.shown_ns.items()]
+        times.append(max(self.sent_ns.values()))
         gaps = [(later - sooner) - FRAME_NS for sooner, later in pairwise(times)]
         return sorted(gap / 1e6 for gap in gaps if gap > 2 * FRAME_NS)
 

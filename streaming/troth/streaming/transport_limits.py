@@ -73,6 +73,9 @@ KEY_FRAME_REQUEST_NS: Final = 250 * MILLISECOND_NS
 NACK_WAIT_NS: Final = 2 * MILLISECOND_NS
 NACK_REORDER_PACKETS: Final = 3
 NACK_PACKETS_MAX: Final = 256
+TAIL_NS: Final = 6 * MILLISECOND_NS
+"""The end of a frame that has not come so long after the rest, and jitter, is asked for."""
+
 HOLES_MAX: Final = 4_096
 SENT_HISTORY_PACKETS: Final = 16_384
 

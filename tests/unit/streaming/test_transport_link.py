@@ -203,6 +203,28 @@ def test_frames_are_repaired_and_shown_in_order() -> None:
     assert all(f.data[:4] == f.number.to_bytes(4, "big") for f in pair.of(Frame))
 
 
+@pytest.mark.parametrize("lost", [1, 3])
+def test_the_end_of_a_frame_is_asked_for_though_nothing_comes_after_it(lost: int) -> None:
+    pair = _connected()
+    pair.run(SECOND)
+    sent: list[int] = []
+
+    def tap(source: tuple[str, int], _to: object, data: bytes, _now: int) -> bool:
+        if source == HOST and len(data) > 600:
+            sent.append(len(data))
+            return not 8 - lost < len(sent) <= 8
+        return True
+
+    pair.world.taps.append(tap)
+    begun_ns = pair.now_ns
+    pair.host.send_frame(VIDEO, bytes(8_000), key=True, now_ns=begun_ns, parity=0)
+    pair.run(SECOND // 2)
+    assert len(sent) == 8 + lost, "each of the lost is sent again, once"
+    (frame,) = pair.of(Frame)
+    assert frame.repaired == lost
+    assert frame.completed_ns - begun_ns < 90 * MS, "three ways of 20 ms, pacing, and a little"
+
+
 def test_a_gap_asks_for_a_key_frame_and_shows_none_that_needs_it() -> None:
     pair = _connected(steps=SLOW)
     steps = [Step(0, PERFECT), Step(pair.now_ns + 500 * MS, Conditions(blackout=True))]

@@ -17,6 +17,7 @@ from troth.streaming.transport_limits import (
     FRAMES_OPEN_BYTES_MAX,
     FRAMES_OPEN_MAX,
     KEY_FRAME_REQUEST_NS,
+    TAIL_NS,
 )
 from troth.streaming.wire import malformed
 
@@ -34,9 +35,20 @@ class _Open:
     size: int = 0
     by_parity: int = 0
     by_repetition: int = 0
+    last_ns: int = 0
+    """When a fragment came that was sent for the first time."""
 
-    def add(self, fragment: Fragment) -> bool:
+    unseen: int = 0
+    """How many shards at the end nothing has been seen of: what is sent after them neither."""
+
+    tail_asked: bool = False
+
+    def add(self, fragment: Fragment, now_ns: int) -> bool:
         """Takes a fragment; says whether it was new."""
+        if not fragment.repeated:
+            seen = self.shape.shards if fragment.is_parity else fragment.position + 1
+            self.unseen = min(self.unseen, self.shape.shards - seen)
+            self.last_ns = now_ns
         known = self.parity if fragment.is_parity else self.data
         if fragment.position in known:
             return False
@@ -137,12 +149,13 @@ class FrameReceiver:
             return []
         frame = lane.open.get(number)
         if frame is None:
-            frame = lane.open[number] = _Open(fragment.shape, now_ns)
+            frame = _Open(fragment.shape, now_ns, unseen=fragment.shape.shards)
+            lane.open[number] = frame
             self.opened += 1
             self._measure(fragment.shape.captured_ns, now_ns)
         elif frame.shape is not fragment.shape and frame.shape != fragment.shape:
             raise malformed("chunk", "fragments of a frame that agree", "another shape", 0)
-        if not frame.add(fragment):
+        if not frame.add(fragment, now_ns):
             self.counts.duplicates += 1
             return []
         lane.held += len(fragment.shard)
@@ -237,6 +250,27 @@ class FrameReceiver:
                 found.append((name, lane.last_good))
         return found
 
+    def _tail(self) -> _Open | None:
+        """The newest video frame, while its end has not been seen and not been asked for."""
+        lane = self._lanes.get(VIDEO)
+        if lane is None or not lane.open:
+            return None
+        newest = max(lane.open)
+        frame = lane.open[newest]
+        later = any(number > newest for number in lane.done)
+        return None if later or frame.tail_asked or not frame.unseen else frame
+
+    def _patience_ns(self) -> int:
+        return TAIL_NS + 2 * self.counts.jitter_ns
+
+    def ask_tail(self, now_ns: int) -> int:
+        """How many packets after the newest to ask for: the end of a frame that does not come."""
+        frame = self._tail()
+        if frame is None or now_ns < frame.last_ns + self._patience_ns():
+            return 0
+        frame.tail_asked = True
+        return frame.unseen
+
     def wants(self, last: int) -> bool:
         """Whether a packet lost when that was the newest video frame may still be of use.
 
@@ -251,7 +285,8 @@ class FrameReceiver:
 
     @property
     def deadline_ns(self) -> int | None:
-        times = []
+        tail = self._tail()
+        times = [] if tail is None else [tail.last_ns + self._patience_ns()]
         for lane in self._lanes.values():
             since_ns = lane.head_since_ns()
             if since_ns is not None:

@@ -181,9 +181,14 @@ class Media:
         return encoded
 
     def _missing(self, now_ns: int) -> list[bytes]:
-        if not self.arrivals.has_holes:
-            return []
-        ranges = self.arrivals.missing(now_ns, self._rtt.smoothed_ns, self.frames.wants)
+        ranges = []
+        if self.arrivals.has_holes:
+            ranges = self.arrivals.missing(now_ns, self._rtt.smoothed_ns, self.frames.wants)
+        tail = min(self.frames.ask_tail(now_ns), NACK_PACKETS_MAX)
+        if tail:
+            # No later packet says that they are missing. That they may not have been sent yet
+            # does no harm: who has nothing of that number repeats nothing.
+            ranges.append((self.arrivals.highest + 1, tail))
         size = chunks.MISSING_RANGE.size
         room = (self._options.datagram_bytes // 2 - CHUNK_HEADER_BYTES) // size
         parts = [ranges[at : at + room] for at in range(0, len(ranges), room)]
