@@ -261,7 +261,7 @@ def _conclude(
         return EXIT_UNSUPPORTED, sentence(findings[0].message)
     wrong = [finding for finding in findings if not finding.code.startswith("incomplete.")]
     if wrong:
-        return EXIT_INVALID, sentence(wrong[0].message)
+        return EXIT_INVALID, sentence(wrong[0].message) + _suspect(wrong)
     if findings:
         return EXIT_INCOMPLETE, sentence(f"{findings[0].message}; what comes before holds")
     unjudged = _unjudged(pipeline.world)
@@ -282,6 +282,16 @@ def _conclude(
             f"not in the trust file{but_not}."
         )
     return EXIT_VALID, f"{held}, and every acting principal is trusted{but_not}."
+
+
+def _suspect(wrong: list[Finding]) -> str:
+    """A seal says that one of its records was changed; running the image again may say which."""
+    first, last = wrong[0], wrong[-1]
+    if first.code != "integrity.root" or last.level != 5:
+        return ""
+    if last.record is None or first.record is None or last.record > first.record:
+        return ""
+    return f" Record {last.record} is not what running the image again gives."
 
 
 def _held(pipeline: Pipeline) -> tuple[str, str]:

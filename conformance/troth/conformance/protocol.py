@@ -261,6 +261,7 @@ class ProtocolLevel:
         else:
             code, message = "protocol.turn", f"{roles[role]} cannot {verb} anything here"
             expected = self._position(session, role, marked=False).split("\n")[0]
+            expected += _waiting(session, role)
             actual = f"{verb} {label}, {edge}"
         return Divergence(
             code,
@@ -344,6 +345,23 @@ class ProtocolLevel:
         self.troubles.end()
         self.delegations.end()
         self.closing.end()
+
+
+def _waiting(session: Session, role: int) -> str:
+    """The message that the role has to take first, where it is there and nobody took it.
+
+    Then what is missing before this place is a record, and not a message.
+    """
+    steps = session.receives[role][session.states[role]]
+    peer = next((step.peer for step in steps.values()), None)
+    edges = session.edges_to.get(role, ())
+    first = next(
+        (edge.in_flight[0] for edge in edges if edge.sender == peer and edge.in_flight), None
+    )
+    if first is None:
+        return ""
+    _, number, label, _ = first
+    return f"; {session.protocol.labels[label]} #{number} was sent and waits to be received"
 
 
 def _check_values(what: str, data: bytes, fields: tuple[Field, ...]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import reduce
 
 from troth.conformance.render import shorten
 from troth.conformance.report_markup import Html, join, tag
@@ -20,8 +22,12 @@ SESSIONS_SHOWN_MAX = 20
 _HEADS = ("edge", "sent", "arrived", "the same", "in flight", "ahead")
 
 
-def merged_section(verdict: MergedVerdict) -> Html:
-    """What all records say together: it stands before the verdict on each."""
+def merged_section(verdict: MergedVerdict, names: Sequence[str]) -> Html:
+    """What all records say together: it stands before the verdict on each.
+
+    `names` are what the page calls the files.
+    """
+    verdict = _renamed(verdict, names)
     shown = verdict.sessions[:SESSIONS_SHOWN_MAX]
     more = len(verdict.sessions) - len(shown) + verdict.sessions_more
     notes = list(verdict.notes)
@@ -44,6 +50,30 @@ def merged_section(verdict: MergedVerdict) -> Html:
         *(tag("p", _short(note), class_="note") for note in notes),
         class_=f"verdict merged {verdict.status.value}",
         aria_label="Verdict on all records together",
+    )
+
+
+def _renamed(verdict: MergedVerdict, names: Sequence[str]) -> MergedVerdict:
+    """With the page's names for the files, wherever one of them is named."""
+    called = dict(zip(verdict.files, names, strict=True))
+    longest_first = sorted(called, key=len, reverse=True)
+
+    def said(text: str) -> str:
+        return reduce(lambda t, file: t.replace(file, called[file]), longest_first, text)
+
+    return replace(
+        verdict,
+        files=tuple(names),
+        reason=said(verdict.reason),
+        notes=tuple(map(said, verdict.notes)),
+        findings=tuple(
+            replace(one, sides=tuple(replace(s, file=names[s.view]) for s in one.sides))
+            for one in verdict.findings
+        ),
+        sessions=tuple(
+            replace(one, parties=tuple(replace(p, file=names[p.view]) for p in one.parties))
+            for one in verdict.sessions
+        ),
     )
 
 

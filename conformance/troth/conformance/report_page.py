@@ -76,7 +76,7 @@ def page(report: Report) -> Iterator[str]:
     yield masthead(report)
     yield '<main id="main">\n'
     if report.merged is not None:
-        yield merged_section(report.merged)
+        yield merged_section(report.merged, [view.name for view in report.views])
         yield "\n"
     for number, view in enumerate(report.views):
         yield verdict_section(view, number, named=len(report.views) > 1)

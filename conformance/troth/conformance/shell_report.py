@@ -150,7 +150,7 @@ def report_views(
         replay=replay,
         observers=collectors,
     )
-    names = [_name(artifact, number) for number, artifact in enumerate(artifacts)]
+    names = shown_names(artifacts)
     views = tuple(
         collector.view(verdict, name)
         for collector, verdict, name in zip(collectors, merged.views, names, strict=True)
@@ -168,10 +168,26 @@ def _target(out: str | os.PathLike[str], artifacts: Sequence[Artifact]) -> Path:
     return target
 
 
-def _name(artifact: Artifact, number: int) -> str:
-    if isinstance(artifact, str | os.PathLike):
-        return Path(artifact).name
-    return f"record {number + 1}"
+def shown_names(artifacts: Sequence[Artifact]) -> list[str]:
+    """How a page calls the records: it goes to others, who need no folders of this machine.
+
+    As many folders as it takes to tell two files apart stay.
+    """
+    paths = [Path(one) if isinstance(one, str | os.PathLike) else None for one in artifacts]
+    parts = 1
+    while parts < max((len(path.parts) for path in paths if path is not None), default=1):
+        tails = [_tail(path, parts) for path in paths if path is not None]
+        if len(set(tails)) == len(set(filter(None, paths))):
+            break
+        parts += 1
+    return [
+        f"record {number + 1}" if path is None else _tail(path, parts)
+        for number, path in enumerate(paths)
+    ]
+
+
+def _tail(path: Path, parts: int) -> str:
+    return str(Path(*path.parts[-parts:]))
 
 
 def _write(target: Path, pieces: Iterable[str]) -> None:

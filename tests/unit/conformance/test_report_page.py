@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from hashlib import sha256
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -20,8 +21,10 @@ from troth.conformance.report_json import safe_json
 from troth.conformance.report_markup import Html, tag
 from troth.conformance.report_markup import join as joined
 from troth.conformance.report_page import SCRIPTS, STYLES, part, styles
+from troth.conformance.shell_report import report_views, shown_names
 from troth.vm.records import Kind
 from verify_samples import sample
+from view_lies import talk
 
 
 class _Outline(HTMLParser):
@@ -272,3 +275,28 @@ def test_the_dark_palette_is_written_once_and_holds_twice() -> None:
     assert style.count(ground) == 2
     assert style.count("{") == style.count("}")
     assert len(style) > sum(len(part(name)) for name in STYLES)
+
+
+def test_a_page_about_several_records_names_no_folders(tmp_path: Path) -> None:
+    """It goes to others, and what this machine's folders are called is none of their business."""
+    files = [tmp_path / "buyer" / "run.replay", tmp_path / "seller" / "run.replay"]
+    for file, party in zip(files, (talk(word=8)[0], talk()[1]), strict=True):
+        file.parent.mkdir()
+        file.write_bytes(party.data)
+    report_views(files, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert str(tmp_path) not in page
+    assert "A by buyer/run.replay" in page
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["/x/a.replay", "/y/b.replay"], ["a.replay", "b.replay"]),
+        (["/x/a.replay", "/y/a.replay"], ["x/a.replay", "y/a.replay"]),
+        (["a.replay", "/x/a.replay"], ["a.replay", "x/a.replay"]),
+        (["/x/a.replay", "/x/a.replay"], ["a.replay", "a.replay"]),
+    ],
+)
+def test_files_are_called_by_what_tells_them_apart(paths: list[str], names: list[str]) -> None:
+    assert shown_names(paths) == names

@@ -162,3 +162,34 @@ def test_inspection_of_what_is_broken() -> None:
     moved = Inspection(io.BytesIO(join(records)))
     assert moved.broken is not None
     assert "stopped early" in to_text(moved, "x")
+
+
+def test_a_broken_seal_is_said_with_the_record_that_the_program_does_not_write() -> None:
+    records = parse(sample("hello").data)
+    place = find(records, Kind.PRINT)
+    records[place] = with_field(records[place], 2, "made up")
+    verdict = verify(io.BytesIO(join(records)), trust=sample("hello").trust)
+    assert verdict.findings[0].code == "integrity.root"
+    assert verdict.reason.endswith(
+        f"is not what was sealed. Record {place} is not what running the image again gives."
+    )
+    alone = verify(io.BytesIO(join(records)), trust=sample("hello").trust, replay=None)
+    assert alone.reason.endswith("is not what was sealed.")
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_turn_that_waits_for_a_message_that_is_there_says_so(taken: bool) -> None:
+    """So a RECEIVE that was left out looks otherwise than a message that was."""
+    records = parse(sample("hello").data)
+    gone = [find(records, Kind.RECEIVE)]
+    if not taken:
+        gone.append(find(records, Kind.SEND))
+    for place in sorted(gone, reverse=True):
+        del records[place]
+    pairs = list(sample("hello").keys.values())
+    verdict = verify(io.BytesIO(reseal(records, pairs)), trust=sample("hello").trust)
+    turn = next(one for one in verdict.findings if one.code == "protocol.turn")
+    expected = "Hello.Server, state 0: receive from Client"
+    if taken:
+        expected += "; greet #0 was sent and waits to be received"
+    assert turn.expected == expected
