@@ -306,7 +306,7 @@ def _rehashed(alter: Altered) -> Callable[[Target, Random], Made]:
 
     def made(target: Target, random: Random) -> Made:
         place, said, records = alter(target, random)
-        return place, f"{said}; hashes recomputed", _repaired(records, [])
+        return place, f"{said}; hashes recomputed", repaired(records, [])
 
     return made
 
@@ -323,7 +323,7 @@ def _resealed(alter: Altered) -> Callable[[Target, Random], Made]:
         pairs = [pair for pair in target.sample.keys.values() if pair.public_key == key]
         if not pairs:
             return None
-        return place, f"{said}; resealed by {pairs[0].name}", _repaired(records, pairs)
+        return place, f"{said}; resealed by {pairs[0].name}", repaired(records, pairs)
 
     return made
 
@@ -342,7 +342,7 @@ def _is_own_word(target: Target, records: Sequence[Record]) -> bool:
     return bare(before[0]) == bare(after[0]) and list(before[1:]) == list(after[1:])
 
 
-def _repaired(records: Sequence[Record], pairs: Sequence[KeyPair]) -> bytes:
+def repaired(records: Sequence[Record], pairs: Sequence[KeyPair]) -> bytes:
     """As far as the records can be understood; what cannot be is left as it is."""
     try:
         fixed = reroot(records)

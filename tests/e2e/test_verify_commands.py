@@ -164,7 +164,7 @@ def test_inspect(recorded: tuple[Path, Path]) -> None:
         "principals: 2",
         "Hello(Client, Server)",
         "0 Hello closed, 2 sent, 2 received, 0 undelivered",
-        "printed: 1 lines",
+        "printed: 1 line",
         "  hello, world",
         "ended after",
     ):

@@ -252,7 +252,8 @@ def _rest(inspection: Inspection) -> list[str]:
         )
     if kinds[Kind.ACQUIRE]:
         lines.append(f"guards: {kinds[Kind.ACQUIRE]} acquired, {kinds[Kind.RELEASE]} released")
-    lines.append(f"printed: {kinds[Kind.PRINT]} lines")
+    printed = kinds[Kind.PRINT]
+    lines.append(f"printed: {printed} line{'' if printed == 1 else 's'}")
     lines += [f"  {escape(text)}" for text in inspection.prints]
     lines.append(f"faults: {kinds[Kind.FAULT]}")
     lines += [f"  {escape(text, characters_max=400)}" for text in inspection.faults]

@@ -263,7 +263,9 @@ def _conclude(
     if wrong:
         return EXIT_INVALID, sentence(wrong[0].message) + _suspect(wrong)
     if findings:
-        return EXIT_INCOMPLETE, sentence(f"{findings[0].message}; what comes before holds")
+        unsealed = _sealing(pipeline).unsealed
+        holds = f"fits together, {unsealed} records of it not sealed" if unsealed else "holds"
+        return EXIT_INCOMPLETE, sentence(f"{findings[0].message}; what comes before {holds}")
     unjudged = _unjudged(pipeline.world)
     if unjudged:
         return EXIT_SELF_CONSISTENT, f"Level 4 could not run: {_no_protocol(unjudged)}."

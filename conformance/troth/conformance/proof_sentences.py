@@ -7,7 +7,7 @@ from typing import Final
 from troth.conformance.proof_verdict import EquivocationReport, ProofVerdict, PublicationReport
 
 _STATEMENTS: Final = frozenset(
-    {"message", "notice", "receipt", "cancel", "delegation", "join", "fail"}
+    {"message", "notice", "receipt", "rotate", "cancel", "delegation", "join", "fail"}
 )
 
 

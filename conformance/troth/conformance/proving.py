@@ -49,6 +49,7 @@ _STATEMENTS: Final = (
     ev.Arrived,
     ev.Noticed,
     ev.Receipted,
+    ev.Rotated,
     ev.Cancelled,
     ev.Delegated,
     ev.Joined,

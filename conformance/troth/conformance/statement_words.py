@@ -31,8 +31,8 @@ class Covered(NamedTuple):
     """What a leaf says.
 
     Attributes:
-        kind: `message`, `arrival`, `notice`, `receipt`, `cancel`, `delegation`, `join`, `fail`,
-            or a kind of record.
+        kind: `message`, `arrival`, `notice`, `receipt`, `rotate`, `cancel`, `delegation`, `join`,
+            `fail`, or a kind of record.
         text: in one line.
         session: the session's id, where the statement names one.
         role: who states it.
@@ -151,6 +151,12 @@ def _receipt(items: Items, _: bytes | None) -> Covered:
     return Covered("receipt", text, session, role, slot=slot)
 
 
+def _rotate(items: Items, _: bytes | None) -> Covered:
+    session, role, receiver, generation, count = items
+    text = f"{role} ends generation {generation} of {count} messages to {receiver}"
+    return Covered("rotate", text, session, role)
+
+
 def _cancel(items: Items, _: bytes | None) -> Covered:
     session, role, reason = items
     text = f"{role} leaves the session: {reason}"
@@ -213,6 +219,9 @@ _FORMS: Final[dict[bytes, _Form]] = {
         (_BYTES, _TEXT, _TEXT, _NUMBER, _NUMBER, _NUMBER, (bytes, type(None))),
         statements.receipt_statement,
         _receipt,
+    ),
+    b"rotate": _Form(
+        (_BYTES, _TEXT, _TEXT, _NUMBER, _NUMBER), statements.rotate_statement, _rotate
     ),
     b"cancel": _Form((_BYTES, _TEXT, _TEXT), statements.cancel_statement, _cancel),
     b"delegation": _Form(

@@ -56,7 +56,9 @@ def test_an_event_under_a_head_alone_holds() -> None:
     assert "that the run was published where a witness could see it" in verdict.does_not_prove
 
 
-@pytest.mark.parametrize("name", ["hello", "delegation", "hidden", "cancelled", "faulted"])
+@pytest.mark.parametrize(
+    "name", ["hello", "delegation", "hidden", "cancelled", "faulted", "rotates", "drops", "latest"]
+)
 def test_every_record_of_a_run_can_be_proved(name: str) -> None:
     run = sample(name)
     records = parse(run.data)
