@@ -29,6 +29,9 @@ OWN_WORD: Final = frozenset({Kind.INCARNATION, Kind.SEAL, Kind.END, Kind.PRINCIP
 """What a principal may say as it likes in its own log: when it resumed, where its seals stand."""
 TOLD: Final = frozenset({Kind.SEND, Kind.NOTICE, Kind.CANCEL})
 PAYLOADS: Final = frozenset({Kind.SEND, Kind.ARRIVE})
+REPORTED: Final = {Kind.TIME: 1, Kind.TIMER: 3, Kind.ASK_END: 2, Kind.REFUSE: 5, Kind.PEER: 1}
+"""The field in which whoever keeps the machine's log reports what only it knows: what time it was,
+what it refused, and how it calls somebody else."""
 HEADER_OWN_WORD: Final = (7, 11)
 """Fields of HEADER that are the recorder's own word: the runner and the time."""
 
@@ -274,6 +277,14 @@ def _long(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if len(record) > 5]
 
 
+def _own(record: Record, taken: set[tuple[Any, ...]], *, keeps: bool) -> Record:
+    """Without what its principal may say as it likes."""
+    field = REPORTED.get(record[0])
+    if field is not None and (keeps or record[0] == Kind.TIMER):
+        return with_field(record, field, None)
+    return _own_salt(record, taken)
+
+
 def _own_salt(record: Record, taken: set[tuple[Any, ...]]) -> Record:
     """A message that nobody received is hidden by its sender's salt, which is whatever it says."""
     if record[0] != Kind.SEND or len(record) < 12:
@@ -317,9 +328,11 @@ def _resealed(alter: Altered) -> Callable[[Target, Random], Made]:
     def made(target: Target, random: Random) -> Made:
         place, said, records = alter(target, random)
         signers = [one for one in target.records if one[0] == Kind.PRINCIPAL]
-        if len(signers) < 2 or _is_own_word(target, records):
+        if len(signers) < 2:
             return None
         key = random.choice(signers)[2]
+        if _is_own_word(target, records, keeps=key == signers[0][2]):
+            return None
         pairs = [pair for pair in target.sample.keys.values() if pair.public_key == key]
         if not pairs:
             return None
@@ -328,11 +341,14 @@ def _resealed(alter: Altered) -> Callable[[Target, Random], Made]:
     return made
 
 
-def _is_own_word(target: Target, records: Sequence[Record]) -> bool:
-    """Whether the change is one that a principal may make in its own log."""
+def _is_own_word(target: Target, records: Sequence[Record], *, keeps: bool) -> bool:
+    """Whether the change is one that a principal may make in its own log.
+
+    `keeps` says that the principal's log has what belongs to the machine.
+    """
     taken = {(s, a, b, g, n) for k, s, b, a, g, n, *_ in _long(target.records) if k == Kind.RECEIVE}
-    before = [_own_salt(r, taken) for r in target.records if r[0] not in OWN_WORD]
-    after = [_own_salt(r, taken) for r in records if r[0] not in OWN_WORD]
+    before = [_own(r, taken, keeps=keeps) for r in target.records if r[0] not in OWN_WORD]
+    after = [_own(r, taken, keeps=keeps) for r in records if r[0] not in OWN_WORD]
     if not before or not after:
         return False
 
