@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from artifact_surgery import parse
+from artifact_surgery import flipped, parse
 from proof_samples import REPLY, W1, W2, WITNESSES, check, cosigned, publisher
 from troth.conformance.event_proof import EventProof
 from troth.conformance.json_form import to_json
@@ -135,7 +135,7 @@ def test_a_forged_cosignature_is_refused() -> None:
     note = cosigned(SERVER.note(), ("witness.example/w1", W1))
     *rest, last = note.signatures
     forged = note._replace(
-        signatures=(*rest, last._replace(signature=last.signature[:-1] + b"\x00"))
+        signatures=(*rest, last._replace(signature=flipped(last.signature)))
     )
     proof = SERVER.published()._replace(note=forged)
     known = Known(trust=TRUSTING.trust, witnesses=WITNESSES)
