@@ -29,7 +29,14 @@ OWN_WORD: Final = frozenset({Kind.INCARNATION, Kind.SEAL, Kind.END, Kind.PRINCIP
 """What a principal may say as it likes in its own log: when it resumed, where its seals stand."""
 TOLD: Final = frozenset({Kind.SEND, Kind.NOTICE, Kind.CANCEL})
 PAYLOADS: Final = frozenset({Kind.SEND, Kind.ARRIVE})
-REPORTED: Final = {Kind.TIME: 1, Kind.TIMER: 3, Kind.ASK_END: 2, Kind.REFUSE: 5, Kind.PEER: 1}
+REPORTED: Final = {
+    Kind.TIME: 1,
+    Kind.TIMER: 3,
+    Kind.ASK_END: 2,
+    Kind.REFUSE: 5,
+    Kind.PEER: 1,
+    Kind.TROUBLE: 5,
+}
 """The field in which whoever keeps the machine's log reports what only it knows: what time it was,
 what it refused, and how it calls somebody else."""
 HEADER_OWN_WORD: Final = (7, 11)

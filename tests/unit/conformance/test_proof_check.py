@@ -134,9 +134,7 @@ def test_what_is_not_published_has_no_witnesses() -> None:
 def test_a_forged_cosignature_is_refused() -> None:
     note = cosigned(SERVER.note(), ("witness.example/w1", W1))
     *rest, last = note.signatures
-    forged = note._replace(
-        signatures=(*rest, last._replace(signature=flipped(last.signature)))
-    )
+    forged = note._replace(signatures=(*rest, last._replace(signature=flipped(last.signature))))
     proof = SERVER.published()._replace(note=forged)
     known = Known(trust=TRUSTING.trust, witnesses=WITNESSES)
     assert check(proof, known).code == "proof.cosignature"
