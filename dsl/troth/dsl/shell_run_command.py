@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from troth.dsl import shell_load
 from troth.dsl.shell_host_output import host_output_aside
 from troth.dsl.shell_run_many import PROCESSES_MAX, make_jobs, run_many
+from troth.dsl.trouble_words import FORM, planned
 from troth.vm.errors import Invalid, Place, Unusable
 from troth.vm.escape import escape, plain
 from troth.vm.image import Image
@@ -35,6 +36,7 @@ from troth.vm.shell_protect import refuse_same_file
 from troth.vm.shell_run import RunResult, run
 from troth.vm.shell_signals import terminable
 from troth.vm.shell_spread import PATIENCE_SECONDS_DEFAULT, LinkOptions, run_spread
+from troth.vm.trouble_schedule import Planned
 
 _SECONDS_MAX = 86_400.0
 
@@ -86,6 +88,15 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="ROLE",
         help="hold this role here, and leave those not named to others; may be given several times",
     )
+    parser.add_argument(
+        "--trouble",
+        type=_trouble,
+        action="append",
+        default=[],
+        metavar="N:TROUBLE",
+        help="after N rounds let trouble come, such as '3: crash Alice'; may be given several "
+        "times",
+    )
     add_links(parser)
     _add_execution(parser)
     _add_machines(parser)
@@ -118,6 +129,13 @@ def add_links(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take whoever comes for a role whose public key is not in --keys",
     )
+
+
+def _trouble(text: str) -> Planned:
+    found = planned(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"expected {FORM}")
+    return found
 
 
 def _seconds(text: str) -> float:
@@ -260,6 +278,8 @@ def run_command(arguments: argparse.Namespace) -> int:
         result = _run(image, arguments, seed)
     if not result.ok:
         print(result.report.describe(), file=sys.stderr)
+    for one in result.trouble_left:
+        print(f"troth: this could not come: {escape(one.text)}", file=sys.stderr)
     return 0 if result.ok else 1
 
 
@@ -386,6 +406,7 @@ def _options(arguments: argparse.Namespace, image: Image) -> RunOptions:
         policy=_policy(arguments, image),
         runner=arguments.runner,
         workers=arguments.workers,
+        troubles=tuple(arguments.trouble),
         roles=None if arguments.role is None else tuple(arguments.role),
     )
 

@@ -468,3 +468,36 @@ def test_a_role_plays_once_and_inside_of_its_block() -> None:
     with pytest.raises(vm.Unusable) as nowhere:
         vm.join(view(TALK, "Client"), vm.LinkOptions())
     assert nowhere.value.code == "link.nowhere"
+
+
+def test_who_waits_too_long_cancels_the_session(tmp_path: Path) -> None:
+    async def client(s: vm.RoleEndpoint) -> None:
+        await s.send("Server", "order", *ORDER)
+        await s.recv_any("Server", within_seconds=0.05)
+
+    async def server(s: vm.RoleEndpoint) -> None:
+        await s.recv("Client", "order", within_seconds=60)
+        await asyncio.sleep(0.5)
+        await s.send("Client", "what")
+
+    raised = play(TALK, {"Client": client, "Server": server}, tmp_path)
+    mistake, other = raised["Client"], raised["Server"]
+    assert isinstance(mistake, vm.Unusable)
+    assert (mistake.code, mistake.expected) == ("role.deadline", "within 0.05 s")
+    assert isinstance(other, vm.Fault)
+    assert "Client has waited 0.05 s for anything from Server" in str(other)
+    for role in ("Client", "Server"):
+        assert holds(verdict(tmp_path, role))
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "1"])
+def test_a_deadline_that_is_none_is_refused(tmp_path: Path, seconds: object) -> None:
+    async def client(s: vm.RoleEndpoint) -> None:
+        await s.recv_any("Server", within_seconds=seconds)  # type: ignore[arg-type]
+
+    async def server(s: vm.RoleEndpoint) -> None:
+        await s.recv("Client", "order")
+
+    mistake = play(TALK, {"Client": client, "Server": server}, tmp_path)["Client"]
+    assert isinstance(mistake, vm.Unusable)
+    assert mistake.code == "role.within"

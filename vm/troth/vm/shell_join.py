@@ -115,6 +115,10 @@ def join(
     return RoleEndpoint(role, options, links, signer, _known(expect, folder))
 
 
+SECONDS_MAX: Final = 31_536_000.0
+"""The longest that a receive can be given: a year."""
+
+
 class _Asked(NamedTuple):
     """A receive: of `label`, or of any when that is None, where these were possible."""
 
@@ -243,8 +247,11 @@ class RoleEndpoint:
         await play.act(action, dict(zip(registers, given, strict=True)))
 
     # ruff's ANN401 is about types that could be given: a field's type is in the script.
-    async def recv(self, peer: str, label: str, /) -> Any:
+    async def recv(self, peer: str, label: str, /, *, within_seconds: float | None = None) -> Any:
         """Receives the only message that the local type expects here.
+
+        When it has not come `within_seconds`, the session is cancelled: only who chooses may
+        choose to be late, so whoever waits can do nothing else about it.
 
         A message of one field is the field's value, one of several a `Message`, one of none None.
         A call that is cancelled can be made again: what it received at the last moment is kept.
@@ -252,16 +259,41 @@ class RoleEndpoint:
         Raises:
             Fault: it is not what the local type asks for here, or the message is refused, or
                 the session is over; it has ended.
-            Unusable: codes `role.busy`, `role.over`.
+            Unusable: codes `role.busy`, `role.over`, `role.within`; `role.deadline` when it has
+                not come in time.
         """
-        return (await self._hear(_text(peer), _text(label))).value
+        return (await self._hear_within(_text(peer), _text(label), within_seconds)).value
 
-    async def recv_any(self, peer: str, /) -> Choice:
+    async def recv_any(self, peer: str, /, *, within_seconds: float | None = None) -> Choice:
         """Receives whichever message the other side has chosen: its label and content.
 
         Raises: as `recv`.
         """
-        return await self._hear(_text(peer), None)
+        return await self._hear_within(_text(peer), None, within_seconds)
+
+    async def _hear_within(self, peer: str, label: str | None, seconds: float | None) -> Choice:
+        if seconds is None:
+            return await self._hear(peer, label)
+        if type(seconds) not in (int, float) or not 0 < seconds <= SECONDS_MAX:
+            raise _unusable("within", f"seconds above 0, at most {SECONDS_MAX:g}", ascii(seconds))
+        try:
+            async with asyncio.timeout(seconds) as clock:
+                return await self._hear(peer, label)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+        await self._settle()
+        if self._kept is not None:
+            # It came at the last moment.
+            return await self._hear(peer, label)
+        wanted = label or "anything"
+        await self.cancel(f"{self.role} has waited {seconds:g} s for {wanted} from {peer}")
+        raise Unusable(
+            "role.deadline",
+            f"{wanted} from {peer} has not come in time, and the session is cancelled",
+            expected=f"within {seconds:g} s",
+            advice="Give more time, or let who is awaited have a timed choice",
+        )
 
     async def _hear(self, peer: str, label: str | None) -> Choice:
         """Receives `label`, or any."""

@@ -25,6 +25,7 @@ from troth.vm.scheduling import (
     parse_policy,
 )
 from troth.vm.shell_workers import WORKERS_MAX
+from troth.vm.trouble_schedule import Planned
 
 SEED_BITS_MAX: Final = 4096
 """A number with more bits says no more than a seed can hold, and takes long to write out."""
@@ -60,6 +61,7 @@ class RunOptions:
         policy: the order of turns, a `scheduling.Priority` or the text of any policy.
         runner: one turn after the other, or lanes side by side on threads; its word will do.
         workers: threads of the threaded runner; None for as many as there are cores.
+        troubles: what is to come over the run: see `trouble_schedule`.
     """
 
     effects: Mapping[str, object] | ModuleType | None = None
@@ -78,6 +80,7 @@ class RunOptions:
     policy: str | Scheduling = COOPERATIVE
     runner: Runner | str = Runner.COOPERATIVE
     workers: int | None = None
+    troubles: tuple[Planned, ...] = ()
 
     def __post_init__(self) -> None:
         if self.effects is not None and not isinstance(self.effects, Mapping | ModuleType):
@@ -102,6 +105,12 @@ class RunOptions:
             raise _unusable("observed", "a tuple of names of roles", self.observed)
         if self.observed and self.roles is not None:
             raise _unusable("observed", "none on a machine that meets others", self.observed)
+        if type(self.troubles) is not tuple or not all(
+            type(one) is Planned for one in self.troubles
+        ):
+            raise _unusable("troubles", "a tuple of Planned", self.troubles)
+        if self.troubles and self.roles is not None:
+            raise _unusable("troubles", "none on a machine that meets others", self.troubles)
         if type(self.durable) is not bool:
             raise _unusable("durable", "True or False", self.durable)
         if self.seed is not None and (type(self.seed) is not bytes or len(self.seed) != SEED_BYTES):

@@ -27,7 +27,7 @@ from typing import Final, NamedTuple, Protocol
 
 from troth.vm.blobs import BlobStore
 from troth.vm.errors import TrothError, Unusable
-from troth.vm.events import Completed, Event, Printed
+from troth.vm.events import Completed, Event, Printed, Troubled
 from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
 from troth.vm.instructions import Open, Seal
@@ -47,10 +47,11 @@ from troth.vm.shell_keys import directory_signer, ephemeral_signer
 from troth.vm.shell_options import Runner, RunOptions
 from troth.vm.shell_performer import EffectPerformer
 from troth.vm.shell_workers import SerialRoster, ThreadWorkers
+from troth.vm.trouble_schedule import Planned, TroubleSchedule
 
 FLUSH_BYTES: Final = 1 << 16
 COMPARED: Final = "any"
-_OUTSIDE: Final = frozenset({Printed, Completed})
+_OUTSIDE: Final = frozenset({Printed, Completed, Troubled})
 
 TURN_NS: Final = 10_000_000
 """How long a run on an event loop keeps the loop to itself."""
@@ -66,13 +67,17 @@ class _Next(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """`ok` when every coroutine halted and every session closed; `report` says what did not."""
+    """`ok` when every coroutine halted and every session closed; `report` says what did not.
+
+    `trouble_left` is what was planned and could not come.
+    """
 
     ok: bool
     rounds: int
     events: int
     seed: bytes
     report: Report
+    trouble_left: tuple[Planned, ...] = ()
 
 
 def run(
@@ -208,6 +213,7 @@ class Run:
         self.blobs = _blob_store(options)
         self.performer = EffectPerformer(bound, blobs=self.blobs, loop=loop)
         self.door = EffectDoor(self.machine, self.performer)
+        self.schedule = TroubleSchedule(options.troubles)
         self.events, self.now_ns = 0, 0
         self._read_ns: int | None = None
         self.ended = False
@@ -293,7 +299,8 @@ class Run:
             self.recorder.finish(self.machine.rounds, "ok" if report.ok else "failed")
             self.flush(force=True)
         self._close()
-        return RunResult(report.ok, self.machine.rounds, self.events, self.seed, report)
+        left = tuple(self.schedule.left)
+        return RunResult(report.ok, self.machine.rounds, self.events, self.seed, report, left)
 
     def _close(self) -> None:
         writer, self.writer = self.writer, None
@@ -324,20 +331,23 @@ class Run:
         self._read_clock()
         if not delivered and not self.is_late(self.now_ns):
             return self._await_effects()
+        if self.schedule.left and self.schedule.come(self.machine, self.now_ns):
+            self.commit()
         if self.machine.run_round(self.now_ns):
             self.commit()
             return _Next.STEP
         state = self.machine.state
-        if state in (MachineState.FINISHED, MachineState.STUCK):
-            self.commit()
-            return _Next.END
-        if self.performer.outstanding:
+        over = state in (MachineState.FINISHED, MachineState.STUCK)
+        if not over and self.performer.outstanding:
             return self._await_effects()
         deadline_ns = self.machine.deadline_ns()
-        if deadline_ns is None and self.machine.awaits_heal:
-            # Nobody is here who would heal it.
+        # Where a partition holds everybody up, nobody but the plan is here who would heal it.
+        if over or (deadline_ns is None and self.machine.awaits_heal):
+            came = bool(self.schedule.left) and self.schedule.come(
+                self.machine, self.now_ns, idle=True
+            )
             self.commit()
-            return _Next.END
+            return _Next.STEP if came else _Next.END
         if deadline_ns is not None:
             self.now_ns = max(self.now_ns, deadline_ns)
         return _Next.STEP
@@ -375,6 +385,7 @@ class Run:
             outside = any(type(event) in _OUTSIDE for event in events)
             self.flush(force=bool(requests) or outside or self.on_events is not None)
         self.events += len(events)
+        self.schedule.watch(events)
         self.release(events, requests)
 
     def release_written(self, events: list[Event], requests: Iterable[EffectRequest]) -> None:
