@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -102,13 +103,27 @@ def test_a_handler_that_fails_is_an_exit_code(folder: Path) -> None:
     assert done.stdout.splitlines()[-1] == "session: latched; handler: failed"
 
 
+async def _page_of(log: Path) -> str:
+    """The metrics of a server, which has said in its log where they are."""
+    while (found := re.search(r"metrics on http://127\.0\.0\.1:(\d+)/", log.read_text())) is None:
+        await asyncio.sleep(0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(found[1]))
+    writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+    page = (await reader.read()).decode()
+    writer.close()
+    return page
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_serving_until_a_signal(folder: Path, number: signal.Signals) -> None:
-    server = subprocess.Popen(
-        [sys.executable, "-m", "troth.conformance.shell_main", "esl", "serve", "app:hello",
-         "--port", "0", "--port-file", "port"],
-        cwd=folder, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    log = folder / "log"
+    with log.open("w") as errors:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "troth.conformance.shell_main", "esl", "serve", "app:hello",
+             "--port", "0", "--port-file", "port", "--metrics-port", "0"],
+            cwd=folder, stderr=errors,
+        )  # fmt: skip
+    pages: list[str] = []
 
     async def scenario() -> list[str]:
         while not (folder / "port").exists() or not (folder / "port").read_text("utf-8"):
@@ -117,13 +132,15 @@ def test_serving_until_a_signal(folder: Path, number: signal.Signals) -> None:
         transcript = await (await call(port, Script(digits=("3",)))).finished()
         waiting = await call(port, Script())
         await asyncio.sleep(0.2)
+        pages.append(await _page_of(log))
         server.send_signal(number)
         assert (await waiting.finished()).lines()[-1] == "exit"
         return [name for name, _ in transcript.applications()]
 
     assert run(scenario) == ["answer", "play_and_get_digits", "playback"]
-    _, said = server.communicate(timeout=30)
-    assert server.returncode == 0
+    assert "\ntroth_esl_sessions_started 2\n" in pages[0]
+    assert server.wait(30) == 0
+    said = log.read_text("utf-8")
     endings = [
         json.loads(line.partition(" ")[2])["ending"]
         for line in said.splitlines()

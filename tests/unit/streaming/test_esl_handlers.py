@@ -376,16 +376,46 @@ def test_a_session_leaves_a_line_of_json(caplog: pytest.LogCaptureFixture) -> No
                                                   hang_up_after_s=0.02))).finished()  # fmt: skip
             await server.drained()
             snapshot = server.metrics.snapshot()
+            page = server.metrics.prometheus()
         assert snapshot["sessions_open"] == 0
+        assert snapshot["hooks_running"] == 0
+        assert "# TYPE troth_esl_ended_latched counter\ntroth_esl_ended_latched 1\n" in page
+        assert "# TYPE troth_esl_hooks_running gauge\n" in page
         assert snapshot["ended_latched"] == 1
         assert snapshot["handler_returned"] == 1
         assert snapshot["set_up_s_sum"] > 0
 
     run(scenario)
-    (line,) = [record.message for record in caplog.records if record.levelno == logging.INFO]
-    told = json.loads(line)
+    lines = [record.message for record in caplog.records if record.levelno == logging.INFO]
+    started, set_up, told = map(json.loads, lines)
+    assert started == {"event": "session started", "session": 1}
+    assert (set_up["event"], set_up["uuid"]) == ("session set up", Script().uuid)
+    assert (told["event"], told["session"]) == ("session ended", 1)
     assert (told["ending"], told["missing"]) == ("latched", [])
-    assert "4512345678" not in line
+    assert told["set_up_ns"] == set_up["set_up_ns"] > 0
+    assert not [line for line in lines if "4512345678" in line]
+
+
+def test_hooks_that_run_are_counted_as_long_as_they_do() -> None:
+    async def scenario() -> None:
+        reports, go_on = Reports(), asyncio.Event()
+
+        async def slow(_: Call, __: Event) -> None:
+            await go_on.wait()
+
+        async with await start(idle, reports, hooks={"CHANNEL_HANGUP": slow}) as server:
+            await_end = await call(server.port, Script(hang_up_after_s=0.02))
+            while server.metrics.snapshot()["hooks_running"] == 0:
+                await asyncio.sleep(0.01)
+            assert server.metrics.snapshot()["hooks_running"] == 1
+            assert server.metrics.snapshot()["sessions_open"] == 1
+            go_on.set()
+            await await_end.finished()
+            await server.drained()
+            assert server.metrics.snapshot()["hooks_running"] == 0
+        assert reports.one().counts.hooks_running == 0
+
+    run(scenario)
 
 
 def test_a_machine_that_vanishes_is_looked_for() -> None:

@@ -1,4 +1,4 @@
-"""What became of a session, as a value and as a line of JSON, and the sums over all of them.
+"""What became of a session, as a value and as lines of JSON, and the sums over all of them.
 
 No report holds a number, a name or an argument of a caller: only the channel's UUID.
 """
@@ -9,9 +9,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import Enum
+from typing import Final
 
 from troth.streaming.eventsocket.endings import Outcome
 from troth.streaming.eventsocket.limits import NANOSECONDS_PER_SECOND
+
+PREFIX: Final = "troth_esl_"
+HOOKS_RUNNING: Final = "hooks_running"
+GAUGES: Final = frozenset({HOOKS_RUNNING, "sessions_open"})
 
 
 class HandlerEnd(Enum):
@@ -26,7 +31,7 @@ class HandlerEnd(Enum):
 
 @dataclass(slots=True)
 class Counts:
-    """What is counted while a session runs."""
+    """What is counted while a session runs; `hooks_running` is how many do now."""
 
     events: int = 0
     commands_answered: int = 0
@@ -34,6 +39,7 @@ class Counts:
     commands_failed: int = 0
     commands_forgotten: int = 0
     hooks_run: int = 0
+    hooks_running: int = 0
     hooks_failed: int = 0
     hooks_cancelled: int = 0
     remarks: int = 0
@@ -43,10 +49,14 @@ class Counts:
 class SessionReport:
     """How one session went. `set_up_ns` is None when it was never set up.
 
+    `session` is its number in this server or client. Hooks that are still running in its counts
+    have ignored that they were cancelled.
+
     `record` is the file of its record, when there is one, and `record_failure` why that is not
     whole.
     """
 
+    session: int
     uuid: str | None
     outcome: Outcome
     handler: HandlerEnd
@@ -61,6 +71,7 @@ class SessionReport:
         return json.dumps(
             {
                 "event": "session ended",
+                "session": self.session,
                 "uuid": self.uuid,
                 "ending": self.outcome.ending.value,
                 "missing": list(self.outcome.missing),
@@ -75,6 +86,11 @@ class SessionReport:
         )
 
 
+def told(event: str, session: int, **more: object) -> str:
+    """A line for a log about a session that goes on."""
+    return json.dumps({"event": event, "session": session, **more})
+
+
 @dataclass(slots=True)
 class Metrics:
     """Sums over the sessions of one server or client; `snapshot` gives them as plain numbers."""
@@ -87,6 +103,7 @@ class Metrics:
     endings: dict[str, int] = field(default_factory=dict)
     handlers: dict[str, int] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
+    live: dict[int, Counts] = field(default_factory=dict)
 
     @property
     def sessions_open(self) -> int:
@@ -95,15 +112,21 @@ class Metrics:
     def started(self) -> None:
         self.sessions_started += 1
 
+    def watch(self, counts: Counts) -> None:
+        """Hooks that run are counted there; to the end of the session, if they are its own."""
+        self.live[id(counts)] = counts
+
     def ended(self, report: SessionReport) -> None:
         self.sessions_ended += 1
+        self.live.pop(id(report.counts), None)
         if report.set_up_ns is not None:
             self.sessions_set_up += 1
             self.set_up_ns_sum += report.set_up_ns
         _count(self.endings, report.outcome.ending.value)
         _count(self.handlers, report.handler.value)
         for name, value in asdict(report.counts).items():
-            _count(self.totals, name, value)
+            if name != HOOKS_RUNNING:
+                _count(self.totals, name, value)
 
     def snapshot(self) -> Mapping[str, int | float]:
         """Names such as `sessions_open` and `ended_time_limit`."""
@@ -113,11 +136,20 @@ class Metrics:
             "sessions_set_up": self.sessions_set_up,
             "sessions_refused": self.refused,
             "set_up_s_sum": self.set_up_ns_sum / NANOSECONDS_PER_SECOND,
+            HOOKS_RUNNING: sum(counts.hooks_running for counts in self.live.values()),
         }
         for prefix, counted in (("ended", self.endings), ("handler", self.handlers)):
             for name in sorted(counted):
                 numbers[f"{prefix}_{name.replace(' ', '_')}"] = counted[name]
         return numbers | {name: self.totals[name] for name in sorted(self.totals)}
+
+    def prometheus(self) -> str:
+        """The same as a page for Prometheus."""
+        lines = []
+        for name, value in self.snapshot().items():
+            kind = "gauge" if name in GAUGES else "counter"
+            lines += [f"# TYPE {PREFIX}{name} {kind}", f"{PREFIX}{name} {value}"]
+        return "".join(f"{line}\n" for line in lines)
 
 
 def _count(counted: dict[str, int], name: str, by: int = 1) -> None:

@@ -32,7 +32,7 @@ from troth.streaming.eventsocket.headers import NO_HEADERS, Headers, LineMemory
 from troth.streaming.eventsocket.inbound_core import InboundCore
 from troth.streaming.eventsocket.limits import NANOSECONDS_PER_SECOND, Limits
 from troth.streaming.eventsocket.messages import ApiResponse, CommandReply, LogLine
-from troth.streaming.eventsocket.reports import Counts, HandlerEnd, Metrics, SessionReport
+from troth.streaming.eventsocket.reports import Counts, HandlerEnd, Metrics, SessionReport, told
 from troth.streaming.eventsocket.running import EXECUTE, EXECUTE_COMPLETE
 from troth.streaming.eventsocket.shell_call import new_uuid, run_api
 from troth.streaming.eventsocket.shell_hooks import EventStream, Hook, Listeners, give_report
@@ -83,10 +83,12 @@ class Client(ApiCommands):
         self.port = port
         self.options = options or ClientOptions()
         self.metrics = Metrics()
+        self.connections = 0
         self.counts = Counts()
         self._password = password
         self._memory = LineMemory()
         self._subscriptions = Subscriptions(self.options.event_format)
+        self.metrics.watch(self.counts)
         self._listeners = Listeners(self.options.limits, self.counts, f"client of {host}:{port}")
         self._jobs: dict[str, asyncio.Future[Event]] = {}
         self._connection: _Connection | None = None
@@ -194,13 +196,15 @@ class Client(ApiCommands):
     async def _one_connection(self) -> TrothError:
         """Sets up one connection and stays until it ends; returns why."""
         loop = asyncio.get_running_loop()
-        connection = _Connection(self)
+        self.connections += 1
+        connection = _Connection(self, self.connections)
         opening = loop.create_connection(lambda: connection.link, self.host, self.port)
         try:
             await asyncio.wait_for(opening, self.options.connect_s)
         except (OSError, TimeoutError) as error:
             return Unreachable(self.host, self.port, str(error) or "no answer")
         self.metrics.started()
+        LOGGER.info("%s", told("session started", connection.number))
         self._connection = connection
         set_up = loop.create_task(self._set_up(connection))
         try:
@@ -432,9 +436,10 @@ class Channel(DialplanApplications):
 class _Connection:
     """One connection of a client: the owner of its link."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, number: int) -> None:
         loop = asyncio.get_running_loop()
         self._client = client
+        self.number = number
         self.began_ns = now_ns()
         self.set_up_ns: int | None = None
         self.admitted: asyncio.Future[None] = loop.create_future()
@@ -461,6 +466,7 @@ class _Connection:
         self.over.set_result(outcome)
         self._client.ended(
             SessionReport(
+                session=self.number,
                 uuid=None,
                 outcome=outcome,
                 handler=HandlerEnd.NOT_STARTED,

@@ -108,6 +108,9 @@ def _add_serve(subparsers: Any) -> None:
     parser.add_argument(
         "--calls", type=int, metavar="N", help="end when N calls are over; else when interrupted"
     )
+    parser.add_argument(
+        "--metrics-port", type=_port, metavar="PORT", help="for metrics, at 127.0.0.1"
+    )
     _add_recording(parser, "calls")
     parser.set_defaults(run=run_serve)
 

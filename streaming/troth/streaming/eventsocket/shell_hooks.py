@@ -140,10 +140,12 @@ class Listeners:
     def _create(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
+        self._counts.hooks_running += 1
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._counts.hooks_running -= 1
         self._counts.hooks_cancelled += task.cancelled()
         if self._queued and len(self._tasks) < self._limits.hooks_running_max:
             self._create(self._queued.popleft())

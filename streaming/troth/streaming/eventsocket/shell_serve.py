@@ -25,9 +25,11 @@ from troth.streaming.eventsocket.shell_server import (
 )
 from troth.streaming.eventsocket.shell_terminal import say, write
 from troth.streaming.eventsocket.testing import EndOrder, Fault, Script, Transcript, call
+from troth.streaming.shell_metrics import MetricsServer
 from troth.vm.errors import Unusable
 
 EXIT_NOT_ANSWERED: Final = 1
+LOOPBACK: Final = "127.0.0.1"
 SCRIPT_SUFFIX: Final = ".troth"
 
 
@@ -50,6 +52,10 @@ async def _serve(handler: Handler, arguments: argparse.Namespace) -> int:
 
     options = ServerOptions(on_report=count, record=recording_given(arguments))
     server = await start_server(handler, arguments.host, arguments.port, options=options)
+    metrics = MetricsServer({"/metrics": lambda: (200, server.metrics.prometheus())})
+    if arguments.metrics_port is not None:
+        port = await metrics.start(LOOPBACK, arguments.metrics_port)
+        say(f"metrics on http://{LOOPBACK}:{port}/metrics")
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -59,6 +65,7 @@ async def _serve(handler: Handler, arguments: argparse.Namespace) -> int:
     say(f"listening on {arguments.host}:{server.port}")
     await stop.wait()
     await server.close()
+    await metrics.stop()
     return 0
 
 

@@ -21,7 +21,7 @@ from troth.streaming.eventsocket.headers import LineMemory
 from troth.streaming.eventsocket.limits import Limits
 from troth.streaming.eventsocket.messages import LogLine
 from troth.streaming.eventsocket.outbound_core import OutboundCore
-from troth.streaming.eventsocket.reports import HandlerEnd, Metrics, SessionReport
+from troth.streaming.eventsocket.reports import HandlerEnd, Metrics, SessionReport, told
 from troth.streaming.eventsocket.shell_call import Call, new_uuid
 from troth.streaming.eventsocket.shell_hooks import Listeners, give_report
 from troth.streaming.eventsocket.shell_link import Link, now_ns
@@ -212,12 +212,15 @@ class _Session:
         for name, hook in options.hooks.items():
             self._listeners.on(name, _bound(hook, self.call))
         server.metrics.started()
+        server.metrics.watch(self.link.counts)
+        LOGGER.info("%s", told("session started", number))
 
     # --- Owner ------------------------------------------------------------------------------
 
     def ready(self) -> None:
         self._set_up_ns = now_ns() - self._began_ns
-        LOGGER.debug("session %d: set up, call %s", self._number, self.call.uuid)
+        facts = {"uuid": self.call.uuid, "set_up_ns": self._set_up_ns}
+        LOGGER.info("%s", told("session set up", self._number, **facts))
         self._handler = asyncio.get_running_loop().create_task(self._run_handler())
 
     def deliver(self, message: Event | LogLine) -> None:
@@ -236,6 +239,7 @@ class _Session:
 
     def closed(self, outcome: Outcome) -> None:
         report = SessionReport(
+            session=self._number,
             uuid=self.call.uuid,
             outcome=outcome,
             handler=self._handler_end,
