@@ -112,13 +112,16 @@ class Metrics:
     def started(self) -> None:
         self.sessions_started += 1
 
-    def watch(self, counts: Counts) -> None:
-        """Hooks that run are counted there; to the end of the session, if they are its own."""
-        self.live[id(counts)] = counts
+    def watch(self, counts: Counts, session: int = 0) -> None:
+        """Hooks that run are counted there, until the session of that number has ended.
+
+        0 is no session's number: such counts are watched for ever.
+        """
+        self.live[session] = counts
 
     def ended(self, report: SessionReport) -> None:
         self.sessions_ended += 1
-        self.live.pop(id(report.counts), None)
+        self.live.pop(report.session, None)
         if report.set_up_ns is not None:
             self.sessions_set_up += 1
             self.set_up_ns_sum += report.set_up_ns

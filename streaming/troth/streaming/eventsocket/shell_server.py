@@ -212,7 +212,7 @@ class _Session:
         for name, hook in options.hooks.items():
             self._listeners.on(name, _bound(hook, self.call))
         server.metrics.started()
-        server.metrics.watch(self.link.counts)
+        server.metrics.watch(self.link.counts, number)
         LOGGER.info("%s", told("session started", number))
 
     # --- Owner ------------------------------------------------------------------------------
