@@ -1,7 +1,8 @@
 """Runs a population and its mutants: `python -m population_campaign --members 5000`.
 
 Every member has to run to its end, without a fault; one in `--record-every` is recorded, and both
-verifiers have to accept it. Of every member some mutants are tried, in their text and in their
+verifiers have to accept it, and its roles are spread over two machines, whose envelopes come out
+of order and twice. Of every member some mutants are tried, in their text and in their
 bytecode: each is refused, or faulted, or turns out to be right as well. It goes on from `--first`
 until `--members` are done or `--minutes` are over, and prints what it has tried.
 """
@@ -21,6 +22,7 @@ from population import Conversation, conversations
 from population_mutants import code_mutants, text_mutants
 from replay_samples import Host, drive, judged, record_run
 from second_verifier import judge
+from spread_machines import run_spread
 from troth.dsl.compile import ScriptErrors, compile_source
 from troth.vm.errors import TrothError
 from troth.vm.events import Faulted, Overwritten, TimerExpired, TimerStarted
@@ -58,6 +60,7 @@ class Tally:
     thrown_away: Counter[str] = field(default_factory=Counter)
     happened: Counter[str] = field(default_factory=Counter)
     verified: int = 0
+    spread: int = 0
     text_tried: Counter[str] = field(default_factory=Counter)
     text_refused: Counter[str] = field(default_factory=Counter)
     code: Counter[str] = field(default_factory=Counter)
@@ -69,7 +72,7 @@ class Tally:
         }
         return [
             f"{self.members} members run to their end, {self.verified} of them recorded and "
-            f"judged by both verifiers; {dict(self.happened)}",
+            f"judged by both verifiers, {self.spread} run on two machines; {dict(self.happened)}",
             f"with {dict(sorted(self.features.items()))}; thrown away {dict(self.thrown_away)}",
             f"{self.text_tried.total()} mutants of their text, {self.text_refused.total()} "
             f"refused, the others right as well: {dict(sorted(kinds.items()))}",
@@ -150,6 +153,23 @@ def verify_member(image: Image, number: int, tally: Tally) -> None:
     tally.verified += 1
 
 
+def spread_member(member: Conversation, image: Image, number: int, tally: Tally) -> None:
+    """Runs it on two machines, over a line that repeats and reorders; each has its own record."""
+    if "replay = off" in member.script():
+        return  # such an edge takes whatever comes, in the order in which it comes
+    rng = Random(f"spread {number}")
+    roles = list(image.bundles[0].roles) if image.bundles else member.roles
+    rng.shuffle(roles)
+    homes = roles[: len(roles) // 2], roles[len(roles) // 2 :]
+    parties, _ = run_spread(image, homes, seed=number, shuffle=0.3, repeat=0.2)
+    for party in parties:
+        verdict = party.verdict()
+        if verdict.findings or not party.machine.report().ok:
+            said = verdict.findings[:1] or party.machine.report().describe()
+            tally.problems.append(f"spread {homes}: {said}\n{member.script()}")
+    tally.spread += 1
+
+
 # --- mutants ---------------------------------------------------------------------------------
 
 
@@ -219,6 +239,7 @@ def try_member(
     image = run_member(drawn.script(), tally)
     if number % recorded_every == 0:
         verify_member(image, number, tally)
+        spread_member(drawn, image, number, tally)
     try_text(rng, drawn, mutants[0], tally)
     try_code(rng, image, mutants[1], tally)
     tally.problems[known:] = [f"member {number}: {said}" for said in tally.problems[known:]]

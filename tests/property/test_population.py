@@ -21,6 +21,7 @@ from population_campaign import (
     image_of,
     member,
     run_member,
+    spread_member,
     try_code,
     try_text,
     verify_member,
@@ -49,9 +50,11 @@ def test_every_member_runs_to_its_end() -> None:
         image = run_member(drawn.script(), tally)
         if number % 5 == 0:
             verify_member(image, number // 5, tally)
+            spread_member(drawn, image, number, tally)
     _told(tally)
     assert len(texts) > 0.95 * len(MEMBERS)
     assert set(WORDS) <= set(tally.features), "the population has everything in it"
+    assert tally.spread > len(MEMBERS) // 10
     assert all(tally.happened.values()), "clocks run out, and messages are lost"
 
 
