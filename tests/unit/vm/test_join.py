@@ -9,9 +9,11 @@ from typing import Final
 
 import pytest
 
-from artifact_surgery import key_pair
+from artifact_surgery import key_pair, parse
 from role_players import LEVEL_5, endpoint, holds, play, verdict, view
+from second_verifier import judge
 from troth import conformance, dsl, vm
+from troth.vm.records import Kind
 
 EXAMPLES: Final = Path(__file__).parents[3] / "docs" / "examples"
 TALK: Final = dsl.compile_module(
@@ -501,3 +503,75 @@ def test_a_deadline_that_is_none_is_refused(tmp_path: Path, seconds: object) -> 
     mistake = play(TALK, {"Client": client, "Server": server}, tmp_path)["Client"]
     assert isinstance(mistake, vm.Unusable)
     assert mistake.code == "role.within"
+
+
+OFFER: Final = dsl.compile_module(
+    """
+protocol Offer(Client, Server):
+    Server -> Client: offer(price: int)
+    choice at Client within 150ms:
+        Client -> Server: take()
+    or:
+        Client -> Server: leave()
+    timeout:
+        Client -> Server: silent()
+""",
+    "offer.troth",
+)
+
+
+async def _decide(seconds: float) -> str:
+    await asyncio.sleep(seconds)
+    return "take"
+
+
+@pytest.mark.parametrize(
+    ("thinks", "hesitates", "said"), [(0, 0, "take"), (30, 0, "silent"), (0, 0.6, "silent")]
+)
+@pytest.mark.parametrize("seal", list(vm.Seal))
+def test_a_role_in_python_chooses_in_time_or_not(
+    tmp_path: Path, thinks: float, hesitates: float, said: str, seal: vm.Seal
+) -> None:
+    heard = []
+
+    async def client(s: vm.RoleEndpoint) -> None:
+        await s.recv("Server", "offer")
+        try:
+            label = await s.in_time(_decide(thinks))
+            await asyncio.sleep(hesitates)
+            await s.send("Server", label)
+        except vm.Unusable as late:
+            assert (late.code, late.expected) == ("role.late", "send Server silent()")  # noqa: PT017
+            await s.send("Server", "silent")
+
+    async def server(s: vm.RoleEndpoint) -> None:
+        await s.send("Client", "offer", 20)
+        heard.append((await s.recv_any("Client")).label)
+
+    raised = play(OFFER, {"Client": client, "Server": server}, tmp_path, seal=seal)
+    assert raised == dict.fromkeys(("Client", "Server"))
+    assert heard == [said]
+    assert holds(verdict(tmp_path, "Client"))
+    data = (tmp_path / "Client.replay").read_bytes()
+    assert any(record[0] == Kind.EXPIRE for record in parse(data)) == (said == "silent")
+    assert judge(data, {}).word == "valid"
+
+
+def test_what_decides_fails_as_it_does_and_no_clock_is_where_none_is(tmp_path: Path) -> None:
+    async def fails() -> str:
+        raise LookupError("nobody is there")
+
+    async def client(s: vm.RoleEndpoint) -> None:
+        await s.recv("Server", "offer")
+        with pytest.raises(LookupError):
+            await s.in_time(fails())
+        await s.send("Server", "leave")
+
+    async def server(s: vm.RoleEndpoint) -> None:
+        await s.send("Client", "offer", 20)
+        await s.in_time(_decide(30))
+
+    raised = play(OFFER, {"Client": client, "Server": server}, tmp_path)
+    mistake = raised["Server"]
+    assert isinstance(mistake, vm.Fault)
+    assert mistake.code == "vm.fault.type"

@@ -22,6 +22,7 @@ from troth.vm.instructions import (
     Recv,
     Select,
     Send,
+    Timer,
 )
 from troth.vm.session import Cell, EndpointState
 from troth.vm.step_bundle import decode_open_bundle
@@ -32,10 +33,13 @@ from troth.vm.step_open import decode_open
 from troth.vm.step_receive import decode_receive
 from troth.vm.step_session import decode_cancel, decode_close
 from troth.vm.step_spawn import halt
+from troth.vm.step_timer import decode_timer
 from troth.vm.turn import BLOCKED, Turn
 from troth.vm.values import RegisterValue
 
-Action: TypeAlias = Open | OpenBundle | Send | Select | Recv | Branch | Close | Cancel | Halt
+Action: TypeAlias = (
+    Open | OpenBundle | Send | Select | Recv | Branch | Close | Cancel | Timer | Halt
+)
 
 FIRST_PARK: Final = 1
 """Where an action goes on that has no branches; a case i of a branch goes on at 1 + i."""
@@ -84,6 +88,11 @@ class Player:
     @property
     def ended(self) -> bool:
         return self.coroutine.status is CoroutineStatus.ENDED
+
+    @property
+    def clock_runs(self) -> bool:
+        """Whether the clock that was started last has not run out; it runs on behind its choice."""
+        return self.coroutine.timer is not None
 
     @property
     def case(self) -> int:
@@ -194,5 +203,7 @@ def decode(action: Action) -> Step:
             return decode_close(action, FIRST_PARK)
         case Cancel():
             return decode_cancel(action, FIRST_PARK)
+        case Timer():
+            return decode_timer(action, FIRST_PARK)
         case Halt():
             return halt

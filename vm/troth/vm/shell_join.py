@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from types import TracebackType
 
 # What a message holds is up to the script.
-from typing import Any, Final, NamedTuple, Protocol, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from troth.vm.blobs import BlobStore
 from troth.vm.errors import Place, Unusable
@@ -38,6 +38,7 @@ from troth.vm.instructions import (
     Seal,
     Select,
     Send,
+    Timer,
 )
 from troth.vm.keys import KeyPair, VerifierKey, parse_verifier
 from troth.vm.limits import DEFAULT_LIMITS, Limits
@@ -115,6 +116,8 @@ def join(
     return RoleEndpoint(role, options, links, signer, _known(expect, folder))
 
 
+Decided = TypeVar("Decided")
+
 SECONDS_MAX: Final = 31_536_000.0
 """The longest that a receive can be given: a year."""
 
@@ -157,6 +160,7 @@ class RoleEndpoint:
         self._first = len(view.protocol.roles)
         self._play: Play | None = None
         self._one: Run | None = None
+        self._clocked = False
         self._asked: _Asked | None = None
         self._kept: _Asked | None = None
 
@@ -238,6 +242,9 @@ class RoleEndpoint:
         self._asked = self._kept = None
         state = self._state()
         transition = None if state is None else state.sends.get(label)
+        if transition is None and self._clocked and not play.player.clock_runs:
+            # It decided in time, and the clock was faster than this call.
+            raise self._late()
         given: list[RegisterValue] = []
         if transition is not None and transition.peer == peer:
             what = f"{label} to {peer}"
@@ -245,6 +252,44 @@ class RoleEndpoint:
         registers = range(self._first, self._first + len(given))
         action = instruction(self._register, _text(peer), _text(label), tuple(registers))
         await play.act(action, dict(zip(registers, given, strict=True)))
+        self._clocked = False
+
+    async def in_time(self, decision: Awaitable[Decided]) -> Decided:
+        """Starts the clock of the timed choice that is next, and awaits what decides it.
+
+        When the clock runs out first, `decision` is cancelled, and the role is at the late choice.
+        It can also run out between this and the send of the choice.
+
+        Raises:
+            Fault: the local type has no clock here.
+            Unusable: code `role.late`: nothing was sent, and what is to be sent is the late choice;
+                `role.busy`, `role.over`. What `decision` raises.
+        """
+        play = self._playing()
+        task = asyncio.ensure_future(decision)
+        clock: asyncio.Future[None] | None = None
+        try:
+            await self._settle()
+            self._asked = self._kept = None
+            await play.act(Timer(self._register, FIRST_PARK))
+            self._clocked = True
+            clock = asyncio.ensure_future(play.until_late())
+            await asyncio.wait((clock, task), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done() or not play.player.clock_runs:
+                raise self._late()
+            return task.result()
+        finally:
+            for one in (task, clock):
+                if one is not None and not one.done():
+                    one.cancel()
+
+    def _late(self) -> Unusable:
+        return Unusable(
+            "role.late",
+            "the time for the choice is over",
+            expected=self.position,
+            advice="Send what the protocol has after `timeout:`",
+        )
 
     # ruff's ANN401 is about types that could be given: a field's type is in the script.
     async def recv(self, peer: str, label: str, /, *, within_seconds: float | None = None) -> Any:

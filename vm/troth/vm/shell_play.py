@@ -35,6 +35,7 @@ class Play:
         self._one = one
         self._spread = Spread(one, roles, links, expected_key, self._committed)
         self._done: asyncio.Future[None] | None = None
+        self._ticked = asyncio.Event()
         self._task: asyncio.Task[RunResult] | None = None
 
     async def start(self) -> None:
@@ -78,6 +79,12 @@ class Play:
             raise
         self._raise_fault()
 
+    async def until_late(self) -> None:
+        """Until the clock that was started last has run out, or the machine has ended."""
+        while self.player.clock_runs and not self.player.ended:
+            self._ticked.clear()
+            await self._ticked.wait()
+
     async def settle(self) -> bool:
         """Waits for what was left over, if anything was; whether it was done.
 
@@ -116,6 +123,7 @@ class Play:
             self._done = None
 
     def _committed(self) -> None:
+        self._ticked.set()
         if self.left is not None and self.player.withdraw():
             # Nobody waits for it any more: it need not go on waiting for others.
             self.left = None
@@ -124,6 +132,7 @@ class Play:
             done.set_result(None)
 
     def _over(self, task: asyncio.Task[RunResult]) -> None:
+        self._ticked.set()
         done = self._done
         error = None if task.cancelled() else task.exception()
         if done is None or done.done():

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from troth.vm.session import Edge, EndpointState
     from troth.vm.step_tables import StateTable
 
-_INTERRUPTIBLE: Final = (Blocked.EFFECT, Blocked.RECEIVE)
+_INTERRUPTIBLE: Final = (Blocked.EFFECT, Blocked.RECEIVE, Blocked.HOST)
 
 
 class Clock:
