@@ -91,6 +91,11 @@ class GatewayLink:
         self._requests = 0
 
     @property
+    def name(self) -> str:
+        """Ours at the gateway."""
+        return self._key.name
+
+    @property
     def deadline_ns(self) -> int | None:
         return None if self.state is LinkState.ENDED else self._beat_ns
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from troth.streaming.gateway import messages as m
@@ -17,6 +17,8 @@ from troth.vm.errors import TrothError, Unusable
 from troth.vm.keys import KeyPair
 
 CONNECT_S: Final = 10.0
+ASIDE_MAX: Final = 256
+"""Messages that come while somebody waits for another, and are kept for whoever reads next."""
 
 
 class GatewayFailure(TrothError):
@@ -35,6 +37,11 @@ class GatewayClient:
         self._waiting: list[m.Message] = []
         self._ticker = asyncio.get_running_loop().create_task(self._tick())
 
+    @property
+    def host(self) -> str:
+        """The gateway's IP address."""
+        return str(self._writer.get_extra_info("peername")[0])
+
     def send(self, message: m.Message) -> None:
         self.link.send(message)
         self._flush()
@@ -47,18 +54,27 @@ class GatewayClient:
                 return
 
     async def ask(self, message: m.Message, *answers: type[m.Message]) -> m.Message:
-        """Sends a request and returns the first of these messages; others are dropped.
+        """Sends a request and returns the first of these messages; others are read afterwards.
 
         Raises:
             GatewayFailure: codes `gateway.refused` and `gateway.ended`.
         """
         self.send(message)
-        async for found in self:
-            if isinstance(found, answers):
-                return found
-            if isinstance(found, m.Refused):
-                raise refused(found)
+        aside: list[m.Message] = []
+        try:
+            async for found in self:
+                if isinstance(found, answers):
+                    return found
+                if isinstance(found, m.Refused):
+                    raise refused(found)
+                aside.append(found)
+        finally:
+            self.put_back(aside)
         raise _failure("ended", "the gateway's connection ended", "an answer", "its end")
+
+    def put_back(self, messages: Sequence[m.Message]) -> None:
+        """What was read too early is read again; the newest when there are too many."""
+        self._waiting = [*messages[-ASIDE_MAX:], *self._waiting]
 
     async def close(self) -> None:
         self._ticker.cancel()

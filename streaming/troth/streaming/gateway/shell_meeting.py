@@ -31,6 +31,13 @@ from troth.vm.errors import Malformed, TrothError
 EVENTS_KEPT: Final = 1_000
 RELAYS_REFUSED_MAX: Final = 8
 RELAY_AGAIN_S: Final = 5.0
+FAREWELL_S: Final = 0.5
+"""For so long a session that was taken away may still speak."""
+LAST_WORDS_S: Final = 2.0
+"""For so long one that the other party has left may."""
+REVOKED: Final = "revoked"
+HOST_BUSY: Final = "host_busy"
+OFFERS_KEPT: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,11 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeetingOptions:
-    """`reconnect` makes a new connection to the gateway when the one in use has ended."""
+    """What a party wants of its meeting.
+
+    Attributes:
+        reconnect: makes a new connection to the gateway when the one in use has ended.
+    """
 
     limits: PathLimits | None = None
     reconnect: Callable[[], Awaitable[GatewayClient]] | None = None
@@ -68,6 +79,12 @@ class Meeting:
     """One party's session from its opening on. `run` until it ends; `ended` says why.
 
     Owners read `events`; what is not read is dropped from the front, never kept without end.
+
+    Attributes:
+        on_event: is told what happens to the paths.
+        farewell: is called when somebody else ends the session, with the reason, and may take
+            `FAREWELL_S` or `LAST_WORDS_S` to end it in good order; then the paths are closed,
+            whatever it does.
     """
 
     def __init__(
@@ -84,6 +101,12 @@ class Meeting:
         self.media = media
         self.ended: str | None = None
         self.events: list[PathOutput] = []
+        self.on_event: Callable[[PathOutput], None] = lambda _event: None
+        self.farewell: Callable[[str], Awaitable[None]] | None = None
+        self._leaving: asyncio.Task[None] | None = None
+        self._to_confirm = False
+        self._finishing = False
+        self._later: list[m.Message] = []
         self._gateway: GatewayClient | None = gateway
         self._options = options
         self._prepared = prepared
@@ -108,11 +131,24 @@ class Meeting:
         try:
             await self._over.wait()
         finally:
-            listener.cancel()
-            await asyncio.gather(listener, return_exceptions=True)
+            tasks = [listener] if self._leaving is None else [listener, self._leaving]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._gateway is not None:
+                self._gateway.put_back(self._later)
             await self.media.close()
         assert self.ended is not None
         return self.ended
+
+    @property
+    def gateway(self) -> GatewayClient | None:
+        """The connection in use, for whatever comes after this session; None when it is lost."""
+        return self._gateway
+
+    def finish(self) -> None:
+        """Only goodbyes are left to say: who calls now is kept waiting for the next session."""
+        self._finishing = True
 
     def end(self, reason: str) -> None:
         """Ends the session and tells the other party through the gateway."""
@@ -124,6 +160,23 @@ class Meeting:
         if self.ended is None:
             self.ended = reason
             self._over.set()
+
+    def _ended_by_others(self, reason: str) -> None:
+        if self._leaving is None and self.ended is None:
+            self._leaving = asyncio.get_running_loop().create_task(self._leave(reason))
+
+    async def _leave(self, reason: str) -> None:
+        seconds = FAREWELL_S if reason == REVOKED else LAST_WORDS_S
+        # Whoever does not come to an end in time is ended all the same.
+        with contextlib.suppress(TimeoutError):
+            if self.farewell is not None:
+                async with asyncio.timeout(seconds):
+                    await self.farewell(reason)
+        if self.media.agent is not None:
+            self.media.agent.close(now_ns())
+        if self._to_confirm:
+            self._say(m.Stopped(self.session))
+        self._end(reason)
 
     async def _listen(self) -> None:
         """Media go on without a gateway; only leases are not renewed until it is back."""
@@ -170,14 +223,17 @@ class Meeting:
                     found = _candidates(message.candidates)
                     self.media.agent.add_candidates(found, now_ns())
             case m.Revoked() if message.session == self.session:
-                self._end("revoked")
-                if self.media.agent is not None:
-                    self.media.agent.close(now_ns())
-                self._say(m.Stopped(self.session))
+                self._to_confirm = True
+                self._ended_by_others(REVOKED)
             case m.EndSession() if message.session == self.session:
-                self._end(message.reason)
+                self._ended_by_others(message.reason)
             case m.Refused() if message.code == "banned":
-                self._end("revoked")
+                self._ended_by_others(REVOKED)
+            case m.Offered() if self._leaving is None and not self._finishing:
+                self._say(m.Deny(message.offer, HOST_BUSY))
+            case m.Offered():
+                # This session is about to be over, and the next may begin.
+                self._later = [*self._later, message][-OFFERS_KEPT:]
             case m.Refused() if message.code in ("no_relay", "limit"):
                 wait_s = max(RELAY_AGAIN_S, message.wait_ms / 1_000)
                 asyncio.get_running_loop().call_later(wait_s, self._relay_again)
@@ -209,12 +265,13 @@ class Meeting:
 
     def _event(self, event: PathOutput) -> None:
         self.events = [*self.events[-EVENTS_KEPT:], event]
+        self.on_event(event)
         if isinstance(event, LeaseWanted):
             self._say(m.RenewLease(self._request(), self.session))
         elif isinstance(event, LivenessChanged) and event.state is Liveness.ENDED:
             self._end("connection_lost")
         elif isinstance(event, LegNoticed) and event.notice is Notice.REVOKED:
-            self._end("revoked")
+            self._ended_by_others(REVOKED)
         elif _is_end_of_relay(event):
             self._refused_relays = (*self._refused_relays, self._relay)[-RELAYS_REFUSED_MAX:]
             self._need_relay()

@@ -43,10 +43,22 @@ class Messages:
         times = [sender.deadline_ns for sender in self._senders]
         return min((time for time in times if time is not None), default=None)
 
+    def queued(self, stream: int) -> int:
+        """How many segments of it there have been."""
+        return self._senders[stream].queued
+
+    def arrived(self, stream: int) -> int:
+        """So many of the first of them are known to have arrived."""
+        return self._senders[stream].arrived
+
     def send(self, stream: int, message: bytes) -> None:
         if stream == INPUT:
             _check_input(message)
         self._senders[stream].send(message)
+
+    def on_path_change(self) -> None:
+        for sender in self._senders:
+            sender.on_path_change()
 
     def input_state(self, state: bytes) -> bytes:
         """The chunk that carries it."""

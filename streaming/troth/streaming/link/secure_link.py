@@ -227,7 +227,11 @@ class SecureLink:
     def use_path(self, address: Address, path: int, now_ns: int) -> None:
         """Sends to that address from now on. Keys, streams and frames go on as they are."""
         self.paths.use(address, path, now_ns)
+        self._on_path_change(now_ns)
+
+    def _on_path_change(self, now_ns: int) -> None:
         self.media.on_path_change(now_ns)
+        self._messages.on_path_change()
         self._soon = True
 
     def rekey(self, now_ns: int) -> None:
@@ -358,7 +362,7 @@ class SecureLink:
         before = self.paths.address
         self._events += self.paths.answered(nonce, address, now_ns)
         if self.paths.address != before:
-            self.media.on_path_change(now_ns)
+            self._on_path_change(now_ns)
 
     # --- sealed packets out -----------------------------------------------------------------
 
@@ -471,6 +475,16 @@ class SecureLink:
     def control_idle(self) -> bool:
         """Whether the peer has acknowledged everything on both streams."""
         return self._messages.idle
+
+    @property
+    def control_queued(self) -> int:
+        """A mark in the control stream: where what is said next begins."""
+        return self._messages.queued(CONTROL)
+
+    @property
+    def control_arrived(self) -> int:
+        """What was said before this mark is known to have arrived."""
+        return self._messages.arrived(CONTROL)
 
     def _check_open(self) -> None:
         if self.closed is not None or self._closing is not None:

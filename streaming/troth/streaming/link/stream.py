@@ -91,6 +91,8 @@ class StreamSender:
         self._bytes = 0
         self._flight_bytes = 0
         self._window = Window(rtt)
+        self.queued = 0
+        """How many segments there have been, sent or waiting."""
         self.repeated = 0
 
     @property
@@ -120,7 +122,14 @@ class StreamSender:
             head = chunks.SEGMENT.pack(self.stream, self._next, flags)
             self._waiting.append(_Segment(self._next, head + message[at : at + size]))
             self._next = (self._next + 1) % NUMBERS
+            self.queued += 1
         self._bytes += len(message)
+
+    @property
+    def arrived(self) -> int:
+        """So many of the first of them are known to have arrived."""
+        oldest = next(iter(self._flight), self._waiting[0].number if self._waiting else self._next)
+        return self.queued - (self._next - oldest) % NUMBERS
 
     @property
     def deadline_ns(self) -> int | None:
@@ -165,6 +174,18 @@ class StreamSender:
                 self._rtt.add(now_ns - segment.sent_ns)
         self._window.acknowledged(len(arrived), now_ns)
         self._find_lost(selected, latest_ns)
+
+    def on_path_change(self) -> None:
+        """What is in flight went over another path: all of it is sent again, over this one.
+
+        Nothing is known of the new path, so nothing that the old one did counts any more.
+        """
+        self._window = Window(self._rtt)
+        for segment in self._flight.values():
+            segment.tries = 1
+        self._waiting.extendleft(reversed(self._flight.values()))
+        self._flight.clear()
+        self._flight_bytes = 0
 
     def _find_lost(self, selected: int, latest_ns: int) -> None:
         """What was sent before something that has arrived, with three behind it, is lost."""

@@ -101,6 +101,14 @@ class PathAgent:
         return self._liveness.state is Liveness.ENDED
 
     @property
+    def choice(self) -> int:
+        """The number of the choice that is in use, the same at both parties; 0 when none is."""
+        if self.in_use is None:
+            return 0
+        followed = self._side is Side.CONTROLLING or self._wanted is self.in_use
+        return self._nomination if followed else 0
+
+    @property
     def deadline_ns(self) -> int | None:
         if self.ended:
             return None

@@ -37,7 +37,7 @@ class RoutedLink:
 
     def receive(self, datagram: bytes, address: tuple[str, int], now_ns: int) -> None:
         self.agent.receive(datagram, Address(*address), now_ns)
-        self._carry_out(now_ns)
+        self.carry_out(now_ns)
 
     def tick(self, now_ns: int) -> None:
         self.speaker.tick(now_ns)
@@ -45,7 +45,7 @@ class RoutedLink:
             # Before a path is chosen there is nowhere to send: the handshake tries again.
             self.agent.send(datagram.data, now_ns)
         self.agent.tick(now_ns)
-        self._carry_out(now_ns)
+        self.carry_out(now_ns)
 
     def datagrams(self) -> Sequence[tuple[Address, bytes]]:
         """What is to be sent, with where to; given once."""
@@ -60,13 +60,10 @@ class RoutedLink:
     def close(self, now_ns: int) -> None:
         """Gives leases back; say good-bye over the link before."""
         self.agent.close(now_ns)
-        self._carry_out(now_ns)
+        self.carry_out(now_ns)
 
-    def _links(self) -> tuple[SecureLink, ...]:
-        speaker = self.speaker
-        return speaker.links if isinstance(speaker, Listener) else (speaker,)
-
-    def _carry_out(self, now_ns: int) -> None:
+    def carry_out(self, now_ns: int) -> None:
+        """Takes what the agent has to say: after every call of it that is not made here."""
         for output in self.agent.poll():
             if isinstance(output, Transmit):
                 self._datagrams.append((output.address, output.data))
@@ -77,6 +74,10 @@ class RoutedLink:
                     self._taken(output, now_ns)
                 self._events.append(output)
         self._tell_heard(now_ns)
+
+    def _links(self) -> tuple[SecureLink, ...]:
+        speaker = self.speaker
+        return speaker.links if isinstance(speaker, Listener) else (speaker,)
 
     def _taken(self, taken: PathTaken, now_ns: int) -> None:
         for link in self._links():

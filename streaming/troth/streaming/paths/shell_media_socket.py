@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from troth.streaming.link import Listener, SecureLink
 from troth.streaming.paths.addresses import Address, address_of
 from troth.streaming.paths.agent import PathAgent
 from troth.streaming.paths.candidates import Candidate, CandidateKind
@@ -17,6 +17,7 @@ from troth.streaming.paths.checks import Credential, Side
 from troth.streaming.paths.gather import NatMapping, StunGatherer
 from troth.streaming.paths.limits import SECOND_NS, PathLimits
 from troth.streaming.paths.outputs import Inbound, PathOutput
+from troth.streaming.paths.routed import RoutedLink
 from troth.streaming.paths.shell_discover import local_host_towards
 from troth.streaming.relay.leg import RelayLeg
 from troth.streaming.relay.outputs import Transmit
@@ -33,7 +34,13 @@ def now_ns() -> int:
 
 
 class MediaSocket:
-    """Bound when it is made. `on_datagram` gets the secure link's, `on_event` all else."""
+    """Bound when it is made. What comes goes to the link that `speak` was given.
+
+    Attributes:
+        on_datagram: gets the secure link's datagrams when `speak` was not called.
+        on_event: gets what happens to the paths.
+        refused: datagrams that the socket did not take; the network drops such, too.
+    """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Raises:
@@ -54,9 +61,14 @@ class MediaSocket:
             raise
         self.address = Address(host, self._socket.getsockname()[1])
         self._gatherer: StunGatherer | None = None
-        self._ticker: asyncio.Task[None] | None = None
+        self.refused = 0
+        self._routed: RoutedLink | None = None
+        self._on_change: Callable[[], None] = lambda: None
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._scheduled = False
         self._early: list[tuple[bytes, Address]] = []
-        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._readable)
+        self._loop.add_reader(self._socket.fileno(), self._readable)
 
     def own_addresses(self, towards: Sequence[Address]) -> tuple[Address, ...]:
         """The socket's addresses: the one it is bound to, or those that lead to these targets."""
@@ -110,13 +122,30 @@ class MediaSocket:
         for data, source in early:
             self.agent.receive(data, source, now_ns())
         self._flush()
-        self._ticker = asyncio.get_running_loop().create_task(self._tick())
+        self.wake()
         return self.agent
+
+    def speak(self, speaker: SecureLink | Listener, on_change: Callable[[], None]) -> None:
+        """From now on this link is driven over whichever path is in use.
+
+        `on_change` is told after everything that may have happened to it.
+        """
+        assert self.agent is not None, "paths are looked for before anybody speaks over them"
+        self._routed = RoutedLink(self.agent, speaker)
+        self._on_change = on_change
+        self.wake()
+
+    def wake(self) -> None:
+        """Something may be due: looks at it before the loop waits again."""
+        if not self._scheduled and self._open:
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
 
     def add_relay(self, leg: RelayLeg) -> None:
         if self.agent is not None:
             self.agent.add_relay(leg, now_ns())
             self._flush()
+            self.wake()
 
     def send(self, datagram: bytes) -> bool:
         """Sends the secure link's datagram over the path in use; False when there is none."""
@@ -136,22 +165,31 @@ class MediaSocket:
         if self.agent is not None:
             self.agent.close(now_ns())
             self._flush()
-        if self._ticker is not None:
-            self._ticker.cancel()
-            await asyncio.gather(self._ticker, return_exceptions=True)
-        if self._socket.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._open:
+            self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
 
-    async def _tick(self) -> None:
-        agent = self.agent
-        assert agent is not None
-        while not agent.ended:
-            agent.tick(now_ns())
-            self._flush()
-            deadline_ns = agent.deadline_ns or now_ns() + SLEEP_LONGEST_NS
-            wait_ns = min(max(0, deadline_ns - now_ns()), SLEEP_LONGEST_NS)
-            await asyncio.sleep(wait_ns / SECOND_NS)
+    @property
+    def _open(self) -> bool:
+        return self._socket.fileno() >= 0
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        core = self._routed or self.agent
+        if core is None or not self._open:
+            return
+        deadline_ns = core.deadline_ns
+        if deadline_ns is not None and deadline_ns <= now_ns():
+            core.tick(now_ns())
+        self._flush()
+        self._on_change()
+        if self._timer is not None:
+            self._timer.cancel()
+        if core.deadline_ns is not None:
+            wait_ns = min(max(0, core.deadline_ns - now_ns()), SLEEP_LONGEST_NS)
+            self._timer = self._loop.call_later(wait_ns / SECOND_NS, self.wake)
 
     def _readable(self) -> None:
         for _ in range(BATCH):
@@ -164,17 +202,23 @@ class MediaSocket:
                 continue
             self._arrived(data, Address(source[0], source[1]))
         self._flush()
+        self.wake()
 
     def _arrived(self, data: bytes, source: Address) -> None:
         if self._gatherer is not None and self._gatherer.receive(data, source):
             return
-        if self.agent is not None:
+        if self._routed is not None:
+            self._routed.receive(data, source, now_ns())
+        elif self.agent is not None:
             self.agent.receive(data, source, now_ns())
         elif len(self._early) < BATCH:
             # The other party may be faster: its first checks count when we know its password.
             self._early.append((data, source))
 
     def _flush(self) -> None:
+        if self._routed is not None:
+            self._flush_routed(self._routed)
+            return
         if self.agent is None:
             return
         for output in self.agent.poll():
@@ -185,8 +229,20 @@ class MediaSocket:
             else:
                 self.on_event(output)
 
+    def _flush_routed(self, routed: RoutedLink) -> None:
+        routed.carry_out(now_ns())
+        for address, data in routed.datagrams():
+            self.send_to(data, address)
+        for event in routed.path_events():
+            self.on_event(event)
+
     def _send_all(self, outputs: Sequence[Transmit]) -> None:
         for output in outputs:
-            # A full or refusing socket drops a datagram, as the network does.
-            with contextlib.suppress(OSError):
-                self._socket.sendto(output.data, output.address)
+            self.send_to(output.data, output.address)
+
+    def send_to(self, data: bytes, address: Address) -> None:
+        """Sends one datagram; a full or refusing socket drops it, as the network does."""
+        try:
+            self._socket.sendto(data, address)
+        except OSError:
+            self.refused += 1

@@ -71,6 +71,7 @@ class ClientParty(Party):
         self._unheard_in_a_row = 0
         self._sound_gone = False
         self.degraded = False
+        self.stands: Callable[[int], bool] | None = None
         self._way = way
         self._screen = screen
         self._loudspeaker = loudspeaker
@@ -100,6 +101,10 @@ class ClientParty(Party):
         self._leaving = self._leaving or reason.value
         self._demanded.set()
 
+    def revoke(self) -> None:
+        super().revoke()
+        self.leave(Ending.REVOKED)
+
     def demand(self, kind: str, number: int, text: str = "") -> None:
         """
         Raises:
@@ -127,6 +132,7 @@ class ClientParty(Party):
             f"delay: p50 {percentile(delays, 0.5)} us, p95 {percentile(delays, 0.95)} us",
             f"freezes: {viewing.freezes_count}, {viewing.frozen_us // 1000} ms",
             f"sound: {sum(self.tones.values())} groups of {len(self.tones)} tones",
+            *([f"path: {', then '.join(self.ways)}"] if self.ways else []),
         ]
 
     # --- control -----------------------------------------------------------------------------
@@ -207,8 +213,9 @@ class ClientParty(Party):
         self._nonce = os.urandom(16)
         return self._nonce
 
-    def path_answered(self, path: int, nonce: bytes) -> bool:  # noqa: ARG002 - the effect's shape
-        return nonce == self._nonce
+    def path_answered(self, path: int, nonce: bytes) -> bool:
+        """The answer is to our question, and the path is still the one that is wanted."""
+        return nonce == self._nonce and (self.stands is None or self.stands(path))
 
     def path_taken(self, path: int) -> None:
         before, self.telemetry.path_id = self.telemetry.path_id, path

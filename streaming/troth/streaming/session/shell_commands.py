@@ -27,11 +27,18 @@ from troth.streaming.session.shell_end import Wanted
 from troth.streaming.session.shell_live import show_live
 from troth.streaming.session.shell_local import LocalOptions, run_local
 from troth.streaming.session.shell_remote import RemoteOptions, run_client, run_host
+from troth.streaming.session.shell_routed import (
+    RoutedOptions,
+    run_client_by_gateway,
+    run_host_by_gateway,
+)
+from troth.streaming.session.shell_way import add_gateway_way, gateway_way, own_address
 from troth.streaming.shell_recorded import open_record
 from troth.vm.escape import plain
 from troth.vm.shell_line import parse_address
 from troth.vm.shell_protect import refuse_precious
 
+LISTEN = "127.0.0.1:47700"
 SECONDS_MAX = 86_400.0
 MILLISECONDS_MAX = 10_000
 EXIT_FAILED = 1
@@ -112,8 +119,8 @@ def _add_host(subparsers: Any) -> None:
     text = "let a client see and steer this machine; with synthetic devices"
     parser = subparsers.add_parser("host", help=text, description=text)
     parser.add_argument(
-        "--listen", type=parse_address, default=parse_address("127.0.0.1:47700"),
-        metavar="HOST:PORT", help="where; else 127.0.0.1:47700",
+        "--listen", type=parse_address, metavar="HOST:PORT",
+        help=f"where; else {LISTEN}, with a gateway any port",
     )  # fmt: skip
     _add_party(parser, "Client")
     parser.add_argument(
@@ -123,16 +130,20 @@ def _add_host(subparsers: Any) -> None:
     parser.add_argument(
         "--port-file", type=Path, metavar="FILE", help="write the port here, for a port of 0"
     )
+    add_gateway_way(parser)
     parser.set_defaults(run=_host)
 
 
 def _add_client(subparsers: Any) -> None:
     text = "see and steer a host; with synthetic devices"
     parser = subparsers.add_parser("client", help=text, description=text)
-    parser.add_argument("address", type=parse_address, metavar="HOST:PORT", help="of the host")
+    parser.add_argument(
+        "address", metavar="HOST", help="its address, HOST:PORT, or its name at the gateway"
+    )
     _add_party(parser, "Host")
     _add_picture(parser)
     parser.add_argument("--plain", action="store_true", help="no live view, only the summary")
+    add_gateway_way(parser)
     parser.set_defaults(run=_client)
 
 
@@ -179,14 +190,17 @@ def _host(given: argparse.Namespace) -> int:
     if given.record is not None:
         refuse_precious(given.record / "host.replay")
 
+    way = gateway_way(given)
+    address = given.listen or (parse_address(LISTEN) if way is None else own_address(way))
+
     def listening(port: int) -> None:
-        print(f"listening at {given.listen.host}:{port}", file=sys.stderr, flush=True)
+        print(f"listening at {address.host}:{port}", file=sys.stderr, flush=True)
         if given.port_file is not None:
             given.port_file.write_text(f"{port}\n", encoding="utf-8")
 
     options = RemoteOptions(
         wanted=Wanted(folder=given.record, bitrate_kbps=given.bitrate),
-        address=given.listen,
+        address=address,
         keys=given.keys,
         any_key=given.any_key,
         sessions=given.sessions,
@@ -194,13 +208,21 @@ def _host(given: argparse.Namespace) -> int:
         metrics=given.metrics,
         on_metrics=_say_metrics,
     )
-    return 0 if asyncio.run(run_host(options)) else EXIT_FAILED
+    if way is None:
+        return 0 if asyncio.run(run_host(options)) else EXIT_FAILED
+    routed = RoutedOptions(party=options, way=way, on_registered=_say_registered)
+    return 0 if asyncio.run(run_host_by_gateway(routed)) else EXIT_FAILED
+
+
+def _say_registered(name: str) -> None:
+    print(f"registered as {plain(name)}", file=sys.stderr, flush=True)
 
 
 def _client(given: argparse.Namespace) -> int:
     if given.record is not None:
         refuse_precious(given.record / "client.replay")
     live = not given.plain and sys.stdout.isatty()
+    way = gateway_way(given)
     wanted = Wanted(
         seconds=given.seconds,
         folder=given.record,
@@ -209,14 +231,18 @@ def _client(given: argparse.Namespace) -> int:
     )
     options = RemoteOptions(
         wanted=wanted,
-        address=given.address,
+        address=parse_address(given.address) if way is None else own_address(way),
         keys=given.keys,
         any_key=given.any_key,
         watch=_watch if live else None,
         metrics=given.metrics,
         on_metrics=_say_metrics,
     )
-    client, result = asyncio.run(run_client(options))
+    if way is None:
+        client, result = asyncio.run(run_client(options))
+    else:
+        routed = RoutedOptions(party=options, way=way, target=given.address)
+        client, result = asyncio.run(run_client_by_gateway(routed))
     for line in client.lines():
         print(plain(line))
     return 0 if result.ok else EXIT_FAILED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -57,6 +57,7 @@ class HostParty(Party):
         self.decision: Facts = {}
         self.reports: list[Epoch] = []
         self.parity_percent = 0
+        self.reaches: Callable[[int], Awaitable[bool]] | None = None
         self._way = way
         self._video = video
         self._sound = sound
@@ -71,6 +72,10 @@ class HostParty(Party):
     def end(self, reason: Ending) -> None:
         """The client hears of it in answer to its next report."""
         self._order = self._order or reason.value
+
+    def revoke(self) -> None:
+        super().revoke()
+        self.end(Ending.REVOKED)
 
     def need_key_frame(self) -> None:
         """The way has lost what it cannot repair; it says so before the client does."""
@@ -167,9 +172,12 @@ class HostParty(Party):
         self.telemetry.emit("cap", bitrate_kbps=self._bitrate_kbps)
         return self._bitrate_kbps
 
-    def path_reached(self, path: int) -> bool:
-        """There is one path in this process; another one has not been opened."""
-        return path == self.telemetry.path_id
+    @vm.effect(cancellable=True)
+    async def path_reached(self, path: int) -> bool:
+        """Without routes there is one path; another one has not been opened."""
+        if self.reaches is None:
+            return path == self.telemetry.path_id
+        return await self.reaches(path)
 
     def take_path(self, path: int) -> None:
         self.telemetry.path_id = path

@@ -21,6 +21,8 @@ CLOCK: Final = Clock(lambda: time.time_ns() // 1000, lambda: time.monotonic_ns()
 SESSION_ID_CHARACTERS: Final = 32
 DECIDED: Final = ("bitrate_kbps", "frames_per_second", "parity_percent")
 """Of a decision, what is also a gauge."""
+ENDED_BY: Final = {Ending.BUSY: "Host", Ending.REVOKED: "Gateway"}
+"""Who ends a session without a word of its programs."""
 
 
 class Party:
@@ -28,6 +30,7 @@ class Party:
 
     Attributes:
         ending: who ended it and why, once it is known.
+        ways: the kinds of paths that were taken, in order.
     """
 
     role = ""
@@ -36,6 +39,7 @@ class Party:
         self.telemetry = Telemetry(self.role, "", CLOCK, on_event)
         self.telemetry.emit("handshake_start", "control")
         self.ending: tuple[str, str] | None = None
+        self.ways: list[str] = []
         self.stopped = asyncio.Event()
         self.media_began_us: int | None = None
         self.load = LoadMeter()
@@ -59,6 +63,10 @@ class Party:
         """However it ended: nothing that the session holds stays held."""
         self.stopped.set()
 
+    def revoke(self) -> None:
+        """The session is taken away: media stop now, and the programs say so when they can."""
+        self.stopped.set()
+
     def note_frame(self, digest: bytes) -> None:
         """Both sides say at the end how many frames there were, and which, in one digest."""
         self._frames += 1
@@ -70,10 +78,12 @@ class Party:
             reason = lost or Ending.FAULT
             if reason is Ending.PEER_LOST:
                 self.telemetry.emit("peer_lost", "control")
+            elif reason is Ending.REVOKED:
+                self.telemetry.emit("revoked", "control")
             elif reason is Ending.BUSY:
                 self.telemetry.emit("handshake_fail", "control", reason=reason.value)
                 self.telemetry.count("handshake_fail_total", reason=reason.value)
-            self.ending = ("Host" if reason is Ending.BUSY else "nobody", reason.value)
+            self.ending = (ENDED_BY.get(reason, "nobody"), reason.value)
         self.stopped.set()
         by, reason_text = self.ending
         self.telemetry.path_ends()

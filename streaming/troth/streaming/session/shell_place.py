@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from blake3 import blake3
+
 from troth.streaming.link import SecureLink
 from troth.vm.errors import LimitExceeded, Malformed, TrothError, Unusable
 from troth.vm.link_frames import ID_BYTES, Frame, Hello, Prove, decode_frame, encode_frame
@@ -81,6 +83,8 @@ class LinkLines:
         self._on_lost = on_lost
         self._hello: Hello | None = None
         self._line: _LinkLine | None = None
+        self._under_way: dict[bytes, int] = {}
+        """What the stream carries and has not yet handed over, and the mark where it ends."""
 
     def attach(self) -> None:
         self.attached = True
@@ -125,11 +129,23 @@ class LinkLines:
             )
 
     def send(self, frame: Frame) -> bool:
-        """Whether it was taken; what was not is said again later, as on every line."""
+        """Whether it was taken; what was not is said again later, as on every line.
+
+        The stream is reliable: what it still carries is not put behind itself once more, however
+        long it takes. Else a slow way would be filled with what is on its way already.
+        """
+        link, data = self._place.link, encode_frame(frame)
+        digest = blake3(data).digest()
+        arrived = link.control_arrived
+        while self._under_way and next(iter(self._under_way.values())) <= arrived:
+            del self._under_way[next(iter(self._under_way))]
+        if digest in self._under_way:
+            return True
         try:
-            self._place.link.send_control(encode_frame(frame))
+            link.send_control(data)
         except (LimitExceeded, Unusable):
             return False
+        self._under_way[digest] = link.control_queued
         self._place.wake()
         return True
 

@@ -17,7 +17,7 @@ from troth.streaming.session.shell_host import HostParty
 from troth.streaming.session.shell_local import CONTEXT, GOODBYE_SECONDS, first, leaving_on_signals
 from troth.streaming.session.shell_role_metrics import RoleMetrics
 from troth.streaming.session.shell_transport import TransportEnd, link_options
-from troth.streaming.shell_datagram import DatagramShell, connect, listen, open_shell
+from troth.streaming.shell_datagram import connect, listen, open_shell
 from troth.streaming.shell_protocols import load_protocol
 from troth.streaming.tally import Tally
 from troth.vm.errors import Unusable
@@ -57,7 +57,7 @@ class RemoteOptions:
     watch: Watch | None = None
 
 
-def _peer(options: RemoteOptions, role: str) -> VerifierKey | None:
+def peer_key(options: RemoteOptions, role: str) -> VerifierKey | None:
     """
     Raises:
         Unusable: code `link.key`, when nobody has said who the other side is.
@@ -79,12 +79,12 @@ def _peer(options: RemoteOptions, role: str) -> VerifierKey | None:
 # --- the host ------------------------------------------------------------------------------
 
 
-class _Door:
+class Door:
     """Takes one link at a time, and tells others that the host is busy."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
-        self.shell: DatagramShell | None = None
+        self.wake: Callable[[], None] = lambda: None
         self.end: TransportEnd | None = None
         self.strangers = 0
         self.changed = asyncio.Event()
@@ -95,7 +95,7 @@ class _Door:
                 # Somebody who could not prove who they are: the link says so by itself.
                 self.strangers += 1
             elif self.end is None:
-                self.end = TransportEnd(link, self._wake)
+                self.end = TransportEnd(link, self.wake)
                 self.changed.set()
             else:
                 self._refuse(link)
@@ -109,11 +109,7 @@ class _Door:
             tally.put("handshake_fail_total", unfinished, reason="not_completed")
 
     def _refuse(self, link: SecureLink) -> None:
-        TransportEnd(link, self._wake).close(CloseReason.LIMIT, "the host has a viewer already")
-
-    def _wake(self) -> None:
-        if self.shell is not None:
-            self.shell.wake()
+        TransportEnd(link, self.wake).close(CloseReason.LIMIT, "the host has a viewer already")
 
 
 async def run_host(options: RemoteOptions) -> bool:
@@ -124,13 +120,12 @@ async def run_host(options: RemoteOptions) -> bool:
     """
     image = load_protocol("session").image
     principal = load_or_create(options.keys, "Host")
-    peer = _peer(options, "Client")
+    peer = peer_key(options, "Client")
     listener = listen(link_options(principal, peer, CONTEXT, options.wanted.bitrate_kbps))
-    door = _Door(listener)
+    door = Door(listener)
     address = options.address
-    door.shell = await open_shell(
-        listener, host=address.host, port=address.port, on_change=door.look
-    )
+    shell = await open_shell(listener, host=address.host, port=address.port, on_change=door.look)
+    door.wake = shell.wake
     current: list[HostParty] = []
     stopped = asyncio.Event()
 
@@ -144,7 +139,7 @@ async def run_host(options: RemoteOptions) -> bool:
     try:
         await serve_metrics(metrics, options)
         if options.on_listening is not None:
-            options.on_listening(door.shell.address[1])
+            options.on_listening(shell.address[1])
         with leaving_on_signals(stop):
             for number in range(1, options.sessions + 1):
                 await first(door.changed, stopped)
@@ -154,7 +149,7 @@ async def run_host(options: RemoteOptions) -> bool:
                 host = make_host(options.wanted, door.end, name)
                 current[:] = [host]
                 metrics.begins(host)
-                ok = await _host_session(options, door.end, host, image, name) and ok
+                ok = await host_session(options, door.end, host, image, name) and ok
                 door.end = None
                 door.changed.clear()
                 if stopped.is_set():
@@ -162,14 +157,14 @@ async def run_host(options: RemoteOptions) -> bool:
         # The last link says its goodbye, and answers that of the other side.
         await asyncio.sleep(GOODBYE_SECONDS / 2)
     finally:
-        await door.shell.close()
+        await shell.close()
         await metrics.stop()
     if door.strangers:
         print(f"strangers turned away: {door.strangers}", file=sys.stderr)
     return ok
 
 
-async def _host_session(
+async def host_session(
     options: RemoteOptions, end: TransportEnd, host: HostParty, image: Image, name: str
 ) -> bool:
     result = await run_party(
@@ -199,11 +194,11 @@ async def run_client(options: RemoteOptions) -> tuple[ClientParty, RunResult]:
     """
     image = load_protocol("session").image
     principal = load_or_create(options.keys, "Client")
-    peer = _peer(options, "Host")
+    peer = peer_key(options, "Host")
     address = (options.address.host, options.address.port)
     link = connect(link_options(principal, peer, CONTEXT, options.wanted.bitrate_kbps), address)
     ends: list[TransportEnd] = []
-    shell = await open_shell(link, host=_own_host(address[0]), on_change=lambda: _look(ends))
+    shell = await open_shell(link, host=own_host(address[0]), on_change=lambda: _look(ends))
     end = TransportEnd(link, shell.wake)
     ends.append(end)
     metrics = RoleMetrics("Client", lambda: end.link.established is not None)
@@ -223,7 +218,7 @@ async def run_client(options: RemoteOptions) -> tuple[ClientParty, RunResult]:
             )
         )
         looking = None if options.watch is None else options.watch(client, run.done)
-        with leaving_on_signals(_leave_or_give_up(client, end)):
+        with leaving_on_signals(leave_or_give_up(client, end)):
             result = await run
         if looking is not None:
             await looking
@@ -239,7 +234,7 @@ def _look(ends: list[TransportEnd]) -> None:
         end.look()
 
 
-def _leave_or_give_up(client: ClientParty, end: TransportEnd) -> Callable[[Ending], None]:
+def leave_or_give_up(client: ClientParty, end: TransportEnd) -> Callable[[Ending], None]:
     def leave(reason: Ending) -> None:
         client.leave(reason)
         if end.link.established is None:
@@ -248,6 +243,6 @@ def _leave_or_give_up(client: ClientParty, end: TransportEnd) -> Callable[[Endin
     return leave
 
 
-def _own_host(other: str) -> str:
+def own_host(other: str) -> str:
     """Where our socket is: on the loopback only when the other side is there, too."""
     return LOOPBACK if other == LOOPBACK else "0.0.0.0"

@@ -61,6 +61,7 @@ class TransportEnd(MediaWay):
         self.established = asyncio.Event()
         self.over = asyncio.Event()
         self.closed: Closed | None = None
+        self.given_up: Ending | None = None
         self.dropped = 0
         """Contents that the link did not take, or that were none when they came."""
         self.refused = 0
@@ -76,6 +77,8 @@ class TransportEnd(MediaWay):
     def lost_because(self) -> Ending | None:
         """Why the link ended under the session; None when it did not."""
         closed = self.closed
+        if self.given_up is not None:
+            return self.given_up
         if closed is None:
             return None
         if closed.by_peer and closed.reason is CloseReason.LIMIT:
@@ -121,6 +124,15 @@ class TransportEnd(MediaWay):
     def close(self, reason: CloseReason, text: str) -> None:
         self.link.close(reason, text, time.monotonic_ns())
         self._wake()
+
+    def give_up(self, reason: Ending) -> None:
+        """Nothing is said to the other side any more, and nothing is waited for."""
+        self.given_up = self.given_up or reason
+        self.close(CLOSE_REASONS.get(reason.value, CloseReason.CONNECTION_LOST), reason.value)
+        self.look()
+        self.over.set()
+        self.established.set()
+        self.place.lost()
 
     def look(self) -> None:
         """Takes what the link has to tell."""
