@@ -51,7 +51,7 @@ class Score:
         A patient viewer shows every frame one frame later than it takes in the middle: that much
         of a repair is not seen. Some receivers wait like this by themselves.
         """
-        wait_ns = int(1e6 * median(self.latencies_ms())) + FRAME_NS if patient else 0
+        wait_ns = int(1e6 * median(self.latencies_ms() or [0.0])) + FRAME_NS if patient else 0
         times = [max(at, self.sent_ns[n] + wait_ns) for n, at in self.shown_ns.items()]
         times.append(max(self.sent_ns.values()))
         gaps = [(later - sooner) - FRAME_NS for sooner, later in pairwise(times)]
