@@ -287,6 +287,7 @@ def test_metrics_are_served_and_other_requests_refused() -> None:
                 assert word in await _http(port, b"GET /metrics HTTP/1.1\r\n\r\n")
                 assert "200 OK" in await _http(port, b"GET /ready HTTP/1.1\r\n\r\n")
                 assert "404" in await _http(port, b"GET /../etc HTTP/1.1\r\n\r\n")
+                assert "200 OK" in await _http(port, b"GET /events HTTP/1.1\r\n\r\n")
                 assert "405" in await _http(port, b"POST /metrics HTTP/1.1\r\n\r\n")
                 assert await _http(port, b"G" * 100_000) == ""
 

@@ -70,7 +70,7 @@ def wholeness(case: Case) -> Iterator[Finding]:
             last = source.lines[-1]
             yield finding("evidence.no_end", [at_line(source, last, "the last event")])
     sessions: dict[str, str] = {}
-    for source in case.sources:
+    for source in (*case.of("host"), *case.of("client")):
         for line in source.events("session_start"):
             sessions.setdefault(line.text("session_id"), source.name)
     if len(sessions) > 1:

@@ -116,7 +116,7 @@ def endings(case: Case) -> Iterator[Finding]:
 def sides_that_differ(case: Case) -> Iterator[Finding]:
     """Two sides of one session that do not give the same reason."""
     ends: dict[str, list[tuple[Source, Line]]] = {}
-    for source in case.sources:
+    for source in (*case.of("host"), *case.of("client")):
         for line in source.events("session_end"):
             if line.text("session_id"):
                 ends.setdefault(line.text("session_id"), []).append((source, line))

@@ -137,6 +137,7 @@ class GatewayCore:
             return
         self.hub.store.keep_session(replace(record, ended=message.reason or "ended"))
         self.hub.counters.sessions_ended += 1
+        self.hub.happenings.note("session_end", message.session, reason=message.reason or "ended")
         peer = other_party(self.hub, record, party.key)
         if peer is not None:
             self.hub.send(peer, message)

@@ -11,6 +11,7 @@ from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.limits import MINUTE_S, SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.store import Store
+from troth.streaming.happenings import Happenings
 from troth.streaming.relay.buckets import BucketTable, TokenBucket
 from troth.streaming.relay.lease import RandomBytes
 
@@ -155,6 +156,7 @@ class Hub:
     relays: dict[str, Party] = field(default_factory=dict)
     counters: GatewayCounters = field(default_factory=GatewayCounters)
     out: list[GatewayOutput] = field(default_factory=list)
+    happenings: Happenings = field(default_factory=Happenings)
     rates: Rates = field(init=False)
 
     def __post_init__(self) -> None:
@@ -181,6 +183,7 @@ class Hub:
         counted[refusal.code] = counted.get(refusal.code, 0) + 1
         if limit:
             self.counters.limited[limit] = self.counters.limited.get(limit, 0) + 1
+        self.happenings.note("refused", code=refusal.code, limit=limit)
         text = f"{refusal.value}: {detail}" if detail else refusal.value
         wait_ms = -(-wait_ns // 1_000_000)
         self.send(party, m.Refused(request, refusal.code, text[:200], limit, wait_ms))

@@ -92,6 +92,7 @@ class Leasing:
         lease = self._lease(record, registration, role, hub.unix_s(now_ns))
         token = issue(lease, hub.signing_key)
         hub.counters.leases_issued += 1
+        hub.happenings.note("lease", record.session, holder=role.name.lower())
         hub.send(
             party,
             m.Leased(

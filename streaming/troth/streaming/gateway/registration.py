@@ -58,6 +58,7 @@ def register(hub: Hub, party: Party, message: m.Register, now_ns: int) -> bool:
     _take_place(hub, party, kind)
     hub.store.keep_principal(Principal(message.key, message.name))
     hub.counters.registrations += 1
+    hub.happenings.note("registered", kind=kind.value)
     statement = bound_statement(party.challenge, message)
     hub.send(party, m.Bound(message.name, sign(hub.signing_key, statement)))
     return True

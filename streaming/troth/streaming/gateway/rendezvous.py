@@ -198,6 +198,7 @@ class Rendezvous:
         )
         hub.store.keep_session(record)
         hub.counters.sessions_opened += 1
+        hub.happenings.note("session_start", session)
         hub.send(
             client, m.Opened(pending.request, pending.offer, session, host.name, host.key, answer)
         )  # fmt: skip

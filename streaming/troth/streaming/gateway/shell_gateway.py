@@ -20,6 +20,7 @@ from troth.streaming.gateway.store import Store
 from troth.streaming.paths.addresses import Address
 from troth.streaming.paths.stun_server import StunServer
 from troth.streaming.shell_metrics import MetricsServer
+from troth.streaming.shell_role_events import RoleEvents
 from troth.vm.errors import Malformed
 from troth.vm.keys import KeyPair
 
@@ -85,8 +86,10 @@ class GatewayService:
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._udp: list[asyncio.DatagramTransport] = []
+        self._events = RoleEvents("Gateway", hub.happenings)
         self._metrics = MetricsServer(
             {
+                "/events": self._events.page,
                 "/metrics": lambda: (200, prometheus(self.core, self.stun.counters, now_ns())),
                 "/health": lambda: (200, "ok\n"),
                 "/ready": lambda: (200, "ok\n") if self._server else (503, "not listening\n"),
@@ -170,6 +173,7 @@ class GatewayService:
             self.core.malformed(number, error)
 
     def _carry_out(self) -> None:
+        self._events.look()
         for output in self.core.poll():
             found = self._open.get(output.connection)
             if found is None:

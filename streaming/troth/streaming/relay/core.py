@@ -13,6 +13,7 @@ from __future__ import annotations
 from hmac import compare_digest
 from typing import Final
 
+from troth.streaming.happenings import Happenings
 from troth.streaming.paths.addresses import Address
 from troth.streaming.relay.admission import Admission, Admitted, NotAdmitted
 from troth.streaming.relay.lease import ExchangeKey, Lease, RandomBytes, Role
@@ -69,6 +70,7 @@ class RelayCore:
         """`unix_offset_ns` is what the Unix time has over the clock of `now_ns`."""
         self.limits = limits or RelayLimits()
         self.counters = RelayCounters()
+        self.happenings = Happenings()
         self.unix_offset_ns = unix_offset_ns
         self.draining = False
         self._admission = Admission(name, key, gateway_keys, self.limits, now_ns)
@@ -181,6 +183,7 @@ class RelayCore:
         if source == place.new_address and place.challenge and body == place.challenge:
             place.address, place.new_address, place.challenge = source, None, b""
             self.counters.nat_rebind_events += 1
+            self.happenings.note("rebound", place.lease.session)
 
     # --- leases -----------------------------------------------------------------------------
 
@@ -213,6 +216,8 @@ class RelayCore:
         self._channels[new.channel] = new
         self._bound(new, packet.sequence, now_ns)
         peer = self._peer(new)
+        if place is None:
+            self.happenings.note("session_start", lease.session, holder=lease.role.name.lower())
         if peer is not None and place is None:
             self._send(peer, Kind.NOTICE, notice_body(Notice.PEER_BOUND))
         return None
@@ -282,6 +287,7 @@ class RelayCore:
 
     def _refuse(self, found: NotAdmitted, packet: Packet, source: Address) -> None:
         self.counters.refused[found.refusal] += 1
+        self.happenings.note("lease_rejected", reason=found.refusal.name.lower())
         if found.codes is None:
             data = unsealed_refusal(packet.sequence, found.refusal, found.wait_ms)
         else:
@@ -341,6 +347,7 @@ class RelayCore:
     def _end(self, place: Place, notice: Notice, now_ns: int) -> None:
         place.ended_by = notice
         self.counters.ended(notice)
+        self.happenings.note("session_end", place.lease.session, reason=notice.name.lower())
         if notice in (Notice.RELEASED, Notice.REVOKED):
             self._admission.spent.add(place.lease.lease_id, place.lease.expires_s)
         key = (place.lease.session, place.lease.role)

@@ -23,6 +23,7 @@ from troth.streaming.relay.core import SWEEP_NS, RelayCore
 from troth.streaming.relay.lease import relay_exchange_key
 from troth.streaming.relay.limits import SECOND_NS, RelayLimits
 from troth.streaming.shell_metrics import MetricsServer
+from troth.streaming.shell_role_events import RoleEvents
 from troth.vm.errors import TrothError
 from troth.vm.keys import KeyPair
 
@@ -68,8 +69,10 @@ class RelayService:
         self._socket: socket.socket | None = None
         self._gateway: GatewayClient | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._events = RoleEvents("Relay", self.core.happenings)
         self._metrics = MetricsServer(
             {
+                "/events": self._events.page,
                 "/metrics": lambda: (200, self.core.metrics(now_ns())),
                 "/health": lambda: (200, "ok\n"),
                 "/ready": self._ready,
@@ -122,6 +125,7 @@ class RelayService:
         self._flush()
 
     def _flush(self) -> None:
+        self._events.look()
         assert self._socket is not None
         for output in self.core.poll():
             # A full or refusing socket drops a datagram, as the network does.
