@@ -11,6 +11,7 @@ from typing import Final
 
 from troth.conformance.describe import Names, kind_name, payload_words, words
 from troth.conformance.report_counters import Counters
+from troth.conformance.report_curves import CurveCollector
 from troth.conformance.report_facts import facts_of
 from troth.conformance.report_model import ROWS_MAX, SESSIONS_MAX, TEXT_BYTES_MAX, Rows, View
 from troth.conformance.report_rows import OTHER, SHAPES, Fields, RowShape, RowWriter
@@ -43,6 +44,7 @@ class Collector:
         self._seen = 0
         self._counters = Counters()
         self._kinds: dict[int, RowShape] = {}
+        self._curves = CurveCollector()
         self._world: World | None = None
 
     def __call__(self, record: RawRecord, world: World) -> None:
@@ -56,6 +58,8 @@ class Collector:
             fields = Fields(self._counters.open(items, world))
         else:
             self._counters.take(kind, items)
+        if kind in _MESSAGES:
+            self._curves.take(fields.content)
         if self._writer.count < self._rows_max:
             self._kinds.setdefault(kind, shape)
             self._write(record, shape, fields, world)
@@ -99,6 +103,7 @@ class Collector:
             edges=counters.edges(),
             rows=self._rows(),
             left_out=(*self._left_out(), *parts.left_out),
+            curves=self._curves.curves(),
         )
 
     def _rows(self) -> Rows:

@@ -7,9 +7,10 @@ text that a view holds beside its verdict has been escaped for showing already.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from troth.conformance.report_curves import Curves
 from troth.conformance.verdict import Verdict
 from troth.conformance.views_verdict import MergedVerdict
 
@@ -171,6 +172,7 @@ class View:
     rows: Rows
     left_out: tuple[str, ...]
     """What a limit of the page kept out of it, a sentence each."""
+    curves: Curves = field(default_factory=Curves)
 
 
 @dataclass(frozen=True, slots=True)

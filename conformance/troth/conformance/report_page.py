@@ -13,6 +13,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
+from troth.conformance.report_charts import curves_section
 from troth.conformance.report_json import data_of
 from troth.conformance.report_markup import Html, tag, text
 from troth.conformance.report_merged import merged_section
@@ -20,7 +21,7 @@ from troth.conformance.report_model import Report
 from troth.conformance.report_skeleton import explorer, masthead
 from troth.conformance.report_verdict import verdict_section
 
-STYLES: Final = ("theme.css", "verdict.css", "explorer.css", "print.css")
+STYLES: Final = ("theme.css", "verdict.css", "curves.css", "explorer.css", "print.css")
 SCRIPTS: Final = (
     "dom.js",
     "data.js",
@@ -81,6 +82,8 @@ def page(report: Report) -> Iterator[str]:
     for number, view in enumerate(report.views):
         yield verdict_section(view, number, named=len(report.views) > 1)
         yield "\n"
+    for view in report.views:
+        yield curves_section(view.curves, view.name if len(report.views) > 1 else "")
     yield explorer(report)
     yield "\n</main>\n"
     yield '<script type="application/json" id="data">'

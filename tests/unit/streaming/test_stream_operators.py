@@ -10,6 +10,7 @@ import pytest
 
 import stream_connects
 from stream_play import leaves, play, shown, when
+from troth.conformance.shell_main import main
 from troth.streaming.netem import Network
 from troth.streaming.session import shell_local
 from troth.streaming.session.endings import Ending
@@ -81,3 +82,13 @@ def test_what_is_left_behind_is_said() -> None:
         "1 threads more",
         "memory still grows: 50000 KiB at half, 90000 KiB at the end",
     ]
+
+
+def test_the_page_of_a_record_shows_how_the_session_adapted(tmp_path: Path) -> None:
+    play(leaves(25), tmp_path)
+    page = tmp_path / "host.html"
+    assert main(["report", str(tmp_path / "host.replay"), "--out", str(page)]) == 0
+    text = page.read_text()
+    for name in ("Target bitrate", "Loss", "Delay", "Frames and parity"):
+        assert f'<span class="name">{name}' in text
+    assert text.count("<polyline") >= 6

@@ -135,6 +135,21 @@ def test_a_large_message_gives_way_to_input_on_a_narrow_path() -> None:
     assert len(pair.of(ControlMessage, pair.host_events)) == 1
 
 
+def test_many_small_messages_are_not_as_slow_as_many_large_ones() -> None:
+    """The way has become longer, so the window is at its least; it counts bytes."""
+    pair = _connected(steps=[Step(0, Conditions(delay_ns=5 * MS))])
+    pair.client.send_control(b"x" * 200_000)
+    pair.run(5 * SECOND)
+    longer = [Step(0, Conditions(delay_ns=60 * MS))]
+    for a, b in ((CLIENT[0], HOST[0]), (HOST[0], CLIENT[0])):
+        pair.network.set_steps(a, b, longer)
+    for number in range(400):
+        pair.client.send_control(b"%3d" % number + bytes(200))
+        pair.run(2 * MS)
+    pair.run(3 * SECOND)
+    assert len(pair.of(ControlMessage, pair.host_events)) == 401
+
+
 def test_input_is_short() -> None:
     pair = _connected()
     pair.client.send_input_state(bytes(INPUT_BYTES_MAX))
