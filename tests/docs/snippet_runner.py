@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from docs.snippet_blocks import Block, Command, commands_of
 from docs.snippet_output import matches
@@ -28,7 +29,7 @@ class PageRunner:
     The shell keeps its folder and its exported variables from command to command. It starts
     with the examples in its folder and `troth` on the path. With `clone` it starts where
     `tests/demo.sh` leaves a reader: in the root of a clone, with `troth` in `.venv/bin` and
-    not on the path.
+    not on the path. `close` ends what still runs in the background, where a page went wrong.
     """
 
     def __init__(self, folder: Path, *, clone: bool = False) -> None:
@@ -47,6 +48,18 @@ class PageRunner:
         self.state.mkdir()
         self.last_script: str | None = None
         self.unnamed = 0
+        # All that a page starts is in the group of a process that lives until `close`.
+        self._leader = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, process_group=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        os.killpg(self._leader.pid, signal.SIGKILL)
+        self._leader.communicate()
 
     def run(self, block: Block) -> int:
         """Runs one block and returns how many things it tried."""
@@ -124,6 +137,7 @@ class PageRunner:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=SECONDS_MAX,
+            process_group=self._leader.pid,
             check=False,
         )
         return result.returncode, result.stdout.decode("utf-8", errors="replace")

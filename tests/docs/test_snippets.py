@@ -5,6 +5,7 @@ One test per page; the blocks of a page run in order. See `snippet_blocks` for t
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Final
 
@@ -48,8 +49,8 @@ def _is_run(block: Block) -> int:
 
 
 def _run_all(blocks: list[Block], folder: Path, *, clone: bool = False) -> int:
-    runner = PageRunner(folder, clone=clone)
-    return sum(runner.run(block) for block in blocks)
+    with PageRunner(folder, clone=clone) as runner:
+        return sum(runner.run(block) for block in blocks)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
@@ -164,3 +165,14 @@ def test_a_clone_has_its_programs_in_the_environment_only(tmp_path: Path) -> Non
     commands = "$ ls .venv/bin docs/examples\n...\ntroth\n...\n$ troth  # exit 127\n...\n"
     text = f"```console\n{commands}```\n"
     assert _run_all(_page(tmp_path, text), tmp_path, clone=True) == 2
+
+
+def test_what_a_page_leaves_in_the_background_ends_with_it(tmp_path: Path) -> None:
+    commands = "$ sleep 300 >log 2>&1 & echo $! >number\n$ false\n"
+    with pytest.raises(SnippetFailedError):
+        _run_all(_page(tmp_path, f"```console\n{commands}```\n"), tmp_path)
+    process = Path("/proc") / (tmp_path / "reader" / "number").read_text().strip()
+    ends = time.monotonic() + 20
+    while (process / "stat").exists() and ") Z " not in (process / "stat").read_text():
+        assert time.monotonic() < ends, "it still runs"
+        time.sleep(0.01)
