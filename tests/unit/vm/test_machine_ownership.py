@@ -154,6 +154,40 @@ def test_an_endpoint_lost_in_transit_cancels_its_session(
     assert [e.sequence for e in events if isinstance(e, ev.Undelivered)] == [0, 0]
 
 
+def test_what_is_lost_inside_what_is_lost_is_lost_too() -> None:
+    """A job travels to a worker, and the worker's endpoint to somebody who leaves: all end."""
+    hire = b.endpoint("Hire", "Worker")
+    lend = b.protocol(
+        "Lend",
+        {
+            "Owner": b.sends("Friend", ("lend", [hire], b.END)),
+            "Friend": b.receives("Owner", ("lend", [hire], b.END)),
+        },
+    )
+    main = [*(b.open_(n, 2 * n, 2 * n + 1) for n in range(3))]
+    main += [b.spawn(6, 1, 0), b.spawn(6, 2, 2, 1), b.spawn(6, 3, 4, 3), b.spawn(6, 4, 5), b.HALT]
+    leaves = [*b.naps(3), b.set_(1, "leaves"), Cancel(0, 1), b.HALT]
+    programs = [
+        b.program("main", main),
+        b.program("client", CLIENT, b.endpoint("Job", "Client")),
+        b.program("dispatcher", DISPATCHER, b.endpoint("Hire", "Dispatcher"), SERVER),
+        b.program(
+            "owner", [b.send(0, "Friend", "lend", 1), b.HALT], b.endpoint("Lend", "Owner"), hire
+        ),
+        b.program("friend", leaves, b.endpoint("Lend", "Friend")),
+    ]
+    machine = b.make_machine(b.image([JOB, HIRE, lend], programs))
+    events = b.run(machine)
+    opened = {event.session: event.protocol for event in events if isinstance(event, ev.Opened)}
+    lost = [event for event in events if isinstance(event, ev.Cancelled) and not event.role]
+    assert [opened[event.session] for event in lost] == ["Hire", "Job"]
+    assert {event.reason for event in lost} == {"endpoint lost in transit"}
+    ends = {e.session: e.status for e in events if isinstance(e, ev.StatusChanged)}
+    assert set(ends.values()) == {Status.CANCELLED}
+    assert len(ends) == 3
+    assert machine.state is MachineState.FINISHED
+
+
 LOOP: Final = b.protocol(
     "Job",
     {

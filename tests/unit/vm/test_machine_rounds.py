@@ -29,6 +29,7 @@ from troth.vm.instructions import (
 )
 from troth.vm.limits import DEFAULT_LIMITS, Limits
 from troth.vm.machine import EffectRequest, Machine, MachineState, Outcome, Overrides
+from troth.vm.scheduler import FAULTS_LISTED_MAX
 from troth.vm.values import RegisterValue, Value
 
 PAIR: Final = b.protocol(
@@ -371,6 +372,34 @@ def test_a_large_result_of_an_effect_is_a_failure() -> None:
             [Invoke(0, (), 1), b.HALT], effects=(text,), limits=limited(value_bytes_max=21)
         )
         assert b.faults(b.run(machine, {"text": lambda n=length: "x" * n})) == code
+
+
+@pytest.mark.parametrize("together", [1, 40])
+def test_a_report_lists_so_many_faults_and_counts_the_others(together: int) -> None:
+    """Whether they come in one round or one after the other."""
+    spawn = [b.spawn(1, 1), *([b.YIELD] if together == 1 else [])]
+    main = [instruction for _ in range(FAULTS_LISTED_MAX + 6) for instruction in spawn]
+    fails = [b.set_(0, "no"), b.fail(0)]
+    programs = [b.program("main", [*main, b.HALT]), b.program("fails", fails)]
+    machine = b.make_machine(b.image([], programs), quantum=together)
+    events = b.run(machine)
+    assert len(b.faults(events)) == FAULTS_LISTED_MAX + 6
+    report = machine.report()
+    assert len(report.faults) == FAULTS_LISTED_MAX
+    assert report.fault_count == FAULTS_LISTED_MAX + 6
+
+
+@pytest.mark.parametrize("operator", [Operator.ADD, Operator.SUB, Operator.LT])
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_short_way_of_whole_numbers_is_for_whole_numbers_only(
+    operator: Operator, place: int
+) -> None:
+    values: list[Value] = [2, 2]
+    values[place] = True
+    code = [b.set_(0, values[0]), b.set_(1, values[1]), b.op(operator, 2, 0, 1), b.print_(2)]
+    events = b.run(b.make_machine(b.image([], [b.program("main", [*code, b.HALT])])))
+    assert b.faults(events) == ["vm.fault.type"]
+    assert b.printed(events) == []
 
 
 def test_shares_of_a_limit_are_exact_however_many_ask_at_once() -> None:

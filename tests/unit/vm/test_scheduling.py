@@ -128,6 +128,8 @@ def test_a_text_is_the_policy(policy: Scheduling) -> None:
         "priority aging=8 a=1 a=1",
         "priority aging=8  a=1",
         "priority aging=8 a=-1",
+        "priority aging=8 a=b",
+        "priority aging=x",
         "priority aging=8 a=1001",
         "priority aging=8 =1",
         "priority aging=8 a=\u0661",

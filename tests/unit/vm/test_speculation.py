@@ -271,6 +271,45 @@ def test_a_deadlock_of_speculators_is_reported_and_not_hidden() -> None:
     assert "Both.A speculates and waits for b from B" in machine.report().describe()
 
 
+JOB = b.protocol(
+    "Job",
+    {
+        "Client": b.sends("Server", ("ask", [], b.END)),
+        "Server": b.receives("Client", ("ask", [], b.END)),
+    },
+)
+HIRE = b.protocol(
+    "Hire",
+    {
+        "Boss": b.sends("Worker", ("take", [b.endpoint("Job", "Client")], b.END)),
+        "Worker": b.receives("Boss", ("take", [b.endpoint("Job", "Client")], b.END)),
+    },
+)
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_an_endpoint_is_as_fresh_after_a_rollback_as_it_was_before(levels: int) -> None:
+    """It can still be handed on: what was done with it has not been done."""
+    forks: list[Instruction] = [Fork(2 * levels + 1 - level) for level in range(levels)]
+    undone = [*forks, b.send(1, "Server", "ask"), *[Abort()] * levels]
+    boss = [*undone, b.send(0, "Worker", "take", 1), b.HALT]
+    worker = [b.recv(0, "Boss", "take", 1), b.send(1, "Server", "ask"), b.HALT]
+    server = [b.recv(0, "Client", "ask"), b.HALT]
+    main = [b.open_(0, 0, 1), b.open_(1, 2, 3), b.spawn(4, 1, 2, 0)]
+    main += [b.spawn(4, 2, 3), b.spawn(4, 3, 1), b.HALT]
+    programs = [
+        b.program("main", main),
+        b.program("boss", boss, b.endpoint("Hire", "Boss"), b.endpoint("Job", "Client")),
+        b.program("worker", worker, b.endpoint("Hire", "Worker")),
+        b.program("server", server, b.endpoint("Job", "Server")),
+    ]
+    machine = b.make_machine(b.image([JOB, HIRE], programs))
+    events = b.run(machine)
+    assert b.faults(events) == []
+    assert [event.label for event in events if isinstance(event, Sent)] == ["take", "ask"]
+    assert of(events, Received) == 2
+
+
 def test_inner_levels_join_into_the_outer_one() -> None:
     code: list[Instruction] = [
         *[b.set_(1, 0), Fork(8), b.set_(1, 1)],

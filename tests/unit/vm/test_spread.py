@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from artifact_surgery import key_pair
 from spread_machines import Courier, Party, run_spread
 from troth import dsl
+from troth.dsl.compile import compile_source
 from troth.vm import events as ev
 from troth.vm.deliver import REPEATED, STALE
 from troth.vm.envelope import (
@@ -29,7 +30,7 @@ from troth.vm.errors import Malformed, Unusable
 from troth.vm.events import Status
 from troth.vm.image import Image
 from troth.vm.instructions import ReplayMode, Seal
-from troth.vm.machine import MachineState
+from troth.vm.machine import MachineState, Outcome
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 
@@ -72,6 +73,47 @@ def test_every_example_runs_spread_and_every_view_verifies(
         assert verdict.exit_code == 0, verdict.findings
         assert all(level.ran and level.ok for level in verdict.levels)
         assert party.machine.state is MachineState.FINISHED
+
+
+STREAM: Final = """
+protocol Stream(Left, Right):
+    loop at Left:
+        Left -> Right: item(n: int)
+
+program left(s: Stream.Left):
+    for n in range(8):
+        send s.Right item(n)
+    send s.Right done()
+    close s
+
+program right(s: Stream.Right):
+    loop:
+        recv s.Left:
+            item(n):
+                print n
+            done():
+                break
+    close s
+
+main:
+    open Stream as a, b with capacity = CAPACITY
+    spawn left(a)
+    spawn right(b)
+"""
+
+
+@pytest.mark.parametrize(
+    ("capacity", "every"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 3), (16, 8), (20, 10)]
+)
+def test_a_receipt_comes_when_half_of_what_may_be_in_flight_was_taken(
+    capacity: int, every: int
+) -> None:
+    image = compile_source(STREAM.replace("CAPACITY", str(capacity)), "stream.troth")
+    (left, right), _ = run_spread(image, (("Left",), ("Right",)))
+    receipts = [event for event in right.events if isinstance(event, ev.Receipted)]
+    # Nine messages, the last of which says that there are no more, and a last word on all of them.
+    assert [receipt.consumed for receipt in receipts] == [*range(every, 10, every), 9]
+    assert left.machine.outcome() is right.machine.outcome() is Outcome.OK
 
 
 def test_the_ring_runs_spread() -> None:

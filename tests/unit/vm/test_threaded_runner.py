@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,12 +13,19 @@ from typing import Any
 import msgpack
 import pytest
 
+import builders
 from artifact_surgery import parse
 from crowded_machines import crowded_script
 from e2e.command_line import EXAMPLES, troth
+from parity_samples import Backwards
 from troth import conformance, vm
 from troth.dsl.compile import compile_source
+from troth.vm.coroutine import Coroutine
+from troth.vm.lanes import Lane, plan_lanes
+from troth.vm.loader import load
+from troth.vm.machine import Machine, Outcome
 from troth.vm.records import Kind
+from troth.vm.run_lanes import LaneRunner
 from troth.vm.shell_cores import cores
 from troth.vm.shell_workers import WORKERS_MAX, SerialRoster, ThreadWorkers
 
@@ -50,6 +57,30 @@ def test_a_threaded_run_differs_by_its_runners_name(tmp_path: Path, workers: int
     verdict = conformance.verify(other)
     assert verdict.levels[-1].ok
     assert conformance.verify(one).fragment == verdict.fragment
+
+
+def test_whoever_can_strand_a_session_shares_its_lane() -> None:
+    """The job travels inside the hire: whoever ends that one ends the job, too."""
+    script = (EXAMPLES / "delegation.troth").read_text()
+    for line in ("    send s.Server ask(42)", "    recv h.Dispatcher take(job)"):
+        assert line in script
+        script = script.replace(line, f"    for nap in range(3):\n        yield\n{line}")
+    loaded = load(compile_source(script, "delegation.troth"))
+    together: set[frozenset[str]] = set()
+
+    def plan(batch: Sequence[Coroutine]) -> list[Lane]:
+        lanes = plan_lanes(batch)
+        if any(end.session.cargo for coroutine in batch for end in coroutine.owned):
+            together.update(frozenset(batch[place].code.name for place in lane) for lane in lanes)
+        return lanes
+
+    signer = builders.make_signer()
+    machine = Machine(loaded, seed=bytes(32), signer=signer, roster=signer, workers=Backwards())
+    machine._scheduler.lanes = LaneRunner(machine._context, Backwards(), plan)
+    machine.start()
+    builders.run(machine)
+    assert machine.outcome() is Outcome.OK
+    assert together == {frozenset({"client", "worker"})}
 
 
 def test_resume_goes_on_with_threads(tmp_path: Path) -> None:
