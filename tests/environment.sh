@@ -63,3 +63,51 @@ set_up_browser() {
   fi
   echo "the tests of pages need a browser: run 'sudo apt-get install chromium' once" >&2
 }
+
+# The other Pythons on which the corpus is run, each with an environment of its own. Which there are
+# is said once more at the end of tests/run.sh.
+PYTHONS='3.11 3.12 3.13'
+
+find_version() {
+  for candidate in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python3; do
+    if "$candidate" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$1')" >/dev/null 2>&1; then
+      echo "$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+
+is_own() {
+  .venv/bin/python -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$1')"
+}
+
+set_up_pythons() {
+  for version in $PYTHONS; do
+    is_own "$version" && continue
+    there=.venv/pythons/$version
+    stamp="$there/troth-$(cksum <pyproject.toml | tr ' ' '-')"
+    [ -e "$stamp" ] && continue
+    python=$(find_version "$version") || continue
+    echo "setting up $there (once) ..." >&2
+    if "$python" -m venv "$there" >/dev/null 2>&1 &&
+      "$there/bin/python" -m pip install --quiet --disable-pip-version-check -e . >&2; then
+      : >"$stamp"
+    else
+      echo "Python $version is there, but its environment could not be set up" >&2
+    fi
+  done
+}
+
+tell_pythons() {
+  with=''
+  without=''
+  for version in $PYTHONS; do
+    if is_own "$version" || ls ".venv/pythons/$version"/troth-* >/dev/null 2>&1; then
+      with="$with $version"
+    else
+      without="$without $version"
+    fi
+  done
+  echo "the corpus ran on Python:${with:- none}; not run, for want of an interpreter:${without:- none}"
+}

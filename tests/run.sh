@@ -7,6 +7,7 @@ set_up_browser
 if [ $# -gt 0 ]; then
   exec .venv/bin/python -m pytest "$@"
 fi
+set_up_pythons
 echo "== ruff"
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
@@ -16,3 +17,5 @@ echo "== pytest (the docs' snippets among them), on all cores"
 .venv/bin/python -m pytest -n auto --dist loadfile
 echo "== benchmarks (smoke run: numbers of a short run on a shared machine)"
 (cd tests && ../.venv/bin/python -m benchmarks.run_all --smoke)
+echo "== Pythons"
+tell_pythons
