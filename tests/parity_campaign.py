@@ -23,7 +23,7 @@ from typing import Final
 
 from parity_population import SEED, TOGETHER, Member, drawn_member
 from parity_samples import Backwards, CountedPlan, Outcome, run, run_beside_reference
-from troth.vm.events import Cancelled, Event, Faulted, Sent
+from troth.vm.events import Cancelled, Event, Faulted, Sent, Troubled
 from troth.vm.shell_workers import ThreadWorkers
 
 WORKERS: Final = (1, 2, 4, 8)
@@ -31,7 +31,7 @@ RECORDS: Final = 2 + len(WORKERS)
 TOLD: Final = (
     *("Delegated", "Overwritten", "Dropped", "Rotated", "Acquired", "Faulted", "Cancelled"),
     *("cancelled by the host", "EndAsked", "Completed", "TimerStarted", "sent order", "sent leave"),
-    "rounds in one lane",
+    *("rounds in one lane", "CRASH", "PARTITION", "HEAL", "CORRUPT", "TIMEOUT"),
 )
 
 
@@ -57,6 +57,8 @@ class Tally:
             self.happened[type(event).__name__] += 1
             if isinstance(event, Faulted):
                 self.happened[event.code] += 1
+            elif isinstance(event, Troubled):
+                self.happened[event.trouble.name] += 1
             elif isinstance(event, Sent):
                 self.happened[f"sent {event.label}"] += 1
             elif isinstance(event, Cancelled) and not event.role:

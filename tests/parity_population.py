@@ -1,14 +1,14 @@
 """The machines on which runners and the reference are compared.
 
 Each is a crowd (`crowded_machines`) with scenes besides that lose messages, run out of time and
-ask for effects, often with a whole drawn conversation, and with a host that interferes. Most of
-the time of drawing goes into compiling, so `TOGETHER` machines are compiled at once: each has a
-first program of its own, and the programs that they start in common.
+ask for effects, often with a whole drawn conversation, with a host that interferes, and with
+trouble. Most of the time of drawing goes into compiling, so `TOGETHER` machines are compiled at
+once: each has a first program of its own, and the programs that they start in common.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from random import Random
@@ -24,7 +24,13 @@ from crowded_machines import (
     declared,
 )
 from population import Conversation, conversations
-from troth.conformance.reference.compare import CancelSession, EndSession, Failed, HostAct
+from troth.conformance.reference.compare import (
+    CancelSession,
+    Disturb,
+    EndSession,
+    Failed,
+    HostAct,
+)
 from troth.dsl.compile import compile_source
 from troth.vm.image import Image, Program
 from troth.vm.image_codec import encode_image
@@ -33,6 +39,7 @@ from troth.vm.limits import Limits
 from troth.vm.loaded import LoadedImage
 from troth.vm.loader import load
 from troth.vm.scheduling import Cooperative, Priority, RoundRobin, Scheduling
+from troth.vm.trouble_kind import Trouble
 from troth.vm.turn import EffectRequest
 from troth.vm.values import RegisterValue
 
@@ -137,6 +144,13 @@ program shop(s: Job.Server, twist: int):
     send s.Client answer("costs " + str(price))
     close s
 """
+
+
+PAIRS: Final = (
+    *(("Left", "Right"), ("Client", "Server"), ("Dispatcher", "Worker"), ("Host", "Viewer")),
+    *(("Buyer", "Seller"), ("A", "B")),
+)
+"""Roles between which somebody sends."""
 
 
 class Member(NamedTuple):
@@ -264,9 +278,37 @@ OWN_SCENES: Final[tuple[Scene, ...]] = (_view, _view, _rotating, _consent, _shop
 
 def _acts(rng: Random) -> Mapping[int, Sequence[HostAct]]:
     """What the host does after so many rounds, to the sessions that were opened first."""
+    draws: Sequence[Callable[[Random, int], Sequence[HostAct]]]
+    draws = (_cancels, _asks, _disturbs, _disturbs)
     acts: dict[int, Sequence[HostAct]] = {}
-    for _ in range(2):
-        session = rng.randrange(6)
-        act = CancelSession(session, "host") if rng.random() < 0.5 else EndSession(session)
-        acts[rng.randrange(14)] = (act,)
+    for _ in range(3):
+        after = rng.randrange(14)
+        done = rng.choice(draws)(rng, rng.randrange(6))
+        acts[after] = done
+        parted = [act for act in done if isinstance(act, Disturb)]
+        if parted and parted[0].trouble is Trouble.PARTITION:
+            healed = [act._replace(trouble=Trouble.HEAL) for act in parted]
+            acts[after + rng.randint(1, 9)] = healed
     return acts
+
+
+def _cancels(_rng: Random, session: int) -> Sequence[HostAct]:
+    return (CancelSession(session, "host"),)
+
+
+def _asks(_rng: Random, session: int) -> Sequence[HostAct]:
+    return (EndSession(session),)
+
+
+def _disturbs(rng: Random, session: int) -> Sequence[Disturb]:
+    """The same trouble for any roles that the session may have: it has one of these pairs."""
+    # A message has to be in flight to be corrupted, which is not often so.
+    what = rng.choice((*Trouble, Trouble.CORRUPT, Trouble.CORRUPT))
+    if what in (Trouble.CRASH, Trouble.TIMEOUT):
+        until_ns = rng.choice((5_000_000, 2_000_000_000)) if what is Trouble.TIMEOUT else None
+        return [Disturb(session, what, rng.choice(pair), "", until_ns) for pair in PAIRS]
+    return [
+        Disturb(session, what, role, peer)
+        for one, two in PAIRS
+        for role, peer in ((one, two), (two, one))
+    ]

@@ -9,10 +9,16 @@ from typing import Final, NamedTuple
 import builders
 from parity_population import Member, answer
 from troth.conformance.reference import Setup, run_both
-from troth.conformance.reference.compare import Both, CancelSession, Failed, HostAct
+from troth.conformance.reference.compare import (
+    Both,
+    CancelSession,
+    EndSession,
+    Failed,
+    HostAct,
+)
 from troth.vm.coroutine import Coroutine
 from troth.vm.errors import TrothError, Unusable
-from troth.vm.events import Opened
+from troth.vm.events import Opened, Troubled
 from troth.vm.fragment import FragmentBuilder
 from troth.vm.image import Image
 from troth.vm.image_codec import encode_image
@@ -185,10 +191,13 @@ def _act(machine: Machine, act: HostAct, sessions: list[bytes], now_ns: int) -> 
     try:
         if isinstance(act, CancelSession):
             machine.cancel_session(sessions[act.session], act.reason)
-        else:
+        elif isinstance(act, EndSession):
             machine.end_session(sessions[act.session], now_ns)
+        else:
+            trouble = Troubled(sessions[act.session], *act[1:], machine.rounds)
+            machine.apply_trouble(trouble)
     except Unusable as error:
-        if error.code != "session.unknown":
+        if not error.code.startswith(("session.unknown", "trouble.")):
             raise
 
 

@@ -1,9 +1,8 @@
 """Does anything notice when the machine is changed? `python -m vm_mutation --seed 1`
 
 Draws mutants of the machine's source and runs, against each, in a process of its own: the corpus,
-then the reference interpreter on drawn machines, then the unit tests of the
-module that was changed. The first that notices has killed it. Prints every survivor and the share
-that was killed.
+then the reference interpreter on drawn machines, then the unit tests of the module that was
+changed. The first that notices has killed it. Prints every survivor and the share that was killed.
 With `--state FILE` it goes on where it was stopped.
 """
 
