@@ -29,16 +29,11 @@ OWN_WORD: Final = frozenset({Kind.INCARNATION, Kind.SEAL, Kind.END, Kind.PRINCIP
 """What a principal may say as it likes in its own log: when it resumed, where its seals stand."""
 TOLD: Final = frozenset({Kind.SEND, Kind.NOTICE, Kind.CANCEL})
 PAYLOADS: Final = frozenset({Kind.SEND, Kind.ARRIVE})
-REPORTED: Final = {
-    Kind.TIME: 1,
-    Kind.TIMER: 3,
-    Kind.ASK_END: 2,
-    Kind.REFUSE: 5,
-    Kind.PEER: 1,
-    Kind.TROUBLE: 5,
-}
+REPORTED: Final = {Kind.TIMER: 3, Kind.ASK_END: 2, Kind.PEER: 1, Kind.TROUBLE: 5}
 """The field in which whoever keeps the machine's log reports what only it knows: what time it was,
-what it refused, and how it calls somebody else."""
+and how it calls somebody else."""
+HEARD: Final = frozenset({Kind.TIME, Kind.REFUSE, Kind.PEER_RECEIPT, Kind.PEER_HEAD})
+"""What it need not tell at all, where nothing comes of it, nor when it heard that."""
 HEADER_OWN_WORD: Final = (7, 11)
 """Fields of HEADER that are the recorder's own word: the runner and the time."""
 
@@ -354,8 +349,9 @@ def _is_own_word(target: Target, records: Sequence[Record], *, keeps: bool) -> b
     `keeps` says that the principal's log has what belongs to the machine.
     """
     taken = {(s, a, b, g, n) for k, s, b, a, g, n, *_ in _long(target.records) if k == Kind.RECEIVE}
-    before = [_own(r, taken, keeps=keeps) for r in target.records if r[0] not in OWN_WORD]
-    after = [_own(r, taken, keeps=keeps) for r in records if r[0] not in OWN_WORD]
+    free = OWN_WORD | HEARD if keeps else OWN_WORD
+    before = [_own(r, taken, keeps=keeps) for r in target.records if r[0] not in free]
+    after = [_own(r, taken, keeps=keeps) for r in records if r[0] not in free]
     if not before or not after:
         return False
 

@@ -38,7 +38,8 @@ class Messages(Part):
         require(place == edge.place_of(edge.sent), "not the next number of the edge")
         require(place[0] == edge.rotated, "a generation that its sender has not begun")
         full = len(edge.flight) >= edge.capacity
-        require(edge.lossy or not full, "more in flight than the edge holds")
+        lost_on_the_way = edge.lossy and not receiver.here
+        require(lost_on_the_way or not full, "more in flight than the edge holds")
         self.may_act(sender)
         step = self._step(sender, SEND, receiver.name, label)
         require(facts["step_kind"] == (len(sender.at.transitions) > 1), "not the step kind")
@@ -180,8 +181,8 @@ class Messages(Part):
         elif edge.replay == "nullifier":
             require(place_said not in edge.arrived, "a message that came before")
         require(place_said[0] <= edge.rotated, "a generation that its sender has not begun")
-        full = len(edge.flight) >= edge.capacity
-        require(edge.lossy or not full, "more in flight than the edge holds")
+        full = len(edge.flight) >= edge.capacity + edge.lossy
+        require(not full, "more in flight than the edge holds")
         edge.arrived.add(place_said)
         self.tell(session, said, own=False)
         message = Message(*place_said, label, said, facts["payload"], None, sender.signer)
