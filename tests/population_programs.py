@@ -26,6 +26,8 @@ from troth.vm.types import (
 
 LINES_MAX: Final = 250
 """Of one role in one session; a protocol that needs more is thrown away."""
+DEPTH_MAX: Final = 38
+"""Blocks within blocks: the language has a limit of 40."""
 ROUNDS_OF_CHOICE: Final = 4
 NAPS_MAX: Final = 12
 """Longer than any clock runs, when a round takes a millisecond."""
@@ -61,7 +63,7 @@ class BodyWriter:
         return self.written
 
     def _line(self, depth: int, text: str) -> None:
-        if len(self.written) > LINES_MAX:
+        if len(self.written) > LINES_MAX or depth > DEPTH_MAX:
             raise TooLongError
         self.written.append("    " * depth + text)
 
