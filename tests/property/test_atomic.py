@@ -176,6 +176,12 @@ def forge(**changes: object) -> Callable[[Machine], None]:
     return between
 
 
+def crash(machine: Machine) -> None:
+    for session in list(machine._scheduler.sessions.live):
+        machine.crash(session, "A")
+    assert not machine._scheduler.sessions.live
+
+
 def again(machine: Machine) -> None:
     """Puts a second copy of the first message behind it."""
     for session in machine._scheduler.sessions.live.values():
@@ -249,6 +255,7 @@ def first_situations() -> dict[str, list[Provoke]]:
             ),
         ],
         "close": [run(OPEN, b.close(0)), run(OPEN, b.HALT)],
+        "crash": [run(OPEN, b.YIELD, b.YIELD, between=crash)],
         "credits": [run(b.jump(0), limits=replace(DEFAULT_LIMITS, instructions_max=70))],
         "elsewhere": [
             run(OPEN, b.recv(1, "A", "ask", 3), home=["A"]),
@@ -344,8 +351,8 @@ def test_every_fault_code_is_provoked_and_changes_nothing() -> None:
         for number, provoke in enumerate(provoked):
             faulted = provoke().faulted
             codes = [error for _, error in faulted]
-            if code == "credits":
-                assert codes == [], "the budget is checked before an instruction, not in it"
+            if code in {"crash", "credits"}:
+                assert codes == [], "neither is the fault of an instruction"
                 continue
             assert f"vm.fault.{code}" in codes, (code, number, faulted)
             seen |= set(faulted)

@@ -26,8 +26,8 @@ LEGAL = {
 }
 
 CODES = (
-    "acquire arithmetic buffer channel close credits elsewhere fail index invoke key label limit "
-    "open pc register replay.duplicate replay.generation replay.sequence speculation timer "
+    "acquire arithmetic buffer channel close crash credits elsewhere fail index invoke key label "
+    "limit open pc register replay.duplicate replay.generation replay.sequence speculation timer "
     "transfer type verification"
 )
 
