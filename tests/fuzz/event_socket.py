@@ -7,6 +7,7 @@ limits allow, and a call on record keeps its protocol.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from artifact_surgery import Sample, key_pair
@@ -20,9 +21,9 @@ from event_socket_calls import (
     refusal,
     response,
 )
-from fuzz.edges import ROOT, Edges
+from fuzz.edges import ROOT
 from fuzz.fuzzer import Campaign
-from fuzz.mutations import changed_bytes
+from fuzz.typed import byte_campaign, typed
 from troth.streaming.eventsocket.endings import Ending
 from troth.streaming.eventsocket.event import Event
 from troth.streaming.eventsocket.limits import Limits
@@ -36,7 +37,6 @@ from troth.streaming.eventsocket.shell_record import (
     protocol_image,
 )
 from troth.streaming.eventsocket.testing.shell_traffic import check_traffic
-from troth.vm.errors import TrothError
 from troth.vm.host_signer import HostSigner
 from troth.vm.loader import load
 from troth.vm.shell_options import RunOptions
@@ -48,6 +48,9 @@ LIMITS: Final = Limits(
 )  # fmt: skip
 LINES_MAX: Final = 300_000
 MEMORY_BYTES_MAX: Final = 4 << 20
+_campaign: Final = partial(
+    byte_campaign, lines_max=LINES_MAX, memory_bytes_max=MEMORY_BYTES_MAX, watched=WATCHED
+)
 _COMPLETED: Final = event("CHANNEL_EXECUTE_COMPLETE", Application="a", Application_UUID="app-1")
 _JSON: Final = b'{"Event-Name":"CHANNEL_HANGUP","Unique-ID":"x","a":["b","c"],"_body":"d"}'
 _XML: Final = (
@@ -88,7 +91,7 @@ def messages(_: Sequence[Sample]) -> Campaign:
         parser.finish()
         return found
 
-    return _campaign("event socket, messages", run, (*_CALLS, *_CLIENTS))
+    return _campaign("event socket, messages", typed(run), (*_CALLS, *_CLIENTS))
 
 
 def calls(_: Sequence[Sample]) -> Campaign:
@@ -116,7 +119,7 @@ def calls(_: Sequence[Sample]) -> Campaign:
         assert recorder.failure is None, recorder.failure
         return driver.closed.ending.value
 
-    return _campaign("event socket, calls on record", run, _CALLS)
+    return _campaign("event socket, calls on record", typed(run), _CALLS)
 
 
 def clients(_: Sequence[Sample]) -> Campaign:
@@ -130,7 +133,7 @@ def clients(_: Sequence[Sample]) -> Campaign:
         assert core.deadline_ns() is None
         return core.outcome.ending.value
 
-    return _campaign("event socket, clients", run, _CLIENTS)
+    return _campaign("event socket, clients", typed(run), _CLIENTS)
 
 
 def traffic(_: Sequence[Sample]) -> Campaign:
@@ -143,7 +146,7 @@ def traffic(_: Sequence[Sample]) -> Campaign:
         told = check_traffic([(True, head), (False, commands), (True, rest)], INBOUND, image=image)
         return f"{told.messages} messages"
 
-    return _campaign("event socket, traffic", run, _CLIENTS)
+    return _campaign("event socket, traffic", typed(run), _CLIENTS)
 
 
 ALL: Final[tuple[Callable[[Sequence[Sample]], Campaign], ...]] = (messages, calls, clients, traffic)
@@ -151,25 +154,3 @@ ALL: Final[tuple[Callable[[Sequence[Sample]], Campaign], ...]] = (messages, call
 
 def _signer() -> HostSigner:
     return HostSigner({name: key_pair(name) for name in ("App", "observer")})
-
-
-def _typed(run: Callable[[bytes], str]) -> Callable[[bytes], str]:
-    def answered(data: bytes) -> str:
-        try:
-            return run(data)
-        except TrothError as error:
-            return f"{error.code}{'' if str(error) else ' without a word'}"
-
-    return answered
-
-
-def _campaign(name: str, run: Callable[[bytes], str], corpus: Sequence[bytes]) -> Campaign:
-    return Campaign(
-        name=name,
-        run=_typed(run),
-        change=changed_bytes,
-        corpus=tuple(corpus),
-        lines_max=LINES_MAX,
-        memory_bytes_max=MEMORY_BYTES_MAX,
-        edges=lambda lines_max: Edges(lines_max, WATCHED),
-    )

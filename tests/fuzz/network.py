@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from artifact_surgery import Sample
-from fuzz.edges import Edges
 from fuzz.fuzzer import Campaign
-from fuzz.mutations import changed_bytes
+from fuzz.typed import byte_campaign, typed
 from gateway_world import GatewayWorld, introduction
 from path_world import CLIENT, HOST, PathWorld
 from relay_world import RELAY_ADDRESS, RELAY_KEY, RelayWorld
@@ -30,13 +30,15 @@ from troth.streaming.relay.lease import Role, codes_of, issue, read_unverified
 from troth.streaming.relay.leg import RelayLeg
 from troth.streaming.relay.limits import SECOND_NS, RelayLimits
 from troth.streaming.relay.wire import CODE_BYTES, code_of
-from troth.vm.errors import TrothError
 from troth.vm.keys import generate
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 WATCHED: Final = (f"{ROOT / 'streaming' / 'troth'}/",)
 LINES_MAX: Final = 200_000
 MEMORY_BYTES_MAX: Final = 8 << 20
+_campaign: Final = partial(
+    byte_campaign, lines_max=LINES_MAX, memory_bytes_max=MEMORY_BYTES_MAX, watched=WATCHED
+)
 FINGERPRINT_BYTES: Final = 8
 STRANGER: Final = Address("192.0.2.66", 6_666)
 
@@ -55,13 +57,13 @@ def stun(_: Sequence[Sample]) -> Campaign:
             return f"an address of {mapped_address(message).ip.version}"
         return message.message_class.name
 
-    return _campaign("stun", _typed(run), corpus)
+    return _campaign("stun", typed(run), corpus)
 
 
 def lease_tokens(_: Sequence[Sample]) -> Campaign:
     world = RelayWorld()
     corpus = [issue(world.lease(role, world.key()), bytes(64)) for role in Role]
-    return _campaign("lease", _typed(lambda data: read_unverified(data).role.name), corpus)
+    return _campaign("lease", typed(lambda data: read_unverified(data).role.name), corpus)
 
 
 def relay(_: Sequence[Sample]) -> Campaign:
@@ -193,7 +195,7 @@ def gateway(_: Sequence[Sample]) -> Campaign:
             connection.got.clear()
         return said
 
-    return _campaign("gateway", _typed(run), corpus)
+    return _campaign("gateway", typed(run), corpus)
 
 
 ALL: Final[tuple[Callable[[Sequence[Sample]], Campaign], ...]] = (
@@ -213,25 +215,3 @@ def _paths() -> PathWorld:
     world.offer_relay()
     world.run(1)
     return world
-
-
-def _typed(run: Callable[[bytes], str]) -> Callable[[bytes], str]:
-    def answered(data: bytes) -> str:
-        try:
-            return run(data)
-        except TrothError as error:
-            return f"{error.code}{'' if str(error) else ' without a word'}"
-
-    return answered
-
-
-def _campaign(name: str, run: Callable[[bytes], str], corpus: Sequence[bytes]) -> Campaign:
-    return Campaign(
-        name=name,
-        run=run,
-        change=changed_bytes,
-        corpus=tuple(corpus),
-        lines_max=LINES_MAX,
-        memory_bytes_max=MEMORY_BYTES_MAX,
-        edges=lambda lines_max: Edges(lines_max, WATCHED),
-    )

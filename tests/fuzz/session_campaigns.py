@@ -3,14 +3,15 @@ a gateway says, candidates, and whoever asks for metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgpack
 
-from fuzz.edges import ROOT, Edges
+from fuzz.edges import ROOT
 from fuzz.fuzzer import Campaign
-from fuzz.mutations import changed_bytes
+from fuzz.typed import byte_campaign, typed
 from gateway_world import GatewayWorld
 from relay_world import GATEWAY_PUBLIC
 from troth.streaming.gateway import messages as m
@@ -33,7 +34,6 @@ from troth.streaming.paths.candidates import (
     to_items,
 )
 from troth.streaming.shell_metrics import MetricsServer
-from troth.vm.errors import TrothError
 from troth.vm.link_frames import Ack, Data, Hello, Offer, Ping, Prove, decode_frame, encode_frame
 
 WATCHED: Final = (
@@ -43,6 +43,9 @@ WATCHED: Final = (
 LINES_MAX: Final = 400_000
 MEMORY_BYTES_MAX: Final = 24 << 20
 """A picture of 4 MiB, the one before it, and the numbers that their difference is made with."""
+_campaign: Final = partial(
+    byte_campaign, lines_max=LINES_MAX, memory_bytes_max=MEMORY_BYTES_MAX, watched=WATCHED
+)
 
 OWN: Final = Address("203.0.113.9", 9)
 
@@ -60,14 +63,14 @@ def pictures() -> Campaign:
         assert screen.last == number
         return "shown"
 
-    return _campaign("session, pictures", _typed(run), [first, second])
+    return _campaign("session, pictures", typed(run), [first, second])
 
 
 def sound() -> Campaign:
     """Groups of sound at a meter."""
     tones = SyntheticTones()
     corpus = [tones.capture(at).data for at in range(4)]
-    return _campaign("session, sound", _typed(lambda data: str(ToneMeter().play(data))), corpus)
+    return _campaign("session, sound", typed(lambda data: str(ToneMeter().play(data))), corpus)
 
 
 def contents() -> Campaign:
@@ -81,7 +84,7 @@ def contents() -> Campaign:
         assert pack_content(content) == key
         return type(content).__name__
 
-    return _campaign("session, contents", _typed(run), [b"\2" + bytes(40), b"\1" + bytes(24)])
+    return _campaign("session, contents", typed(run), [b"\2" + bytes(40), b"\1" + bytes(24)])
 
 
 def machines() -> Campaign:
@@ -100,7 +103,7 @@ def machines() -> Campaign:
         assert decode_frame(encode_frame(frame)) == frame
         return type(frame).__name__
 
-    return _campaign("session, machines", _typed(run), [encode_frame(frame) for frame in frames])
+    return _campaign("session, machines", typed(run), [encode_frame(frame) for frame in frames])
 
 
 def gateways_gone_bad() -> Campaign:
@@ -124,7 +127,7 @@ def gateways_gone_bad() -> Campaign:
         return f"{link.state.value}: {', '.join(sorted({type(one).__name__ for one in found}))}"
 
     corpus = _said_by(world, fresh())
-    return _campaign("session, gateways gone bad", _typed(run), corpus)
+    return _campaign("session, gateways gone bad", typed(run), corpus)
 
 
 def _said_by(world: GatewayWorld, link: GatewayLink) -> list[bytes]:
@@ -165,7 +168,7 @@ def candidates() -> Campaign:
         assert len(taken) + len(refused) <= 16
         return f"{len(taken)} taken"
 
-    return _campaign("session, candidates", _typed(run), corpus)
+    return _campaign("session, candidates", typed(run), corpus)
 
 
 def askers_for_metrics() -> Campaign:
@@ -182,30 +185,6 @@ def askers_for_metrics() -> Campaign:
         return answer.split(b"\r\n", 1)[0].decode()
 
     return _campaign("session, askers for metrics", run, corpus)
-
-
-def _typed(run: Callable[[bytes], str]) -> Callable[[bytes], str]:
-    """A typed error is an answer, and the word for it is its code."""
-
-    def answered(data: bytes) -> str:
-        try:
-            return run(data)
-        except TrothError as error:
-            return error.code
-
-    return answered
-
-
-def _campaign(name: str, run: Callable[[bytes], str], corpus: Sequence[bytes]) -> Campaign:
-    return Campaign(
-        name=name,
-        run=run,
-        change=changed_bytes,
-        corpus=tuple(corpus),
-        lines_max=LINES_MAX,
-        memory_bytes_max=MEMORY_BYTES_MAX,
-        edges=lambda lines_max: Edges(lines_max, WATCHED),
-    )
 
 
 ALL: Final[tuple[Callable[[], Campaign], ...]] = (

@@ -3,7 +3,7 @@
 Signing and verifying is most of the work of a message that is signed by itself, and the only part
 of it for which several threads help: it does not need the interpreter's lock. Inside a lane it is
 cut into pieces between bytecode that does, and threads that hand a lock to each other for every
-message are slower than one alone. So the lanes of a round leave their messages unsigned, and then
+message are slower than one alone. So the turns of a round leave their messages unsigned, and then
 all are signed in one go, each worker its share, without anything between them.
 
 Whoever receives a message verifies it. Where it was sent in an earlier round that is done right

@@ -17,11 +17,11 @@ from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.shell_client import connect_gateway, parse_endpoint
 from troth.streaming.gateway.shell_gateway import GatewayOptions, GatewayService
 from troth.streaming.gateway.shell_store import SqliteStore
-from troth.streaming.paths.addresses import Address, parse_address
+from troth.streaming.paths.shell_arguments import address_argument
 from troth.streaming.paths.shell_discover import run_discover, run_probe
 from troth.streaming.relay.limits import RelayLimits
 from troth.streaming.relay.shell_relay import RelayOptions, RelayService, log_to_stderr
-from troth.vm.errors import Invalid, Unusable
+from troth.vm.errors import Unusable
 from troth.vm.escape import plain
 from troth.vm.shell_keys import load_key, load_public_key, load_trust
 from troth.vm.shell_line import parse_address as parse_line_address
@@ -78,7 +78,10 @@ def _add_relay(subparsers: Any) -> None:
         "--port", type=_port, default=RELAY_PORT, help=f"where to listen; else {RELAY_PORT}"
     )
     parser.add_argument(
-        "--public", type=_address, metavar="HOST:PORT", help="where parties find it, if elsewhere"
+        "--public",
+        type=address_argument,
+        metavar="HOST:PORT",
+        help="where parties find it, if elsewhere",
     )
     _add_metrics(parser)
     parser.add_argument(
@@ -122,7 +125,7 @@ def _add_discover(subparsers: Any) -> None:
     text = "find hosts in the local network"
     parser = subparsers.add_parser("discover", help=text, description=text)
     parser.add_argument(
-        "--address", type=_address, action="append", default=[], metavar="HOST:PORT",
+        "--address", type=address_argument, action="append", default=[], metavar="HOST:PORT",
         help="ask there instead of everybody; may be given again",
     )  # fmt: skip
     parser.add_argument("--seconds", type=_seconds, default=2.0, help="how long; else 2")
@@ -133,7 +136,7 @@ def _add_probe(subparsers: Any) -> None:
     text = "see what the network does to UDP"
     parser = subparsers.add_parser("probe", help=text, description=text)
     parser.add_argument(
-        "--stun", type=_address, action="append", required=True, metavar="HOST:PORT",
+        "--stun", type=address_argument, action="append", required=True, metavar="HOST:PORT",
         help="a STUN server; give two ports of a gateway",
     )  # fmt: skip
     parser.set_defaults(run=run_probe)
@@ -281,13 +284,6 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text[:6]) > 65_535:
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is no port: a number to 65535")
     return int(text)
-
-
-def _address(text: str) -> Address:
-    try:
-        return parse_address(text)
-    except Invalid as error:
-        raise argparse.ArgumentTypeError(f"{error.message}: expected {error.expected}") from None
 
 
 def _seconds(text: str) -> float:

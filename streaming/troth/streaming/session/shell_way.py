@@ -7,11 +7,10 @@ import ssl
 from pathlib import Path
 
 from troth.streaming.gateway.shell_client import parse_endpoint
-from troth.streaming.paths.addresses import Address as PathAddress
-from troth.streaming.paths.addresses import parse_address
+from troth.streaming.paths.shell_arguments import address_argument
 from troth.streaming.session.shell_remote import own_host
 from troth.streaming.session.shell_route import STUN_PORTS, GatewayWay
-from troth.vm.errors import Invalid, Unusable
+from troth.vm.errors import Unusable
 from troth.vm.shell_keys import load_public_key
 from troth.vm.shell_line import Address
 
@@ -23,7 +22,7 @@ def add_gateway_way(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tls", action="store_true", help="the gateway has a certificate")
     parser.add_argument("--name", metavar="NAME", help="ours there; else made of our key")
     parser.add_argument(
-        "--stun", type=_address, action="append", metavar="HOST:PORT",
+        "--stun", type=address_argument, action="append", metavar="HOST:PORT",
         help="asked what our address is; may be given again; else the gateway's ports "
         + " and ".join(map(str, STUN_PORTS)),
     )  # fmt: skip
@@ -65,10 +64,3 @@ def _incomplete(expected: str, actual: str) -> Unusable:
         actual=actual,
         advice="Give --gateway and --gateway-key together, or neither",
     )
-
-
-def _address(text: str) -> PathAddress:
-    try:
-        return parse_address(text)
-    except Invalid as error:
-        raise argparse.ArgumentTypeError(f"{error.message}: expected {error.expected}") from None
