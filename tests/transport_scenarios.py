@@ -114,7 +114,7 @@ def play(seed: int, steps: Sequence[Step], for_ns: int, *, megabits_max: float =
         for event in pair.client.events():
             pair.client_events.append(event)
             if isinstance(event, Frame):
-                run.shown_ns[_number_of(event.data)] = event.completed_ns - start_ns
+                run.shown_ns[_number_of(event.data)] = event.shown_ns - start_ns
         run.queue.append((now_ns - start_ns, channel.queue_ns(now_ns)))
 
     def measure(now_ns: int) -> None:

@@ -48,7 +48,15 @@ CHARTS: Final = (
             Line("lost_after_repair_ppm", "after repair", 1e4),
         ),
     ),
-    Chart("Delay", "ms", (Line("delay_us", "delay", 1e3), Line("jitter_us", "jitter", 1e3))),
+    Chart(
+        "Delay",
+        "ms",
+        (
+            Line("delay_us", "delay", 1e3),
+            Line("playout_delay_us", "waited for repairs", 1e3),
+            Line("jitter_us", "jitter", 1e3),
+        ),
+    ),
     Chart(
         "Frames and parity",
         "",

@@ -73,9 +73,11 @@ class LadderController:
         return self._bitrate_kbps_max
 
     def decide(self, report: Epoch, way_kbps: int = 0) -> Decision:
+        # What pictures wait on purpose is no queue.
+        delay_us = report.delay_us - report.playout_delay_us
         if report.shown > 0:
-            self._delays.append(report.delay_us)
-        queue_us = report.delay_us - min(self._delays, default=report.delay_us)
+            self._delays.append(delay_us)
+        queue_us = delay_us - min(self._delays, default=delay_us)
         cause = self._cause(report, queue_us)
         self._move(cause, report)
         self._step_frame_rate(cause)

@@ -69,11 +69,14 @@ INPUT_BYTES_MAX: Final = 1_024
 PLAYOUT_NS: Final = 150 * MILLISECOND_NS
 """A frame that is not whole this long after its first fragment came is given up."""
 
+PLAYOUT_DELAY_MAX_NS: Final = 20 * MILLISECOND_NS
+"""So long a whole frame waits at most, where that hides the repairs of those behind it."""
+
 KEY_FRAME_REQUEST_NS: Final = 250 * MILLISECOND_NS
 NACK_WAIT_NS: Final = 2 * MILLISECOND_NS
 NACK_REORDER_PACKETS: Final = 3
 NACK_PACKETS_MAX: Final = 256
-TAIL_NS: Final = 6 * MILLISECOND_NS
+TAIL_NS: Final = 5 * MILLISECOND_NS
 """The end of a frame that has not come so long after the rest, and jitter, is asked for."""
 
 HOLES_MAX: Final = 4_096

@@ -41,6 +41,15 @@ def test_a_queue_takes_the_bitrate_down_and_a_clear_way_up() -> None:
     assert up[-1] >= 16_000, "80 % again within fifteen seconds"
 
 
+def test_what_pictures_wait_on_purpose_is_no_queue() -> None:
+    controller = LadderController(4_000, 60, 8_000)
+    for _ in range(4):
+        controller.decide(CALM)
+    waiting = replace(CALM, delay_us=CALM.delay_us + 30_000, playout_delay_us=30_000)
+    assert controller.decide(waiting).cause == "clear"
+    assert controller.decide(replace(waiting, playout_delay_us=0)).cause == "queue"
+
+
 def test_what_is_not_delivered_is_not_promised() -> None:
     controller = LadderController(1_000, 60, 50_000)
     quiet = replace(CALM, bytes=25_000)  # 800 kbit/s

@@ -8,7 +8,14 @@ from random import Random
 
 import pytest
 
-from troth.streaming.link.arrival import SETTLED_NS, TICK_NS, Arrivals, decode_feedback
+from troth.streaming.link.arrival import (
+    ASKED_MAX,
+    IN_ORDER_PACKETS,
+    SETTLED_NS,
+    TICK_NS,
+    Arrivals,
+    decode_feedback,
+)
 from troth.streaming.link.chunks import ChunkKind, decode, encode
 from troth.streaming.link.congestion import (
     Decision,
@@ -102,37 +109,61 @@ def test_a_leap_of_numbers_costs_bounded_memory() -> None:
     assert len(arrivals._gone) <= HOLES_MAX
 
 
-def test_holes_are_asked_for_after_three_packets_and_a_little_time() -> None:
+def _reordering() -> tuple[Arrivals, int]:
+    """What arrives over a path that has just put a packet in another order."""
     arrivals = Arrivals()
-    now_ns = _arrive(arrivals, [0, 2, 3])
+    return arrivals, _arrive(arrivals, [0, 2, 1])
+
+
+def test_where_packets_come_in_order_what_is_missing_is_asked_for_at_once() -> None:
+    arrivals = Arrivals()
+    now_ns = _arrive(arrivals, [0, 2])
+    assert arrivals.question_ns(40 * MS) == now_ns
+    assert arrivals.missing(now_ns, 40 * MS, lambda _last: True) == [(1, 1)]
+
+
+def test_a_path_that_reorders_is_trusted_again_after_a_long_order() -> None:
+    arrivals, now_ns = _reordering()
+    now_ns = _arrive(arrivals, list(range(3, IN_ORDER_PACKETS)), now_ns)
+    now_ns = _arrive(arrivals, [IN_ORDER_PACKETS + 1], now_ns)
+    assert arrivals.missing(now_ns, 40 * MS, lambda _last: True) == []
+    now_ns = _arrive(arrivals, [IN_ORDER_PACKETS + 2], now_ns)
+    assert arrivals.missing(now_ns, 40 * MS, lambda _last: True) == [(IN_ORDER_PACKETS, 1)]
+
+
+def test_holes_are_asked_for_after_three_packets_and_a_little_time() -> None:
+    arrivals, now_ns = _reordering()
+    now_ns = _arrive(arrivals, [4, 5], now_ns)
 
     def ask(at_ns: int) -> list[tuple[int, int]]:
         return arrivals.missing(at_ns, 40 * MS, lambda _last: True)
 
     assert ask(now_ns) == []
-    now_ns = _arrive(arrivals, [4, 5], now_ns)
-    assert ask(now_ns) == [(1, 1)]
+    now_ns = _arrive(arrivals, [6, 7], now_ns)
+    assert ask(now_ns) == [(3, 1)]
     assert ask(now_ns) == [], "it is on its way"
     assert ask(now_ns + 59 * MS) == []
-    assert ask(now_ns + 60 * MS) == [(1, 1)], "the question may have been lost"
-    assert ask(now_ns + 120 * MS) == [(1, 1)]
-    assert ask(now_ns + 999 * MS) == [], "three times is enough"
+    assert ask(now_ns + 60 * MS) == [(3, 1)], "the question may have been lost"
+    assert ask(now_ns + 89 * MS) == []
+    for asked in range(2, ASKED_MAX):
+        at_ns = now_ns + 30 * (asked + 1) * MS
+        assert ask(at_ns) == [(3, 1)], "two lost questions: the way back is bad"
+    assert ask(now_ns + 999 * MS) == [], "so often is enough"
 
 
 def test_a_hole_says_when_it_is_to_be_looked_at() -> None:
-    arrivals, rtt_ns = Arrivals(), 40 * MS
-    now_ns = _arrive(arrivals, [0, 1])
+    (arrivals, now_ns), rtt_ns = _reordering(), 40 * MS
     assert arrivals.question_ns(rtt_ns) is None
     assert not arrivals.has_questions
-    now_ns = _arrive(arrivals, [3], now_ns)
+    now_ns = _arrive(arrivals, [4], now_ns)
     assert arrivals.has_questions
     assert arrivals.question_ns(rtt_ns) == now_ns + 60 * MS, "unless three more come"
-    opened_ns, now_ns = now_ns, _arrive(arrivals, [4, 5], now_ns)
+    opened_ns, now_ns = now_ns, _arrive(arrivals, [5, 6], now_ns)
     assert arrivals.question_ns(rtt_ns) == opened_ns + 2 * MS
-    assert arrivals.missing(now_ns, rtt_ns, lambda _last: True) == [(2, 1)]
+    assert arrivals.missing(now_ns, rtt_ns, lambda _last: True) == [(3, 1)]
     assert not arrivals.has_questions, "nothing new to ask, whatever comes"
     assert arrivals.question_ns(rtt_ns) == now_ns + 60 * MS, "it is asked again then"
-    _arrive(arrivals, [2], now_ns)
+    _arrive(arrivals, [3], now_ns)
     assert arrivals.question_ns(rtt_ns) is None
     now_ns = _arrive(arrivals, [8, 9, 10, 11], now_ns)
     arrivals.settle(now_ns + SECOND)
@@ -187,7 +218,7 @@ def test_feedback_that_does_not_fit_is_refused(change: Callable[[bytes], bytes])
 
 
 def test_reports_go_over_the_wire_as_they_are() -> None:
-    report = Report(*range(1, 18))
+    report = Report(*range(1, 19))
     assert decode_report(report.encode()) == report
     with pytest.raises(Malformed):
         decode_report(report.encode()[:-1])

@@ -209,6 +209,17 @@ def test_bursts_ask_for_as_much_as_they_take() -> None:
     assert policy.parity(40) == before
 
 
+def test_bursts_that_the_peer_waits_for_are_not_insured_against() -> None:
+    policy = ParityPolicy()
+    for _ in range(50):
+        policy.on_feedback(1, 99)
+    before = policy.parity(40)
+    policy.on_report(12, hidden=True)
+    assert policy.parity(40) == before
+    policy.on_report(0)
+    assert policy.parity(40) == 10, "what was lost in a row is known all the same"
+
+
 @pytest.mark.parametrize(("loss", "parity"), [(0.01, 1), (0.05, 3)])
 def test_parity_is_for_the_loss_that_there_is(loss: float, parity: int) -> None:
     """Reports of few packets differ by chance; the largest of them is not what is believed."""

@@ -11,6 +11,7 @@ from troth.streaming.doctor.case import At, Case, Source
 from troth.streaming.doctor.findings import Evidence, Finding, finding
 from troth.streaming.doctor.rules_connect import at_line
 from troth.streaming.load import LoadState
+from troth.streaming.media.viewing import Epoch
 
 LOSS_PPM: Final = 10_000
 LOSS_UNREPAIRED_PPM: Final = 5_000
@@ -144,11 +145,16 @@ def stalled(case: Case) -> Iterator[Finding]:
             yield finding("control.stalled", [Evidence(source.name, "messages", what)])
 
 
+def _way_us(report: Epoch) -> int:
+    """The delay of the way: what pictures wait on purpose is no trouble of the network."""
+    return report.delay_us - report.playout_delay_us
+
+
 def _checks(found: tuple[At, ...]) -> tuple[_Check, ...]:
-    lowest_us = min((at.report.delay_us for at in found if at.report.shown > 0), default=0)
+    lowest_us = min((_way_us(at.report) for at in found if at.report.shown > 0), default=0)
 
     def queue_us(at: At) -> int:
-        return at.report.delay_us - lowest_us if at.report.shown > 0 else 0
+        return _way_us(at.report) - lowest_us if at.report.shown > 0 else 0
 
     return (
         _Check("network.loss", lambda at: at.report.lost_before_repair_ppm, LOSS_PPM, 1e4, "%"),

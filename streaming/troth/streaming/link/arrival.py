@@ -27,7 +27,11 @@ from troth.streaming.wire import malformed
 
 SETTLED_NS: Final = 100 * MILLISECOND_NS
 ASKED_AGAIN_MIN_NS: Final = 20 * MILLISECOND_NS
-ASKED_MAX: Final = 3
+ASKED_MAX: Final = 10
+INSIST: Final = 2
+"""After so many questions without an answer the way back is bad: then they follow sooner."""
+IN_ORDER_PACKETS: Final = 2_000
+"""A path that has put so many packets in no other order is asked again without waiting."""
 FEEDBACK: Final = Struct(">QHQI")
 """First number, count, time of the first arrival, time since the last; then a bit for each
 number, and for each that came its time after the first arrival, signed, in 16 microseconds."""
@@ -71,6 +75,8 @@ class Arrivals:
         self.media_arrived = False
         """Whether there is something to report: reports alone are not reported on."""
         self.reorder_ns = 0
+        self._late_at = -IN_ORDER_PACKETS - 1
+        """The highest number when a packet last came late."""
         self._frame = 0
 
     def add(
@@ -106,6 +112,7 @@ class Arrivals:
             self._lose(next(iter(self._holes)))
 
     def _fill(self, number: int, now_ns: int) -> None:
+        self._late_at = self.highest
         hole = self._holes.pop(number, None)
         if hole is not None:
             self._unasked -= not hole.asked
@@ -159,15 +166,25 @@ class Arrivals:
         for number, hole in self._holes.items():
             if hole.asked >= ASKED_MAX:
                 continue
-            at_ns = hole.asked_ns + again_ns if hole.asked else hole.since_ns + wait_ns
-            if number > self.highest - NACK_REORDER_PACKETS:
+            pause_ns = again_ns if hole.asked < INSIST else again_ns // 2
+            at_ns = hole.asked_ns + pause_ns if hole.asked else hole.since_ns + wait_ns
+            if self._is_recent(number):
                 at_ns = max(at_ns, hole.since_ns + again_ns)
             times.append(at_ns)
         return min(times, default=None)
 
     def wait_ns(self) -> int:
         """How old a hole has to be before it is asked for."""
-        return max(NACK_WAIT_NS, self.reorder_ns // 4)
+        return max(NACK_WAIT_NS, self.reorder_ns // 4) if self._reorders else 0
+
+    @property
+    def _reorders(self) -> bool:
+        """Whether the path has put packets in another order lately: what is missing may be late."""
+        return self.highest - self._late_at < IN_ORDER_PACKETS
+
+    def _is_recent(self, number: int) -> bool:
+        """Whether so little came after it that it may only have been overtaken."""
+        return self._reorders and number > self.highest - NACK_REORDER_PACKETS
 
     def missing(
         self, now_ns: int, rtt_ns: int, wanted: Callable[[int], bool]
@@ -178,11 +195,12 @@ class Arrivals:
         ranges: list[tuple[int, int]] = []
         asked = 0
         for number, hole in self._holes.items():
-            if number > self.highest - NACK_REORDER_PACKETS and now_ns - hole.since_ns < again_ns:
+            if self._is_recent(number) and now_ns - hole.since_ns < again_ns:
                 continue
             if now_ns - hole.since_ns < wait_ns or hole.asked >= ASKED_MAX:
                 continue
-            if hole.asked and now_ns - hole.asked_ns < again_ns:
+            pause_ns = again_ns if hole.asked < INSIST else again_ns // 2
+            if hole.asked and now_ns - hole.asked_ns < pause_ns:
                 continue
             self._unasked -= not hole.asked
             if not wanted(hole.last_frame):

@@ -2,21 +2,24 @@
 
 Of every lane the frames leave in the order of their numbers. One that is not whole holds back
 those behind it until its playout time is over; then it is given up, and what needs it is dropped
-until a key frame comes, which the sender is asked for.
+until a key frame comes, which the sender is asked for. Where repairs are frequent, pictures that
+are whole wait a little as well (`playout_delay`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from troth.streaming.link.fragments import Fragment, Shape
 from troth.streaming.link.outputs import Event, Frame, Freeze
 from troth.streaming.link.parity import recover
+from troth.streaming.link.playout_delay import PlayoutDelay
 from troth.streaming.transport_limits import (
     FRAMES_OPEN_BYTES_MAX,
     FRAMES_OPEN_MAX,
     KEY_FRAME_REQUEST_NS,
+    PLAYOUT_DELAY_MAX_NS,
     TAIL_NS,
 )
 from troth.streaming.wire import malformed
@@ -132,6 +135,11 @@ class FrameReceiver:
         self.opened = 0
         """How many frames have begun: each has a deadline of its own."""
         self._transit_ns: int | None = None
+        self.delay = PlayoutDelay(min(PLAYOUT_DELAY_MAX_NS, playout_ns // 4))
+        """Of the video: sound is short, and a repair of it is not seen."""
+
+        self.release_ns: int | None = None
+        """When the next frame that is whole is to be shown."""
 
     def receive(self, fragment: Fragment, now_ns: int) -> list[Event]:
         """A fragment; gives the frames that can be shown by it.
@@ -161,8 +169,8 @@ class FrameReceiver:
         lane.held += len(fragment.shard)
         if frame.whole:
             self._finish(lane, fragment.lane, number, frame, now_ns)
-            return self._show(lane)
-        return self._make_room(lane, fragment.lane)
+            return self._show(lane, fragment.lane, now_ns)
+        return self._make_room(lane, fragment.lane, now_ns)
 
     def _measure(self, captured_ns: int, now_ns: int) -> None:
         transit_ns = now_ns - captured_ns
@@ -186,10 +194,23 @@ class FrameReceiver:
         )
         self.counts.by_parity += frame.by_parity
         self.counts.by_repetition += frame.by_repetition
+        if name == VIDEO:
+            captured_ns, again = frame.shape.captured_ns, frame.by_repetition > 0
+            self.delay.saw(number, captured_ns, now_ns, again=again)
 
-    def _show(self, lane: _Lane) -> list[Event]:
+    def _due_ns(self, lane: _Lane, name: int) -> int | None:
+        """When the head is to be shown, if it is whole."""
+        frame = lane.done.get(lane.expected)
+        if frame is None:
+            return None
+        if name != VIDEO:
+            return frame.completed_ns
+        return self.delay.due_ns(frame.captured_ns, frame.completed_ns)
+
+    def _show(self, lane: _Lane, name: int, now_ns: int) -> list[Event]:
         shown: list[Event] = []
-        while (frame := lane.done.pop(lane.expected, None)) is not None:
+        while (due_ns := self._due_ns(lane, name)) is not None and due_ns <= now_ns:
+            frame = lane.done.pop(lane.expected)
             lane.expected += 1
             if frame.key:
                 lane.broken = False
@@ -198,37 +219,43 @@ class FrameReceiver:
                 continue
             lane.last_good = frame.number
             self.counts.shown += 1
-            shown.append(frame)
+            shown.append(replace(frame, shown_ns=now_ns))
+        if name == VIDEO:
+            self.release_ns = due_ns
         lane.weigh()
         return shown
 
-    def _make_room(self, lane: _Lane, name: int) -> list[Event]:
+    def _make_room(self, lane: _Lane, name: int, now_ns: int) -> list[Event]:
         events: list[Event] = []
         while len(lane.open) + len(lane.done) > FRAMES_OPEN_MAX or (
             lane.held > FRAMES_OPEN_BYTES_MAX
         ):
-            events += self._give_up(lane, name)
+            events += self._give_up(lane, name, now_ns)
         return events
 
-    def _give_up(self, lane: _Lane, name: int) -> list[Event]:
+    def _give_up(self, lane: _Lane, name: int, now_ns: int) -> list[Event]:
         """The head is lost, and with it all before the next frame that anything is known of."""
         head = lane.expected
+        if head in lane.done:  # it only waits for its time, and there is none
+            return self._show(lane, name, now_ns + PLAYOUT_DELAY_MAX_NS)
         lane.open.pop(head, None)
         following = min([*lane.open, *lane.done], default=head + 1)
         lane.expected = max(following, head + 1)
         self.counts.lost += lane.expected - head
         freeze: list[Event] = [] if lane.broken else [Freeze(name, head)]
         lane.broken = True
-        return freeze + self._show(lane)
+        return freeze + self._show(lane, name, now_ns)
 
     def tick(self, now_ns: int) -> list[Event]:
         """Gives up what is over its time."""
         events: list[Event] = []
         for name, lane in self._lanes.items():
+            if name == VIDEO and self.release_ns is not None and self.release_ns <= now_ns:
+                events += self._show(lane, name, now_ns)
             while (since_ns := lane.head_since_ns()) is not None:
                 if now_ns < since_ns + self._playout_ns and not self._may_skip(lane, now_ns):
                     break
-                events += self._give_up(lane, name)
+                events += self._give_up(lane, name, now_ns)
         return events
 
     def _is_doubtful(self, lane: _Lane, now_ns: int) -> bool:
@@ -287,6 +314,8 @@ class FrameReceiver:
     def deadline_ns(self) -> int | None:
         tail = self._tail()
         times = [] if tail is None else [tail.last_ns + self._patience_ns()]
+        if self.release_ns is not None:
+            times.append(self.release_ns)
         for lane in self._lanes.values():
             since_ns = lane.head_since_ns()
             if since_ns is not None:

@@ -31,7 +31,9 @@ AUDIO: Final = 1
 AUDIO_PARITY: Final = 1
 """An audio group is short: a second copy of it costs little."""
 
-_GAUGES: Final = frozenset({"epoch", "burst_packets_max", "jitter_ns", "rtt_ns"})
+_GAUGES: Final = frozenset(
+    {"epoch", "burst_packets_max", "jitter_ns", "rtt_ns", "playout_delay_ns"}
+)
 """What a report gives as it is, and not as a difference."""
 
 
@@ -110,7 +112,8 @@ class Media:
             return self._on_missing(body, now_ns)
         elif kind == ChunkKind.REPORT:
             self._peer = decode_report(body)
-            self.policy.on_report(self._peer.burst_packets_max)
+            hidden = self._peer.playout_delay_ns > 0
+            self.policy.on_report(self._peer.burst_packets_max, hidden=hidden)
         elif kind == ChunkKind.KEY_FRAME_REQUEST:
             lane, last_good = chunks.unpack_exactly(chunks.KEY_FRAME_REQUEST, body)
             if lane >= LANES:
@@ -219,6 +222,7 @@ class Media:
             frames.by_repetition,
             frames.jitter_ns,
             self._rtt.smoothed_ns,
+            self.frames.delay.delay_ns,
         )
 
     def _close_epoch(self) -> Report:
@@ -235,9 +239,11 @@ class Media:
 
     def soonest_ns(self, now_ns: int) -> int:
         """When what has just arrived has to be looked at; cheap, for every packet."""
+        soonest_ns = self._feedback_ns if self.arrivals.media_arrived else self._epoch_ns
         if self.arrivals.has_questions:
-            return min(now_ns + NACK_WAIT_NS, self._feedback_ns)
-        return self._feedback_ns if self.arrivals.media_arrived else self._epoch_ns
+            soonest_ns = min(now_ns + NACK_WAIT_NS, self._feedback_ns)
+        release_ns = self.frames.release_ns
+        return soonest_ns if release_ns is None else min(soonest_ns, release_ns)
 
     def deadline_ns(self, now_ns: int) -> int:
         times = [self._epoch_ns]

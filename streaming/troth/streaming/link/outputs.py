@@ -81,6 +81,7 @@ class InputState:
 class Frame:
     """A whole frame. Of each lane the numbers only go up, and no frame needs one that is missing.
 
+    `shown_ns` is when it left in its order, after those before it and after its playout delay.
     `repaired` is the count of fragments that parity or a retransmission brought.
     """
 
@@ -92,6 +93,7 @@ class Frame:
     first_ns: int
     completed_ns: int
     repaired: int
+    shown_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ class ParityPolicy:
     def __init__(self) -> None:
         self.loss = 0.0
         self.burst_packets = 0
+        self.hidden = False
         self._long, self._recent = _Memory(_KEPT), _Memory(_KEPT_RECENT)
 
     def on_feedback(self, lost: int, received: int) -> None:
@@ -76,8 +77,13 @@ class ParityPolicy:
             memory.add(lost, lost + received)
         self.loss = max(self._long.loss, self._recent.sure_loss)
 
-    def on_report(self, burst_packets: int) -> None:
+    def on_report(self, burst_packets: int, *, hidden: bool = False) -> None:
+        """The longest burst of an epoch; `hidden` says that the peer waits for what is sent again.
+
+        Then a burst is cheaper sent again, when it happens, than insured against all the time.
+        """
         self.burst_packets = max(burst_packets, self.burst_packets * 7 // 8)
+        self.hidden = hidden
 
     def parity(self, shards: int) -> int:
         """Parity per group for a frame of so many shards."""
@@ -86,6 +92,6 @@ class ParityPolicy:
         groups = -(-shards // GROUP_DATA_MAX)
         data = -(-shards // groups)
         parity = parity_for(data, max(1, round(self.loss * 1_000)))
-        burst = -(-self.burst_packets // groups)
+        burst = 0 if self.hidden else -(-self.burst_packets // groups)
         ceiling = min(max(1, int(data * SHARE_MAX)), GROUP_PARITY_MAX)
         return min(max(parity, burst), ceiling)

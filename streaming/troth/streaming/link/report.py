@@ -35,6 +35,8 @@ class Report:
     fragments_by_repetition: int = 0
     jitter_ns: int = 0
     rtt_ns: int = 0
+    playout_delay_ns: int = 0
+    """How long whole pictures wait, so that what is sent again comes in time."""
 
     def encode(self) -> bytes:
         return _LAYOUT.pack(*(getattr(self, field.name) for field in fields(self)))

@@ -43,6 +43,8 @@ class Epoch:
     jitter_us: int
     frozen_ms: int
     bytes: int
+    playout_delay_us: int = 0
+    """How much of the delay is there so that what is sent again comes in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class LaneCounts:
     expected: int
     lost: int
     burst: int
+    playout_delay_us: int = 0
+    """How long whole pictures wait now; of all fields the only one that is no count."""
 
 
 class Viewing:
@@ -135,6 +139,7 @@ class Viewing:
             jitter_us=self._jitter_us,
             frozen_ms=(self.frozen_us - self._frozen_before_us) // 1000,
             bytes=self.bytes - self._bytes_before,
+            playout_delay_us=lane.playout_delay_us,
         )
         self._epoch += 1
         self._epoch_began_us = now_us

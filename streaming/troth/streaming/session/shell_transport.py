@@ -92,7 +92,8 @@ class TransportEnd(MediaWay):
 
     @property
     def counts(self) -> LaneCounts:
-        return LaneCounts(self._expected, self._lost, self._burst)
+        delay_us = self.link.media.frames.delay.delay_ns // 1_000
+        return LaneCounts(self._expected, self._lost, self._burst, delay_us)
 
     @property
     def backlog_us(self) -> int:
