@@ -59,7 +59,7 @@ def test_what_is_missing_is_lost_once_and_only_when_settled() -> None:
     assert (arrivals.expected, arrivals.received, arrivals.lost) == (9, 6, 0)
     arrivals.settle(now_ns + SETTLED_NS)
     assert arrivals.lost == 3
-    assert (arrivals.bursts, arrivals.burst_max) == (1, 2)
+    assert (arrivals.bursts, arrivals.burst_max, arrivals.lost_in_bursts) == (1, 2, 2)
 
 
 def test_what_is_reordered_is_not_lost() -> None:
@@ -177,6 +177,16 @@ def test_what_nobody_wants_is_not_asked_for() -> None:
     assert arrivals.missing(now_ns + SECOND, MS, lambda _last: True) == []
 
 
+def test_a_hole_in_front_of_a_repetition_may_be_of_the_next_frame() -> None:
+    arrivals = Arrivals()
+    arrivals.add(0, 1_200, 7, MS)
+    arrivals.add(2, 1_200, None, 2 * MS)  # something is sent again
+    arrivals.add(4, 1_200, 9, 3 * MS)
+    wanted: list[int] = []
+    arrivals.missing(3 * MS, 40 * MS, lambda last: wanted.append(last) is None)
+    assert wanted == [8, 9]
+
+
 def test_feedback_names_every_arrival_and_its_time() -> None:
     arrivals = Arrivals()
     now_ns = _arrive(arrivals, [0, 1, 4, 3, 6])
@@ -218,7 +228,7 @@ def test_feedback_that_does_not_fit_is_refused(change: Callable[[bytes], bytes])
 
 
 def test_reports_go_over_the_wire_as_they_are() -> None:
-    report = Report(*range(1, 19))
+    report = Report(*range(1, 20))
     assert decode_report(report.encode()) == report
     with pytest.raises(Malformed):
         decode_report(report.encode()[:-1])

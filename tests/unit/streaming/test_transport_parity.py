@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import cache
 from random import Random
 
@@ -14,6 +15,7 @@ from troth.streaming.link.fragments import Fragment, Shape, cut, read
 from troth.streaming.link.galois import coefficient, inverse, invert, multiply
 from troth.streaming.link.parity import encode_parity, recover
 from troth.streaming.link.parity_policy import SHARE_MAX, ParityPolicy, parity_for
+from troth.streaming.link.report import Report
 from troth.streaming.transport_limits import GROUP_DATA_MAX, GROUP_PARITY_MAX
 from troth.vm.errors import Malformed
 
@@ -201,11 +203,11 @@ def test_bursts_ask_for_as_much_as_they_take() -> None:
     for _ in range(50):
         policy.on_feedback(1, 99)
     before = policy.parity(40)
-    policy.on_report(12)
+    policy.on_report(Report(0, burst_packets_max=12))
     assert policy.parity(40) == 12 > before
     assert policy.parity(128) == max(6, parity_for(64, round(policy.loss * 1_000)))
     for _ in range(40):
-        policy.on_report(0)
+        policy.on_report(Report(0))
     assert policy.parity(40) == before
 
 
@@ -214,9 +216,13 @@ def test_bursts_that_the_peer_waits_for_are_not_insured_against() -> None:
     for _ in range(50):
         policy.on_feedback(1, 99)
     before = policy.parity(40)
-    policy.on_report(12, hidden=True)
-    assert policy.parity(40) == before
-    policy.on_report(0)
+    waiting = Report(0, packets_lost=10, burst_packets_max=12, playout_delay_ns=1)
+    policy.on_report(waiting)
+    assert policy.parity(40) == before, "nothing of it was lost in a row"
+    for _ in range(50):
+        policy.on_report(replace(waiting, packets_lost_in_bursts=10))
+    assert policy.parity(40) == 0
+    policy.on_report(Report(0))
     assert policy.parity(40) == 10, "what was lost in a row is known all the same"
 
 

@@ -62,6 +62,8 @@ class Arrivals:
         self.late = 0
         self.bursts = 0
         self.burst_max = 0
+        self.lost_in_bursts = 0
+        """Packets that were lost next to another one."""
         self._holes: dict[int, _Hole] = {}
         self._unasked = 0
         """Holes that nobody has been asked about."""
@@ -82,7 +84,7 @@ class Arrivals:
     def add(
         self, number: int, size: int, frame: int | None, now_ns: int, *, media: bool = True
     ) -> None:
-        """A packet that is authentic and fresh; `frame` is the video frame it belongs to."""
+        """A packet that is authentic and fresh; `frame` is the video frame it is newly sent for."""
         self.received += 1
         self.received_bytes += size
         ahead = number - self.highest
@@ -102,7 +104,8 @@ class Arrivals:
                 self._reported = max(self._reported, self._since.pop(0)[0])
 
     def _open_holes(self, number: int, frame: int | None, now_ns: int) -> None:
-        last = max(self._frame, frame or 0)
+        # In front of a repetition, or of what is no frame, it may be of the frame that is next.
+        last = self._frame + 1 if frame is None else max(self._frame, frame)
         first_number = max(self.highest + 1, number - HOLES_MAX)
         self.lost += first_number - (self.highest + 1)
         for missing in range(first_number, number):
@@ -134,6 +137,7 @@ class Arrivals:
         run = run + 1 if number == last + 1 else 1
         self._run = (number, run)
         self.bursts += run == 2
+        self.lost_in_bursts += (0, 2)[run - 1] if run <= 2 else 1
         self.burst_max = max(self.burst_max, run)
 
     def _settled_ns(self) -> int:

@@ -114,6 +114,11 @@ def as_repeated(body: bytes) -> bytes:
     return body[:1] + bytes([body[1] | REPEATED]) + body[2:]
 
 
+def is_repeated(body: bytes) -> bool:
+    """Whether a body, which may be of any length, says that it is sent again."""
+    return bool(body[1:2] and body[1] & REPEATED)
+
+
 @lru_cache(maxsize=256)
 def _shape(size: int, shard_bytes: int, parity: int, key: bool, captured_ns: int) -> Shape:
     """The shape of a frame, looked at once and not for every fragment."""

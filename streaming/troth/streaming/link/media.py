@@ -8,7 +8,7 @@ from troth.streaming.link import chunks
 from troth.streaming.link.arrival import Arrivals
 from troth.streaming.link.chunks import CHUNK_HEADER_BYTES, ChunkKind
 from troth.streaming.link.counts import LinkCounts
-from troth.streaming.link.fragments import LANES, as_repeated, read
+from troth.streaming.link.fragments import LANES, as_repeated, is_repeated, read
 from troth.streaming.link.frames_in import VIDEO, FrameReceiver
 from troth.streaming.link.options import LinkOptions
 from troth.streaming.link.outputs import Adapted, EpochReport, Event, KeyFrameWanted
@@ -92,8 +92,9 @@ class Media:
         frame, media = None, False
         if found and found[0][0] == ChunkKind.FRAGMENT:
             media = True
-            if found[0][1][:1] == b"\0":
-                frame = int.from_bytes(found[0][1][2:6], "big")
+            body = found[0][1]
+            if body[:1] == b"\0" and not is_repeated(body):
+                frame = int.from_bytes(body[2:6], "big")
         self.arrivals.add(number, size, frame, now_ns, media=media)
 
     def on_chunk(self, kind: int, body: bytes, now_ns: int) -> bool:
@@ -112,8 +113,7 @@ class Media:
             return self._on_missing(body, now_ns)
         elif kind == ChunkKind.REPORT:
             self._peer = decode_report(body)
-            hidden = self._peer.playout_delay_ns > 0
-            self.policy.on_report(self._peer.burst_packets_max, hidden=hidden)
+            self.policy.on_report(self._peer)
         elif kind == ChunkKind.KEY_FRAME_REQUEST:
             lane, last_good = chunks.unpack_exactly(chunks.KEY_FRAME_REQUEST, body)
             if lane >= LANES:
@@ -223,6 +223,7 @@ class Media:
             frames.jitter_ns,
             self._rtt.smoothed_ns,
             self.frames.delay.delay_ns,
+            arrivals.lost_in_bursts,
         )
 
     def _close_epoch(self) -> Report:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from math import comb, sqrt
 from typing import Final
 
+from troth.streaming.link.report import Report
 from troth.streaming.transport_limits import GROUP_DATA_MAX, GROUP_PARITY_MAX
 
 RESIDUAL: Final = 0.01
@@ -20,6 +21,10 @@ _KEPT: Final = 0.98
 
 _KEPT_RECENT: Final = 0.85
 """The same for the recent ones, of a third of a second."""
+
+
+_KEPT_EPOCHS: Final = 0.9
+"""The same for the reports of epochs, of two and a half seconds."""
 
 
 @lru_cache(maxsize=4_096)
@@ -69,6 +74,7 @@ class ParityPolicy:
         self.burst_packets = 0
         self.hidden = False
         self._long, self._recent = _Memory(_KEPT), _Memory(_KEPT_RECENT)
+        self._in_bursts = _Memory(_KEPT_EPOCHS)
 
     def on_feedback(self, lost: int, received: int) -> None:
         if lost + received == 0:
@@ -77,21 +83,31 @@ class ParityPolicy:
             memory.add(lost, lost + received)
         self.loss = max(self._long.loss, self._recent.sure_loss)
 
-    def on_report(self, burst_packets: int, *, hidden: bool = False) -> None:
-        """The longest burst of an epoch; `hidden` says that the peer waits for what is sent again.
+    def on_report(self, report: Report) -> None:
+        """An epoch of the peer: its bursts, and whether it waits for what is sent again.
 
         Then a burst is cheaper sent again, when it happens, than insured against all the time.
         """
-        self.burst_packets = max(burst_packets, self.burst_packets * 7 // 8)
-        self.hidden = hidden
+        self.burst_packets = max(report.burst_packets_max, self.burst_packets * 7 // 8)
+        self.hidden = report.playout_delay_ns > 0
+        lost = max(report.packets_lost, report.packets_lost_in_bursts)
+        self._in_bursts.add(report.packets_lost_in_bursts, lost)
+
+    @property
+    def _insured_loss(self) -> float:
+        """The loss that parity is for."""
+        return self.loss * (1 - self._in_bursts.loss) if self.hidden else self.loss
 
     def parity(self, shards: int) -> int:
         """Parity per group for a frame of so many shards."""
-        if self.loss < CLEAN:
+        loss = self._insured_loss
+        if loss < CLEAN:
             return 0
         groups = -(-shards // GROUP_DATA_MAX)
         data = -(-shards // groups)
-        parity = parity_for(data, max(1, round(self.loss * 1_000)))
+        if self.hidden and 1 - (1 - loss) ** data <= RESIDUAL:
+            return 0
+        parity = parity_for(data, max(1, round(loss * 1_000)))
         burst = 0 if self.hidden else -(-self.burst_packets // groups)
         ceiling = min(max(1, int(data * SHARE_MAX)), GROUP_PARITY_MAX)
         return min(max(parity, burst), ceiling)
