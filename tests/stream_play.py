@@ -21,7 +21,7 @@ Ready = Callable[[HostParty, ClientParty, Network], None]
 
 
 def play(on_ready: Ready | None = None, folder: Path | None = None, **options: Any) -> LocalResult:
-    wanted = Wanted(picture=SMALL, bitrate_kbps=600, folder=folder, **options)
+    wanted = Wanted(**{"picture": SMALL, "bitrate_kbps": 600, "folder": folder, **options})
     steps = (Step(0, Conditions(delay_ns=1_000_000)),)
     return asyncio.run(run_local(LocalOptions(wanted=wanted, steps=steps, on_ready=on_ready)))
 

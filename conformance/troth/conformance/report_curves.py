@@ -58,9 +58,13 @@ CHARTS: Final = (
         ),
     ),
     Chart(
-        "Frames and parity",
+        "Frames, size and parity",
         "",
-        (Line("frames_per_second", "frames a second"), Line("parity_percent", "parity in %")),
+        (
+            Line("frames_per_second", "frames a second"),
+            Line("scale_percent", "size in %"),
+            Line("parity_percent", "parity in %"),
+        ),
     ),
 )
 SPAN: Final = "span_ms"

@@ -55,6 +55,7 @@ SESSION_METRICS: Final[Mapping[str, Metric]] = {
     "relay_ratio": Metric(_G, _BOTH, "share of the time that went through a relay"),
     "bitrate_kbps": Metric(_G, _BOTH, "what the host decided last"),
     "frames_per_second": Metric(_G, _BOTH, "what the host decided last"),
+    "scale_percent": Metric(_G, _BOTH, "of width and height, what the host decided last"),
     "parity_percent": Metric(_G, _BOTH, "what the host decided last"),
     "loss_pre_repair": Metric(_G, _BOTH, "share of datagrams lost in the last epoch"),
     "loss_post_repair": Metric(_G, _BOTH, "share of frames lost in the last epoch"),

@@ -6,12 +6,17 @@ import json
 from dataclasses import replace
 from typing import Final
 
+import pytest
+
 from troth.streaming.adaptation import (
     BITRATE_KBPS_MIN,
     PARITY_PERCENT_MAX,
     PARITY_PERCENT_MIN,
     LadderController,
+    lowest_scale,
+    scaled,
 )
+from troth.streaming.media.interfaces import Picture
 from troth.streaming.media.viewing import Epoch
 from troth.streaming.telemetry import EVENTS_KEPT, Clock, Telemetry
 
@@ -75,6 +80,91 @@ def test_the_frame_rate_goes_down_after_three_seconds_and_up_after_ten() -> None
     assert bad == [60] * 11 + [45]
     good = [controller.decide(CALM).frames_per_second for _ in range(40)]
     assert good == [45] * 39 + [60]
+
+
+def _ladder(
+    kbps: int, frame_rate: int = 60, *, scale_percent_min: int = 50, height: int = 720
+) -> LadderController:
+    return LadderController(
+        kbps, frame_rate, 20_000, pixels=1_280 * height, scale_percent_min=scale_percent_min
+    )
+
+
+def _steps(controller: LadderController, report: Epoch, epochs: int) -> list[tuple[int, int]]:
+    """The different pairs of frame rate and scale, in order."""
+    found: list[tuple[int, int]] = []
+    for _ in range(epochs):
+        decision = controller.decide(report)
+        step = (decision.frames_per_second, decision.scale_percent)
+        if found[-1:] != [step]:
+            found.append(step)
+    return found
+
+
+def test_the_resolution_goes_down_after_the_frame_rate_and_up_before_it() -> None:
+    controller = _ladder(20_000)
+    controller.decide(CALM)
+    bad = _steps(controller, replace(CALM, delay_us=90_000), 200)
+    assert bad == [(60, 100), (45, 100), (30, 100), (15, 100), (15, 75), (15, 50)]
+    good = _steps(controller, CALM, 400)
+    assert good == [(15, 50), (15, 75), (15, 100), (30, 100), (45, 100), (60, 100)]
+
+
+def test_a_step_of_resolution_takes_three_seconds_down_and_ten_up() -> None:
+    controller = _ladder(20_000, 15)
+    controller.decide(CALM)
+    loss = replace(CALM, lost_after_repair_ppm=50_000)
+    down = [controller.decide(loss).scale_percent for _ in range(12)]
+    assert down == [100] * 11 + [75]
+    up = [controller.decide(CALM).scale_percent for _ in range(40)]
+    assert up == [75] * 39 + [100]
+
+
+@pytest.mark.parametrize(
+    ("height", "scales"),
+    [
+        # 300 kbit/s are just enough for 15 pictures of 1280 by 720 a second.
+        (720, [100] * 200),
+        # Nor does it go up again, though the way is clear: more would not be carried well.
+        (1_080, [100] * 11 + [75] * 189),
+    ],
+)
+def test_a_picture_that_the_bitrate_does_not_carry_is_smaller(
+    height: int, scales: list[int]
+) -> None:
+    controller = _ladder(BITRATE_KBPS_MIN, 15, height=height)
+    decided = [controller.decide(CALM, BITRATE_KBPS_MIN).scale_percent for _ in range(200)]
+    assert decided == scales
+
+
+def test_whoever_wants_the_whole_picture_keeps_it() -> None:
+    controller = _ladder(20_000, 15, scale_percent_min=100)
+    controller.decide(CALM)
+    assert _steps(controller, replace(CALM, delay_us=90_000), 100) == [(15, 100)]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "wished", "lowest"),
+    [
+        (1_280, 720, 25, 25),
+        (1_280, 720, 50, 50),
+        (1_280, 720, -5, 25),
+        (1_280, 720, 60, 75),
+        (1_280, 720, 1 << 40, 100),
+        (320, 180, 25, 50),
+        (200, 120, 25, 100),
+        (1, 1, 25, 100),
+    ],
+)
+def test_a_picture_is_made_no_smaller_than_is_wished_and_than_can_be_read(
+    width: int, height: int, wished: int, lowest: int
+) -> None:
+    assert lowest_scale(Picture(width, height, 60), wished) == lowest
+
+
+def test_scaled_sides_are_even_and_the_whole_is_as_it_was_agreed() -> None:
+    assert scaled(Picture(321, 181, 60), 75, 30) == Picture(240, 134, 30)
+    assert scaled(Picture(321, 181, 60), 100, 60) == Picture(321, 181, 60)
 
 
 def test_what_the_way_allows_is_not_exceeded() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from stream_play import ends, events, leaves, play, shown, when
 from troth import conformance, vm
+from troth.streaming.media.interfaces import Picture
 from troth.streaming.media.viewing import Outcome
 from troth.streaming.netem import Conditions, Network, Step
 from troth.streaming.session.controller_replay import compare
@@ -50,6 +51,35 @@ def test_a_session_leaves_two_records_that_agree(tmp_path: Path) -> None:
     assert len(session_ids) == 1, "both name the session after the handshake they have seen"
     for name in ("host.events", "client.events", "host.prom", "client.prom"):
         assert (tmp_path / name).stat().st_size > 0
+
+
+def test_a_picture_that_the_bitrate_does_not_carry_is_made_smaller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("troth.streaming.adaptation.DOWN_EPOCHS", 1)
+    monkeypatch.setattr("troth.streaming.adaptation.CARRIED_MILLIBITS", 1 << 40)
+
+    def ready(_host: HostParty, client: ClientParty, _network: Network) -> None:
+        def smaller() -> bool:
+            return client.decision.get("scale_percent") == 50
+
+        def leave_soon() -> None:
+            at_least = client.viewing.last_shown + 8
+            when(lambda: client.viewing.last_shown >= at_least, lambda: client.leave(Ending.USER))
+
+        when(smaller, leave_soon)
+
+    result = play(ready, tmp_path, picture=Picture(320, 180, 30))
+    assert result.ok
+    screen: Any = result.client._screen
+    assert screen._size == (160, 90), "the screen has seen the smaller picture"
+    adapted = events(result.host, "adapt")
+    assert [event["to"] for event in adapted if event["what"] == "scale_percent"] == [75, 50]
+    with (tmp_path / "host.replay").open("rb") as stream:
+        rows = compare(read_recorded(stream))
+    assert rows[-1].recorded.scale_percent == 50
+    assert all(row.recorded == row.again for row in rows)
+    assert "scale 50 %" in rows[-1].text()
 
 
 def test_the_time_is_up() -> None:

@@ -82,6 +82,22 @@ def test_frames_follow_the_bitrate() -> None:
     assert len(video.capture(2).data) == 9600 * 125 // 30
 
 
+def test_another_size_begins_with_a_key_frame_and_the_same_size_changes_nothing() -> None:
+    video, screen = source(), SyntheticScreen()
+    screen.present(video.capture(0).data)
+    video.resize(160, 90)
+    smaller = video.capture(1)
+    assert smaller.key
+    assert screen.present(smaller.data) == 1
+    video.resize(160, 90)
+    same = video.capture(2)
+    assert not same.key
+    assert screen.present(same.data) == 2
+    with pytest.raises(Unusable) as refused:
+        video.resize(4, 4)
+    assert refused.value.code == "media.picture"
+
+
 def test_another_monitor_begins_with_a_key_frame_and_looks_different() -> None:
     video = source()
     video.capture(0)

@@ -89,6 +89,6 @@ def test_the_page_of_a_record_shows_how_the_session_adapted(tmp_path: Path) -> N
     page = tmp_path / "host.html"
     assert main(["report", str(tmp_path / "host.replay"), "--out", str(page)]) == 0
     text = page.read_text()
-    for name in ("Target bitrate", "Loss", "Delay", "Frames and parity"):
+    for name in ("Target bitrate", "Loss", "Delay", "Frames, size and parity"):
         assert f'<span class="name">{name}' in text
     assert text.count("<polyline") >= 6

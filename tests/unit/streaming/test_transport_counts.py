@@ -183,7 +183,12 @@ def test_a_hole_in_front_of_a_repetition_may_be_of_the_next_frame() -> None:
     arrivals.add(2, 1_200, None, 2 * MS)  # something is sent again
     arrivals.add(4, 1_200, 9, 3 * MS)
     wanted: list[int] = []
-    arrivals.missing(3 * MS, 40 * MS, lambda last: wanted.append(last) is None)
+
+    def want(last: int) -> bool:
+        wanted.append(last)
+        return True
+
+    assert arrivals.missing(3 * MS, 40 * MS, want) == [(1, 1), (3, 1)]
     assert wanted == [8, 9]
 
 

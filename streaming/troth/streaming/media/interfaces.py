@@ -71,6 +71,9 @@ class VideoSource(Protocol):
     def adapt(self, bitrate_kbps: int, frames_per_second: int) -> None:
         """The next frame is made for this bitrate."""
 
+    def resize(self, width: int, height: int) -> None:
+        """The next frame is of this size, and is a key frame if that is another one."""
+
     def select(self, monitor: int) -> None:
         """The next frame shows another monitor, and is a key frame."""
 

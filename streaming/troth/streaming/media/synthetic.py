@@ -14,6 +14,16 @@ KEY_FRAME_WEIGHT: Final = 3
 MONITORS: Final = ("synthetic:0", "synthetic:1")
 
 
+def _check_size(width: int, height: int) -> None:
+    if width < WIDTH_MIN or height < HEIGHT_MIN:
+        raise Unusable(
+            "media.picture",
+            "the picture is too small for its number",
+            expected=f"at least {WIDTH_MIN} by {HEIGHT_MIN}",
+            actual=f"{width} by {height}",
+        )
+
+
 class SyntheticVideo:
     """Draws the number of each frame into its picture."""
 
@@ -35,13 +45,7 @@ class SyntheticVideo:
         Raises:
             Unusable: code `media.picture`, when the cells would not fit.
         """
-        if picture.width < WIDTH_MIN or picture.height < HEIGHT_MIN:
-            raise Unusable(
-                "media.picture",
-                "the picture is too small for its number",
-                expected=f"at least {WIDTH_MIN} by {HEIGHT_MIN}",
-                actual=f"{picture.width} by {picture.height}",
-            )
+        _check_size(picture.width, picture.height)
         self._picture = picture
         self._bitrate_kbps = bitrate_kbps
         self._key_wanted = True
@@ -51,6 +55,16 @@ class SyntheticVideo:
         size = self._picture
         self._picture = Picture(size.width, size.height, frames_per_second)
         self._bitrate_kbps = bitrate_kbps
+
+    def resize(self, width: int, height: int) -> None:
+        """
+        Raises:
+            Unusable: code `media.picture`, when the cells would not fit.
+        """
+        _check_size(width, height)
+        rate = self._picture.frames_per_second
+        before, self._picture = self._picture, Picture(width, height, rate)
+        self._key_wanted = self._key_wanted or before != self._picture
 
     def select(self, monitor: int) -> None:
         """

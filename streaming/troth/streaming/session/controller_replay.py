@@ -24,7 +24,8 @@ class Row:
         return (
             f"epoch {then.epoch}: delay {self.delay_us} us, loss "
             f"{self.lost_before_repair_ppm / 10_000:.2f} %: {then.bitrate_kbps} kbit/s, "
-            f"{then.frames_per_second} fps, parity {then.parity_percent} %, {then.cause}; {said}"
+            f"{then.frames_per_second} fps, scale {then.scale_percent} %, "
+            f"parity {then.parity_percent} %, {then.cause}; {said}"
         )
 
     def facts(self) -> Facts:
@@ -69,8 +70,11 @@ def _controller_of(recorded: Recorded) -> Controller:
             advice="Take a record that is whole and not redacted",
         )
     admission = accept[0]
+    picture = admission["picture"]
     return LadderController(
         admission["bitrate_kbps"],
-        admission["picture"]["frames_per_second"],
+        picture["frames_per_second"],
         hello[0]["bitrate_kbps_max"],
+        pixels=picture["width"] * picture["height"],
+        scale_percent_min=admission["scale_percent_min"],
     )

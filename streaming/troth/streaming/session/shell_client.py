@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from troth import vm
+from troth.streaming.adaptation import SCALE_PERCENT_MAX
 from troth.streaming.lane import Content, Lane, MediaWay
 from troth.streaming.media.input_acts import ActQueue
 from troth.streaming.media.interfaces import (
@@ -57,6 +58,7 @@ class ClientParty(Party):
         user: InputSource,
         picture: Picture,
         bitrate_kbps_max: int,
+        scale_percent_min: int = SCALE_PERCENT_MAX,
         ends_after_us: int | None = None,
         version: int = VERSION,
         codecs: tuple[str, ...] = CODECS,
@@ -78,6 +80,7 @@ class ClientParty(Party):
         self._user = user
         self._picture = picture
         self._bitrate_kbps_max = bitrate_kbps_max
+        self._scale_percent_min = scale_percent_min
         self._ends_after_us = ends_after_us
         self._version = version
         self._codecs = codecs
@@ -143,6 +146,7 @@ class ClientParty(Party):
             "codecs": list(self._codecs),
             "picture": asdict(self._picture),
             "bitrate_kbps_max": self._bitrate_kbps_max,
+            "scale_percent_min": self._scale_percent_min,
         }
 
     def begin_media(self, codec: str, picture: dict[str, int]) -> None:

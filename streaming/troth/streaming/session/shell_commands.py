@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from troth.streaming.adaptation import SCALES_PERCENT
 from troth.streaming.media.interfaces import Picture
 from troth.streaming.netem import Conditions, Step
 from troth.streaming.session.controller_replay import compare
@@ -19,6 +20,7 @@ from troth.streaming.session.limits import (
     FRAME_RATE_DEFAULT,
     FRAME_RATE_MAX,
     HEIGHT_DEFAULT,
+    SCALE_PERCENT_MIN_DEFAULT,
     WIDTH_DEFAULT,
 )
 from troth.streaming.session.recorded import read_recorded
@@ -101,6 +103,7 @@ def _local(given: argparse.Namespace) -> int:
         folder=given.record,
         picture=Picture(given.size[0], given.size[1], given.fps),
         bitrate_kbps=given.bitrate,
+        scale_percent_min=given.smallest,
     )
     options = LocalOptions(
         wanted=wanted,
@@ -159,6 +162,11 @@ def _add_picture(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fps", type=_whole(1, FRAME_RATE_MAX), default=FRAME_RATE_DEFAULT, metavar="N",
         help=f"frames a second; else {FRAME_RATE_DEFAULT}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--smallest", type=int, choices=SCALES_PERCENT, default=SCALE_PERCENT_MIN_DEFAULT,
+        help=f"percent of the size that must be left at a low bitrate; "
+        f"else {SCALE_PERCENT_MIN_DEFAULT}",
     )  # fmt: skip
 
 
@@ -228,6 +236,7 @@ def _client(given: argparse.Namespace) -> int:
         folder=given.record,
         picture=Picture(given.size[0], given.size[1], given.fps),
         bitrate_kbps=given.bitrate,
+        scale_percent_min=given.smallest,
     )
     options = RemoteOptions(
         wanted=wanted,

@@ -18,6 +18,7 @@ from troth.streaming.session.limits import (
     FRAME_RATE_DEFAULT,
     HEIGHT_DEFAULT,
     PATIENCE_SECONDS,
+    SCALE_PERCENT_MIN_DEFAULT,
     WIDTH_DEFAULT,
 )
 from troth.streaming.session.shell_client import ClientParty
@@ -50,6 +51,7 @@ class Wanted:
         default_factory=lambda: Picture(WIDTH_DEFAULT, HEIGHT_DEFAULT, FRAME_RATE_DEFAULT)
     )
     bitrate_kbps: int = BITRATE_KBPS_DEFAULT
+    scale_percent_min: int = SCALE_PERCENT_MIN_DEFAULT
     patience_seconds: float = PATIENCE_SECONDS
 
 
@@ -78,6 +80,7 @@ def make_client(wanted: Wanted, end: TransportEnd, name: str = "client") -> Clie
         user=ScriptedUser(now_us()),
         picture=wanted.picture,
         bitrate_kbps_max=wanted.bitrate_kbps,
+        scale_percent_min=wanted.scale_percent_min,
         ends_after_us=None if wanted.seconds is None else int(wanted.seconds * 1e6),
         on_event=event_writer(wanted.folder, name),
     )

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from troth import vm
-from troth.streaming.adaptation import Controller, LadderController
+from troth.streaming.adaptation import Controller, LadderController, lowest_scale, scaled
 from troth.streaming.lane import Content, Lane, MediaWay
 from troth.streaming.link.outputs import PathState
 from troth.streaming.media.input_acts import PressedKeys
@@ -65,7 +65,9 @@ class HostParty(Party):
         self._busy = busy
         self._order = ""
         self._controller: Controller = LadderController(bitrate_kbps, 1, bitrate_kbps)
-        self._picture = Picture(1, 1, 1)
+        self._picture = self._whole = Picture(1, 1, 1)
+        """What is captured now, and what was agreed on."""
+
         self._frame_due_us = 0
         self._sound_due_us = 0
 
@@ -105,13 +107,22 @@ class HostParty(Party):
         kbps = max(1, min(self._bitrate_kbps, int(wish["bitrate_kbps_max"]), BITRATE_KBPS_MAX))
         rate = max(1, min(int(asked["frames_per_second"]), FRAME_RATE_MAX))
         self._picture = Picture(int(asked["width"]), int(asked["height"]), rate)
-        self._controller = LadderController(kbps, rate, min(wish["bitrate_kbps_max"], 1 << 31))
+        self._whole = self._picture
+        scale_min = lowest_scale(self._picture, int(wish["scale_percent_min"]))
+        self._controller = LadderController(
+            kbps,
+            rate,
+            min(wish["bitrate_kbps_max"], 1 << 31),
+            pixels=self._picture.width * self._picture.height,
+            scale_percent_min=scale_min,
+        )
         self._bitrate_kbps = kbps
         return {
             "refusal": refusal,
             "codec": "" if refusal else CODECS[0],
             "picture": asdict(self._picture),
             "bitrate_kbps": kbps,
+            "scale_percent_min": scale_min,
             "monitors": list(self._video.monitors),
         }
 
@@ -145,11 +156,12 @@ class HostParty(Party):
         self.note_decision(self.decision, decision)
         self.decision = decision
         self._bitrate_kbps = decision["bitrate_kbps"]
-        self._picture = Picture(
-            self._picture.width, self._picture.height, decision["frames_per_second"]
+        self._picture = scaled(
+            self._whole, decision["scale_percent"], decision["frames_per_second"]
         )
         self.parity_percent = decision["parity_percent"]
         self._video.adapt(decision["bitrate_kbps"], decision["frames_per_second"])
+        self._video.resize(self._picture.width, self._picture.height)
         return decision
 
     def force_key_frame(self, after: int) -> int:

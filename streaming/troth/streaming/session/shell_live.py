@@ -41,6 +41,7 @@ def rows(client: ClientParty) -> list[tuple[str, str]]:
         found += [
             ("bitrate", f"{decision['bitrate_kbps']} kbit/s, because {decision['cause']}"),
             ("frames a second", str(decision["frames_per_second"])),
+            ("size", f"{decision['scale_percent']} %"),
             ("parity", f"{decision['parity_percent']} %"),
         ]
     if report:

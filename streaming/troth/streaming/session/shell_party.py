@@ -19,7 +19,7 @@ CLOCK: Final = Clock(lambda: time.time_ns() // 1000, lambda: time.monotonic_ns()
 
 
 SESSION_ID_CHARACTERS: Final = 32
-DECIDED: Final = ("bitrate_kbps", "frames_per_second", "parity_percent")
+DECIDED: Final = ("bitrate_kbps", "frames_per_second", "scale_percent", "parity_percent")
 """Of a decision, what is also a gauge."""
 ENDED_BY: Final = {Ending.BUSY: "Host", Ending.REVOKED: "Gateway"}
 """Who ends a session without a word of its programs."""
