@@ -15,7 +15,7 @@ from typing import Final
 
 from artifact_surgery import key_pair
 from troth.conformance import Verdict, verify
-from troth.vm.deliver import EARLY, STALE
+from troth.vm.deliver import EARLY, FULL, STALE
 from troth.vm.envelope import Envelope, MessageEnvelope, decode_envelope, encode_envelope
 from troth.vm.events import BundleOpened, Event, Opened, Printed
 from troth.vm.host_signer import HostSigner
@@ -31,8 +31,8 @@ from troth.vm.statements import child_nonce
 from troth.vm.values import RegisterValue
 
 STEPS_MAX: Final = 100_000
-_AGAIN: Final = (STALE, EARLY, "vm.fault.replay.sequence", "vm.fault.verification")
-"""What is worth another try: the envelope came too early."""
+_AGAIN: Final = (STALE, EARLY, FULL, "vm.fault.replay.sequence", "vm.fault.verification")
+"""What is worth another try: the envelope came too early, or had no place yet."""
 
 
 class Party:

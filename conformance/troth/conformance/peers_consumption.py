@@ -38,7 +38,8 @@ class PeerConsumption:
                 f"generation {generation}, number {sequence}",
             )
         edge.in_flight.append((generation, sequence, items[5], world.statement))
-        # Where messages may be lost, the record of the one that makes room follows.
+        # Where messages may be lost, the record of the one that makes room follows, or it is the
+        # one that its receiver waits for.
         if len(edge.in_flight) > edge.in_flight_max + bool(edge.config.lossy):
             raise diverged(
                 edge,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -112,6 +113,58 @@ def test_two_machines_over_tcp(tmp_path: Path, seal: Seal | None) -> None:
     results, lines = asyncio.run(_play(tmp_path, PING_PONG, seal=seal))
     assert [result.ok for result in results] == [True, True]
     assert lines == [str(sum(n + n for n in range(40)))]
+    for role in ("Left", "Right"):
+        verdict = verify(io.BytesIO((tmp_path / f"{role}.replay").read_bytes()), trust=trust)
+        assert verdict.exit_code == 0, verdict.findings
+
+
+UNHELD: Final = """
+protocol Stream(Left, Right):
+    edge Left -> Right: replay = nullifier, capacity = 1
+    rec Next:
+        choice at Left:
+            Left -> Right: frame(n: int) lossy
+            continue Next
+        or:
+            Left -> Right: key(n: int)
+            continue Next
+        or:
+            Left -> Right: done()
+
+program left(s: Stream.Left):
+    for i in range(60):
+        send s.Right key(i)
+    send s.Right done()
+    close s
+
+program right(s: Stream.Right):
+    let keys = ""
+    loop:
+        recv s.Left:
+            frame(n):
+                continue
+            key(n):
+                keys = keys + str(n) + " "
+            done():
+                break
+    print keys
+    close s
+
+main:
+    open Stream as a, b
+    spawn left(a)
+    spawn right(b)
+"""
+
+
+def test_what_finds_no_place_is_taken_in_order_and_soon(tmp_path: Path) -> None:
+    """Nobody holds the sender back: the receiver does, without waiting for repetitions."""
+    trust = _keys(tmp_path)
+    began_ns = time.monotonic_ns()
+    results, lines = asyncio.run(_play(tmp_path, UNHELD))
+    assert [result.ok for result in results] == [True, True]
+    assert lines == ["".join(f"{number} " for number in range(60))]
+    assert time.monotonic_ns() - began_ns < 40 * AGAIN_AFTER_NS, "one repetition each takes longer"
     for role in ("Left", "Right"):
         verdict = verify(io.BytesIO((tmp_path / f"{role}.replay").read_bytes()), trust=trust)
         assert verdict.exit_code == 0, verdict.findings

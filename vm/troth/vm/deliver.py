@@ -54,6 +54,10 @@ EARLY: Final = "early"
 """The head that would prove it, or the rotation before it, has not come: nothing was done, and
 nothing recorded."""
 
+FULL: Final = "full"
+"""It may not be lost, and its buffer has no place for it yet: nothing was done, and nothing
+recorded."""
+
 REPEATED: Final = "repeated"
 """It had been said before: nothing was done, and nothing recorded."""
 
@@ -66,7 +70,7 @@ _VERIFICATION: Final = "vm.fault.verification"
 class Delivery(NamedTuple):
     """What became of an envelope: `code` is "" when it was accepted.
 
-    Otherwise it is a fault's code, `STALE` or `REPEATED`.
+    Otherwise it is a fault's code, or one of `STALE`, `EARLY`, `FULL`, `REPEATED`, `EQUIVOCATION`.
     """
 
     code: str
@@ -286,13 +290,15 @@ class Door(NamedTuple):
         commitment = self.turn.context.substitutes.commitment(envelope.salt, envelope.payload)
         statement = statements.message_statement(*envelope[:7], commitment)
         code = self._message_flaw(edge, envelope, statement)
+        if code == FULL:
+            return Delivery(FULL)
         if code:
             self.refuse(edge, code, statements.identity_digest(statement))
             return Delivery(code)
         edge.arrived += 1
         assert edge.waiting is not None, "messages arrive on inbound edges alone"
         edge.waiting.add(statement)
-        makes_room = len(edge.buffer) >= places_of(edge)
+        makes_room = len(edge.buffer) >= places_of(edge) and edge.buffer.oldest_lossy() is not None
         edge.buffer.messages.append(_buffered(envelope, commitment, speaker.signer))
         self.turn.events.append(
             Arrived(
@@ -334,10 +340,7 @@ class Door(NamedTuple):
         code = arrival_flaw(edge, envelope.generation, envelope.sequence, statement)
         if code:
             return code
-        if len(edge.buffer) < places_of(edge):
-            return ""
-        gives_way = edge.buffer.latest or envelope.label not in edge.buffer.lossy
-        return "" if gives_way and edge.buffer.oldest_lossy() is not None else "vm.fault.buffer"
+        return room_flaw(edge, envelope.label)
 
     def _authentic(self, edge: Edge, envelope: MessageEnvelope, statement: bytes) -> bool:
         sender = edge.sender
@@ -362,6 +365,36 @@ class Door(NamedTuple):
 def places_of(edge: Edge) -> int:
     """How many messages the buffer of an inbound edge may hold."""
     return max(edge.config.capacity, edge.config.resize_max)
+
+
+def room_flaw(edge: Edge, label: str) -> str:
+    """What the buffer says to a message that arrives; "" when it finds a place, or is given one.
+
+    What may be lost gives way to what may not. Where nothing in a full buffer may be lost, a
+    message that may not be lost comes again: its sender has no credit to keep to, since receipts
+    cannot say which messages they cover.
+    """
+    buffer, places = edge.buffer, places_of(edge)
+    if len(buffer) < places:
+        return ""
+    gives_way = buffer.latest or label not in buffer.lossy
+    if gives_way and buffer.oldest_lossy() is not None:
+        return ""
+    if not edge.may_lose or label in buffer.lossy:
+        return "vm.fault.buffer"
+    return "" if len(buffer) == places and _is_waited_for(edge, label) else FULL
+
+
+def _is_waited_for(edge: Edge, label: str) -> bool:
+    """The receiver's type can take such a message, and none of those that came before it.
+
+    If it had to wait for a place, and they for it, nobody would go on. So it is taken beyond the
+    capacity; it is the next to be received, and until then there is no other such message.
+    """
+    receives, peer = edge.receiver.state.receives, edge.receiver.state.peer
+    if edge.config.replay != ReplayMode.NULLIFIER or peer != edge.sender.role:
+        return False  # They are received in the order in which they came.
+    return label in receives and all(one.label not in receives for one in edge.buffer.messages)
 
 
 def arrival_flaw(edge: Edge, generation: int, sequence: int, statement: bytes) -> str:

@@ -2,31 +2,34 @@
 
 Sans-IO, between one `Machine` and the links to the others. It finds out who holds which role of
 a session (their offers have the same meeting and terms, and the keys that were expected), routes
-what the machine says, and keeps what comes for a session that is not open here yet.
+what the machine says, and keeps what comes for a session that is not open here yet, or finds no
+place in its buffer yet.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from troth.vm.codec import unpack_canonical
-from troth.vm.deliver import EARLY, REPEATED, STALE
+from troth.vm.deliver import EARLY, FULL, REPEATED, STALE
 from troth.vm.envelope import (
     Envelope,
     HeadEnvelope,
+    MessageEnvelope,
     Outgoing,
     decode_envelope,
     encode_envelope,
 )
 from troth.vm.errors import Malformed
-from troth.vm.events import BundleOpened, Event, Opened, Status, StatusChanged
+from troth.vm.events import BundleOpened, Event, Opened, Received, Sent, Status, StatusChanged
 from troth.vm.link import Link
 from troth.vm.link_frames import LINK_VERSION, Ack, Data, Frame, Hello, Offer, Ping
 from troth.vm.machine import Machine, Meeting
 from troth.vm.peer_history import Met, PeerHistory
 from troth.vm.statements import child_nonce
+from troth.vm.turned_away import Carried, TurnedAway
 
 EARLY_MAX: Final = 1024
 """Envelopes that are kept for sessions which are not open here yet."""
@@ -50,6 +53,7 @@ NOT_YET: Final = frozenset(
     {
         STALE,
         EARLY,
+        FULL,
         "vm.fault.buffer",
         "vm.fault.replay.sequence",
         "vm.fault.transfer",
@@ -57,12 +61,6 @@ NOT_YET: Final = frozenset(
     }
 )
 """What may be accepted when it comes again: it is not acknowledged."""
-
-
-class _Early(NamedTuple):
-    party: bytes
-    number: int
-    envelope: bytes
 
 
 class Switchboard:
@@ -99,7 +97,8 @@ class Switchboard:
         self._opening: dict[bytes, dict[str, bytes]] = {}
         self._children: dict[bytes, dict[str, bytes]] = {}
         self._routes: dict[bytes, dict[str, bytes]] = {}
-        self._early: list[_Early] = []
+        self._early: list[Carried] = []
+        self._turned_away = TurnedAway()
         self._ended: OrderedDict[bytes, None] = OrderedDict()
         self._heads: dict[bytes, bytes] = {}
         self._told_offers: set[tuple[bytes, bytes]] = set()
@@ -134,6 +133,7 @@ class Switchboard:
             self.links[hello.party] = link
         elif link.incarnation != hello.incarnation:
             link.restart(hello.incarnation)
+            self._forget_kept(hello.party)
         link.connected()
         self._heads.pop(hello.party, None)
         self._told_offers = {told for told in self._told_offers if told[0] != hello.party}
@@ -147,7 +147,12 @@ class Switchboard:
         for party in strangers[: max(0, len(strangers) - STRANGERS_MAX + 1)]:
             del self.links[party]
             self._offers.pop(party, None)
-            self._early = [came for came in self._early if came.party != party]
+            self._forget_kept(party)
+
+    def _forget_kept(self, party: bytes) -> None:
+        """What was not acknowledged comes again, by another number."""
+        self._early = [came for came in self._early if came.party != party]
+        self._turned_away.forget(party)
 
     def lost(self, party: bytes, now_ns: int) -> None:
         self.links[party].lost(now_ns)
@@ -157,7 +162,7 @@ class Switchboard:
         link = self.links[party]
         match frame:
             case Data():
-                self._deliver(_Early(party, frame.number, frame.envelope))
+                self._deliver(Carried(party, frame.number, frame.envelope))
             case Ack():
                 link.acknowledged(frame)
             case Offer():
@@ -318,8 +323,11 @@ class Switchboard:
 
     def collect(self, events: Iterable[Event]) -> None:
         """Takes what the machine wants to be told and found; `events` are what happened."""
+        moved: dict[bytes, None] = {}
         for event in events:
-            if isinstance(event, BundleOpened) and event.coroutine in self._opening:
+            if isinstance(event, Sent | Received):
+                moved[event.session] = None
+            elif isinstance(event, BundleOpened) and event.coroutine in self._opening:
                 self._found_bundle(event)
             elif isinstance(event, Opened) and event.nonce in self._children:
                 self._routes[event.session] = self._children.pop(event.nonce)
@@ -329,6 +337,9 @@ class Switchboard:
                 self._deliver_early()
             elif isinstance(event, StatusChanged) and event.status >= Status.CLOSED:
                 self._end(event.session)
+                moved[event.session] = None
+        for session in moved:
+            self._offer_again(session)
         for meeting in self._machine.poll_meetings():
             self._ask(meeting)
         for outgoing in self._machine.poll_outgoing():
@@ -371,7 +382,8 @@ class Switchboard:
         if len(self._ended) > ENDED_KEPT:
             self._routes.pop(self._ended.popitem(last=False)[0], None)
 
-    def _deliver(self, came: _Early) -> None:
+    def _deliver(self, came: Carried) -> str:
+        """Returns what became of it: a code of `deliver`, "" when it was accepted."""
         link = self.links[came.party]
         try:
             envelope = decode_envelope(came.envelope)
@@ -379,16 +391,30 @@ class Switchboard:
             # Whoever sent it will not make it better by sending it again.
             self._count(error.code)
             link.received(came.number)
-            return
-        code = self._machine.deliver(envelope).code
+            return error.code
+        message = envelope if isinstance(envelope, MessageEnvelope) else None
+        behind = message is not None and self._turned_away.is_behind(came, message)
+        code = FULL if behind else self._machine.deliver(envelope).code
+        if message is not None and code == FULL:
+            self._turned_away.keep(came, message)
+        elif message is not None:
+            self._turned_away.drop(came, message)
         if code == STALE and self._may_open(envelope):
             self._keep_early(came)
-            return
+            return code
         self._count(code)
         if code == STALE or code not in NOT_YET:
             link.received(came.number)
+        return code
 
-    def _keep_early(self, came: _Early) -> None:
+    def _offer_again(self, session: bytes) -> None:
+        """A place may be free, or the receiver wait for another message than before."""
+        for edge in self._turned_away.edges(session):
+            while (came := self._turned_away.first(session, edge)) is not None:
+                if self._deliver(came) == FULL:
+                    break
+
+    def _keep_early(self, came: Carried) -> None:
         """What finds no place comes again: it is not acknowledged."""
         size = sum(len(one.envelope) for one in self._early) + len(came.envelope)
         if len(self._early) < EARLY_MAX and size <= EARLY_BYTES_MAX:
