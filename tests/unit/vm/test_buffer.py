@@ -55,6 +55,15 @@ def test_the_oldest_message_that_may_be_lost_makes_room() -> None:
     assert buffer.admission() is Admission.REFUSE, "nothing in it may be lost"
 
 
+def test_the_buffer_of_another_machine_is_counted_by_what_is_in_flight() -> None:
+    """The sender grows nothing here: it may have as much in flight as the buffer there can hold."""
+    buffer = EdgeBuffer(2, Policy.RESIZE, 5)
+    admitted = {count: buffer.admission(count) is Admission.ADMIT for count in range(8)}
+    assert [count for count, admits in admitted.items() if admits] == [0, 1, 2, 3, 4]
+    assert buffer.admission(5) is Admission.WAIT
+    assert (buffer.capacity, len(buffer)) == (2, 0)
+
+
 @pytest.mark.parametrize("policy", [Policy.BLOCK, Policy.ERROR, Policy.DROP, Policy.RESIZE])
 def test_putting_more_than_was_admitted_is_a_bug(policy: Policy) -> None:
     with pytest.raises(AssertionError):

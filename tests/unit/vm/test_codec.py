@@ -422,6 +422,15 @@ def test_sizes_at_every_change_of_head(length: int) -> None:
         assert size_of(value, 1 << 30) == len(codec.encode(value))
 
 
+@pytest.mark.parametrize("limit", [31, 32, 255, 256, 65_535, 65_536])
+def test_sizes_of_endpoints_at_every_change_of_head(limit: int) -> None:
+    """Around each limit for the role itself, and for the role with what stands before it."""
+    for length in range(max(0, limit - 45), limit + 3):
+        endpoint = Endpoint(bytes(32), "x" * length)
+        head = msgpack.packb(endpoint.session) + msgpack.packb(endpoint.role)
+        assert size_of(endpoint) == len(msgpack.packb(msgpack.ExtType(2, b"\x92" + head)))
+
+
 def test_types_are_exact() -> None:
     assert not type_matches(True, Primitive.INT)
     assert not type_matches(1, Primitive.BOOL)

@@ -314,6 +314,40 @@ def test_a_child_with_a_hole_waits_until_transfer_fills_it() -> None:
     assert machine.outcome() is Outcome.OK
 
 
+def test_a_child_whose_endpoint_is_held_elsewhere_ends_here_at_once() -> None:
+    """Its program runs at the machine that holds the endpoint, and nobody waits for it here."""
+    main = [b.open_(0, 0, 1), b.spawn(2, 1, HOLE), *b.naps(3), Transfer(1, 2, 0), *b.naps(2)]
+    programs = [b.program("main", [*main, b.HALT]), b.program("server", SERVE, SERVER)]
+    machine = b.make_machine(b.image([JOB], programs), home=["Bystander"])
+    seen = []
+    for _ in range(7):
+        machine.run_round(0)
+        seen.append([coroutine.program for coroutine in machine.report().coroutines])
+    ended = [event.coroutine for event in b.of_type(machine.poll_events(), ev.Halted)]
+    assert seen == [["main", "server"]] * 3 + [["main"]] * 2 + [[]] * 2
+    assert len(ended) == 2
+    assert machine.outcome() is Outcome.OK
+
+
+def test_a_program_whose_endpoint_is_held_elsewhere_begins_and_ends_at_its_spawn() -> None:
+    """It is counted here as where it runs, so that the children after it have the same names."""
+    main = [b.open_(0, 0, 1), b.spawn(2, 1, 1), b.spawn(3, 2), b.spawn(4, 1, 1), b.HALT]
+    programs = [
+        b.program("main", main),
+        b.program("server", SERVE, SERVER),
+        b.program("idle", [b.HALT]),
+    ]
+    machine = b.make_machine(b.image([JOB], programs), home=["Bystander"])
+    events = b.run(machine)
+    spawned = [event.coroutine for event in events if isinstance(event, ev.Spawned)]
+    assert spawned == [
+        statements.coroutine_id(b.SEED, b"", 0),
+        *(statements.coroutine_id(b.SEED, spawned[0], child) for child in range(2)),
+    ]
+    assert events[2] == ev.Halted(spawned[1])
+    assert b.faults(events) == ["vm.fault.register"], "the endpoint has gone with the first"
+
+
 def test_a_hole_is_filled_once() -> None:
     machine = with_hole(b.open_(0, 4, 5), Transfer(5, 2, 0))
     assert "vm.fault.transfer" in b.faults(b.run(machine))

@@ -116,6 +116,9 @@ def test_endpoints_and_handles_are_no_values() -> None:
         both = [b.open_(0, 0, 1), b.op(operator, 2, 0, 1)]
         assert b.faults(b.run(alone(both))) == ["vm.fault.type"]
     assert b.faults(b.run(alone([b.open_(0, 0, 1), b.print_(0)]))) == ["vm.fault.type"]
+    for operator in (Operator.STR, Operator.LIST):
+        alone_in_it = [b.open_(0, 0, 1), b.op(operator, 2, 0)]
+        assert b.faults(b.run(alone(alone_in_it))) == ["vm.fault.type"]
 
 
 # --- starting ------------------------------------------------------------------------------

@@ -322,6 +322,25 @@ def test_clocks_that_were_not_needed_are_forgotten() -> None:
     assert len(machine._scheduler.timers) <= STALE_TIMERS_MAX + 1
 
 
+def test_a_turn_that_is_over_holds_nothing() -> None:
+    """Neither sessions whose clock has started nor anything else grows with the machine's life."""
+    image = _image("blocked sending", [*b.naps(3), Cancel(0, 6)], noticed=True)
+    asked = b.make_machine(image)
+    for machine, end_after in ((asked, 4), (b.make_machine(image), 0)):
+        for number in range(12):
+            machine.run_round(number)
+            if number + 1 == end_after:
+                for session in tuple(machine._scheduler.sessions.live):
+                    machine.end_session(session, number)
+            turn = machine._scheduler.turn
+            held = {name: getattr(turn, name) for name in turn.__slots__ if name != "context"}
+            kept = {
+                name for name, value in held.items() if isinstance(value, list | dict) and value
+            }
+            assert not kept
+    assert ev.EndAsked in {type(event) for event in asked.poll_events()}
+
+
 # --- evidence ------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artifact_surgery import key_pair
+from bundle_scripts import DESKTOP
 from spread_machines import Courier, Party, run_spread
 from troth import dsl
 from troth.dsl.compile import compile_source
@@ -354,6 +355,117 @@ def test_when_nobody_comes_the_open_faults() -> None:
     assert (fault.code, party.machine.state) == ("vm.fault.open", MachineState.FINISHED)
     party.finish()
     assert party.verdict().exit_code in (0, 5)
+
+
+def test_whoever_waits_for_other_machines_says_so() -> None:
+    for image in (_image("hello"), compile_source(DESKTOP, "desktop")):
+        home = "Client"
+        party = Party(image, [home], bytes(32))
+        party.machine.start()
+        party.step()
+        (waiting,) = party.machine.report().coroutines
+        assert waiting.waits_for == "waits for the other machines of a session that it opens"
+
+
+AGAIN: Final = """
+protocol Word(A, B):
+    A -> B: word(n: int)
+
+program say(s: Word.A, n: int):
+    send s.B word(n)
+    close s
+
+program hear(s: Word.B):
+    recv s.A word(n)
+    print n
+    close s
+
+program pair(n: int):
+    for i in range(2):
+        open Word as a, b
+        spawn say(a, n + i)
+        spawn hear(b)
+
+main:
+    spawn pair(10)
+    spawn pair(20)
+"""
+
+
+def test_every_session_that_machines_open_is_met_for_anew() -> None:
+    """Two programs open two each: four meetings of their own, with nonces of their own."""
+    image = compile_source(AGAIN, "again")
+    parties, _ = run_spread(image, [["A"], ["B"]])
+    assert sorted(parties[1].printed) == ["10", "11", "20", "21"]
+    for party in parties:
+        met = [event for event in party.events if isinstance(event, ev.Met)]
+        assert len(met) == 4
+        assert len({nonce for event in met for _, _, nonce in event.parties}) == 4
+        opened = [event for event in party.events if isinstance(event, ev.Opened)]
+        assert len({event.session for event in opened}) == 4
+        # What the other machine runs begins and ends here: children are counted alike.
+        assert len([event for event in party.events if isinstance(event, ev.Spawned)]) == 11
+        assert len([event for event in party.events if isinstance(event, ev.Halted)]) == 11
+        assert party.machine.outcome() is Outcome.OK
+
+
+def test_every_meeting_has_a_name_of_its_own() -> None:
+    """However late the other machine comes, it does not take one meeting for another."""
+    party = Party(compile_source(AGAIN, "again"), ["A"], bytes(32))
+    party.machine.start()
+    met = 0
+    while party.step() or met < len(party.meetings):
+        for meeting in party.meetings[met:]:
+            other = ("B", key_pair("B").public_key, bytes([met]) * 16)
+            party.machine.meet(meeting.coroutine, [other])
+            met += 1
+    assert met == len({meeting.id for meeting in party.meetings}) == 4
+    assert len({nonce for meeting in party.meetings for _, nonce in meeting.here}) == 4
+
+
+APART: Final = """
+protocol Word(X, Y):
+    X -> Y: word(n: int)
+
+bundle Pair(X, Y):
+    one: Word(X, Y)
+
+protocol Last(A, X):
+    A -> X: last(n: int)
+
+program say(p: Pair.X):
+    send p.one.Y word(1)
+    close p
+
+program hear(p: Pair.Y):
+    recv p.one.X word(n)
+    print n
+    close p
+
+program tell(s: Last.A):
+    send s.X last(2)
+    close s
+
+program told(s: Last.X):
+    recv s.A last(n)
+    print n
+    close s
+
+main:
+    open Pair as x, y
+    spawn say(x)
+    spawn hear(y)
+    open Last as a, last
+    spawn tell(a)
+    spawn told(last)
+"""
+
+
+def test_machines_count_the_bundles_that_they_have_no_part_in() -> None:
+    """Else they would look for each other under different names afterwards."""
+    parties, _ = run_spread(compile_source(APART, "apart"), [["A"], ["X"], ["Y"]])
+    assert [party.printed for party in parties] == [[], ["2"], ["1"]]
+    assert all(party.machine.outcome() is Outcome.OK for party in parties)
 
 
 @pytest.mark.parametrize(

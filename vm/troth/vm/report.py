@@ -216,6 +216,8 @@ def _waits(coroutine: Coroutine) -> str:
         return "waits for an effect of the host"
     if coroutine.blocked is Blocked.HOST:
         return "waits for what the host does next"
+    if coroutine.blocked is Blocked.PEERS:
+        return "waits for the other machines of a session that it opens"
     if coroutine.blocked is Blocked.HOLES:
         names = (coroutine.code.parameters[hole].name for hole in coroutine.holes)
         return f"waits for its parent to transfer {', '.join(names)}"
