@@ -7,6 +7,7 @@ A change is to what the machine does, not to what it says in prose: nothing insi
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -57,6 +58,7 @@ class Mutant(NamedTuple):
 class _Place(NamedTuple):
     node: ast.AST
     kind: str
+    function: str
 
 
 def places(tree: ast.Module) -> list[_Place]:
@@ -64,26 +66,27 @@ def places(tree: ast.Module) -> list[_Place]:
     found: list[_Place] = []
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found += _inside(node)
+            found += _inside(node, "")
     return found
 
 
-def _inside(node: ast.AST) -> Iterator[_Place]:
+def _inside(node: ast.AST, function: str) -> Iterator[_Place]:
     if isinstance(node, ast.Raise | ast.Assert | ast.AnnAssign | ast.arguments):
         return
     if isinstance(node, ast.FunctionDef):
         if node.name in PROSE or _is_refusal(node):
             return
         parts: Sequence[ast.AST] = node.body
+        function = node.name
     elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "fault":
         return
     else:
         parts = list(ast.iter_child_nodes(node))
     kind = _kind(node)
     if kind:
-        yield _Place(node, kind)
+        yield _Place(node, kind, function)
     for part in parts:
-        yield from _inside(part)
+        yield from _inside(part, function)
 
 
 def _is_refusal(node: ast.FunctionDef) -> bool:
@@ -140,8 +143,16 @@ class _LeftOut(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def mutate(source: str, place: int) -> tuple[ast.Module, str]:
-    """The changed module, and the change in words."""
+class Change(NamedTuple):
+    """What was changed, in words. The line is left to go its own way when the source is edited."""
+
+    line: int
+    function: str
+    words: str
+
+
+def mutate(source: str, place: int) -> tuple[ast.Module, Change]:
+    """The changed module, and the change."""
     tree = ast.parse(source)
     chosen = places(tree)[place]
     before = _first_line(chosen.node)
@@ -153,7 +164,8 @@ def mutate(source: str, place: int) -> tuple[ast.Module, str]:
         ast.fix_missing_locations(tree)
         after = _first_line(chosen.node)
     line = getattr(chosen.node, "lineno", 0)
-    return ast.fix_missing_locations(tree), f"line {line}: {before}  ->  {after}"
+    change = Change(line, chosen.function, f"{before}  ->  {after}")
+    return ast.fix_missing_locations(tree), change
 
 
 def _first_line(node: ast.AST) -> str:
@@ -174,8 +186,14 @@ def _source(module: str) -> str:
     return (VM / f"{module}.py").read_text(encoding="utf-8")
 
 
-def describe(mutant: Mutant) -> str:
-    return f"{mutant.module} {mutate(_source(mutant.module), mutant.place)[1]}"
+def key(mutant: Mutant) -> str:
+    """Names a mutant of this very source: another source has other places."""
+    digest = hashlib.sha256(_source(mutant.module).encode()).hexdigest()[:12]
+    return f"{mutant.module}@{digest} {mutant.place}"
+
+
+def change_of(mutant: Mutant) -> Change:
+    return mutate(_source(mutant.module), mutant.place)[1]
 
 
 class _Loader(importlib.abc.Loader):
