@@ -11,9 +11,10 @@ from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.client import GatewayLink, RelayPart
 from troth.streaming.gateway.codec import FrameReader, encode
 from troth.streaming.gateway.core import GatewayCore
-from troth.streaming.gateway.hub import Close, Hub, Send
+from troth.streaming.gateway.hub import Close, Heard, Hub, Send
 from troth.streaming.gateway.limits import SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
+from troth.streaming.gateway.registered_relays import Place, RelayDesk
 from troth.streaming.gateway.shell_store import SqliteStore
 from troth.vm.errors import Malformed
 from troth.vm.keys import KeyPair, generate
@@ -44,6 +45,7 @@ class Connection:
         self.link = link
         self.reader = FrameReader()
         self.got: list[m.Message] = []
+        self.heard: list[bytes] = []
         self.open = True
 
     def all(self, kind: type[T]) -> list[T]:
@@ -114,7 +116,19 @@ class GatewayWorld:
         self.connections.append(connection)
         self.core.connected(connection.number, address, self.now_ns)
         self.settle()
+        if kind is PartyKind.RELAY and connection.open:
+            self.load(connection, 0, 100)
         return connection
+
+    def load(self, relay: Connection, sessions: int, sessions_max: int) -> None:
+        """What the relay's program tells that of the gateway."""
+        party = self.core.hub.parties[relay.number]
+        desk = RelayDesk(self.core.hub, party)
+        place: Place = {
+            "name": party.name, "address": "192.0.2.30:3479", "sessions_max": sessions_max,
+        }  # fmt: skip
+        assert desk.register_relay(place) == ""
+        assert desk.take_beat(sessions)
 
     def say(self, connection: Connection, message: m.Message) -> None:
         connection.link.send(message)
@@ -154,6 +168,8 @@ class GatewayWorld:
             if isinstance(output, Send) and connection.open:
                 found = connection.link.receive(encode(output.message), self.now_ns)
                 connection.got += found
+            elif isinstance(output, Heard):
+                connection.heard.append(output.frame)
             elif isinstance(output, Close):
                 connection.open = False
                 self.core.closed(connection.number, self.now_ns)

@@ -177,7 +177,8 @@ def gateway(_: Sequence[Sample]) -> Campaign:
             m.NeedRelay(1, session, ("x",)),
             m.RenewLease(1, session),
             m.Stopped(session),
-            m.Beat(1, 2),
+            m.Beat(),
+            m.Talk(b"frame"),
             m.Command(1, "sessions", ()),
             m.Register("host", "x", bytes(32), bytes(32), bytes(64), b"", "", 0),
         )

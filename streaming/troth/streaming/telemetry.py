@@ -42,6 +42,7 @@ EVENT_NAMES: Final = (
     "peer_lost",
     "revoked",
     "registered",
+    "relay_gone",
     "refused",
     "lease",
     "lease_rejected",

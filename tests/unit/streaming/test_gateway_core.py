@@ -124,7 +124,7 @@ def test_a_relay_has_to_say_where_it_is() -> None:
 def test_nothing_is_taken_before_the_registration() -> None:
     world = GatewayWorld()
     world.core.connected(77, "192.0.2.1", world.now_ns)
-    world.core.received(77, m.Beat(0, 1), world.now_ns)
+    world.core.received(77, m.Beat(), world.now_ns)
     refused = [o.message for o in world.core.poll() if hasattr(o, "message")][-1]
     assert isinstance(refused, m.Refused)
     assert "register first" in refused.text
@@ -282,8 +282,8 @@ def test_the_relay_with_the_least_load_is_chosen_and_excluded_ones_are_not() -> 
     world = GatewayWorld()
     carol, harry, rita = _three(world)
     rob = world.connect(RELAY, "rob")
-    world.say(rita, m.Beat(90, 100))
-    world.say(rob, m.Beat(10, 100))
+    world.load(rita, 90, 100)
+    world.load(rob, 10, 100)
     session = world.session(carol, harry)
     world.say(carol, m.NeedRelay(1, session, ()))
     assert carol.last(m.Leased).relay == "rob"
@@ -291,7 +291,7 @@ def test_the_relay_with_the_least_load_is_chosen_and_excluded_ones_are_not() -> 
     assert carol.last(m.Leased).relay == harry.last(m.Leased).relay == "rita"
     world.say(carol, m.NeedRelay(3, session, ("rob", "rita")))
     assert carol.refused == ["no_relay"]
-    world.say(rita, m.Beat(100, 100))
+    world.load(rita, 100, 100)
     world.drop(rob)
     session = world.session(carol, harry)
     world.say(carol, m.NeedRelay(4, session, ()))
@@ -394,7 +394,7 @@ def test_every_command_is_in_the_audit_log_and_the_log_is_chained() -> None:
 def test_an_administrator_sees_sessions_and_parties() -> None:
     world = GatewayWorld()
     carol, harry, rita = _three(world)
-    world.say(rita, m.Beat(3, 50))
+    world.load(rita, 3, 50)
     root = world.connect(ADMIN, "root")
     session = world.session(carol, harry)
     world.say(root, m.Command(1, "sessions", ()))
@@ -476,7 +476,7 @@ def test_a_flood_ends_the_connection() -> None:
     world = GatewayWorld()
     carol = world.connect(CLIENT, "carol")
     for _ in range(200):
-        carol.link.send(m.Beat(0, 1))
+        carol.link.send(m.Beat())
     world.settle()
     assert "messages_per_second" in [refused.limit for refused in carol.all(m.Refused)]
     assert not carol.open

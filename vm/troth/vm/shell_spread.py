@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from troth.vm.errors import Unusable
 from troth.vm.events import Event
+from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
 from troth.vm.keys import KeyPair, VerifierKey
 from troth.vm.link_frames import ID_BYTES, Frame, Prove
@@ -69,8 +70,13 @@ async def run_spread(
     links: LinkOptions,
     write_line: Callable[[str], None] = print,
     on_events: Callable[[list[Event]], None] | None = None,
+    signer: HostSigner | None = None,
+    expect: Known | None = None,
 ) -> RunResult:
     """Runs the roles of `options.roles`, and meets the machines that hold the others.
+
+    `signer` signs in the place of the options' folder of keys, and `expect` has the public keys
+    of the other roles that this folder would have.
 
     Raises:
         Unusable: codes `run.roles`, `link.…`; and all that `run` raises.
@@ -83,9 +89,11 @@ async def run_spread(
             advice="Name them with --role",
         )
     require_links(links)
-    one = Run(image, options, write_line, on_events, loop=asyncio.get_running_loop())
+    loop = asyncio.get_running_loop()
+    one = Run(image, options, write_line, on_events, loop=loop, signer=signer)
     one.begin()
-    return await Spread(one, options.roles, links).to_the_end()
+    expected = None if expect is None else ExpectedKeys(one, links, expect)
+    return await Spread(one, options.roles, links, expected).to_the_end()
 
 
 def require_links(links: LinkOptions) -> None:

@@ -63,6 +63,15 @@ class Administration:
         self._hub.send(admin, m.Done(message.request))
         return None
 
+    def drain(self, admin: Party, message: m.Command, _now_ns: int) -> Refusal | None:
+        """`drain RELAY`: it gets no more sessions, and is told so; those that it has go on."""
+        relay = self._hub.relays.get(message.arguments[0]) if message.arguments else None
+        if relay is None:
+            return Refusal.NO_SUBJECT
+        relay.draining = True
+        self._hub.send(admin, m.Done(message.request))
+        return None
+
     def sessions(self, admin: Party, message: m.Command, now_ns: int) -> Refusal | None:
         """`sessions`: those that are open."""
         head = ("session", "client", "host", "relay", "since")
@@ -123,6 +132,7 @@ COMMANDS: Final[Mapping[str, Run]] = {
     "revoke": Administration.revoke_session,
     "ban": Administration.ban,
     "unban": Administration.unban,
+    "drain": Administration.drain,
     "sessions": Administration.sessions,
     "parties": Administration.parties,
     "audit": Administration.audit,

@@ -77,7 +77,6 @@ class GatewayLink:
         """`gateway_key` is the key that the gateway must have; None takes any."""
         self.state = LinkState.WAITING
         self.gateway_key = gateway_key
-        self.load: tuple[int, int] = (0, 1)
         self._kind = kind
         self._key = key
         self._random = random
@@ -134,7 +133,7 @@ class GatewayLink:
         if now_ns >= self._beat_ns:
             self._beat_ns = now_ns + BEAT_NS
             if self.state is LinkState.BOUND:
-                self.send(m.Beat(*self.load))
+                self.send(m.Beat())
         return now_ns - self._heard_ns < SILENCE_NS
 
     def end(self) -> None:

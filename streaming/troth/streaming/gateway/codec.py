@@ -28,6 +28,7 @@ TEXT_CHARACTERS_MAX: Final = 200
 PROPOSAL_BYTES_MAX: Final = 8_192
 CANDIDATES_MAX: Final = 16
 LIST_MAX: Final = 256
+TALK_BYTES_MAX: Final = 16_384
 ROWS_MAX: Final = 1_000
 _ARRAY_MAX: Final = 1_024
 _NUMBER_MAX: Final = (1 << 53) - 1
@@ -105,6 +106,7 @@ _ID: Final = _bytes(ID_BYTES, ID_BYTES)
 _SIGNATURE: Final = _bytes(SIGNATURE_BYTES, SIGNATURE_BYTES)
 _OPTIONAL_KEY: Final = _bytes(0, KEY_BYTES)
 _TOKEN: Final = _bytes(1, TOKEN_BYTES_MAX)
+_TALK: Final = _bytes(1, TALK_BYTES_MAX)
 
 SHAPES: Final[Mapping[type[m.Message], tuple[Checker, ...]]] = {
     m.Challenge: (_number, _KEY, _KEY),
@@ -127,8 +129,9 @@ SHAPES: Final[Mapping[type[m.Message], tuple[Checker, ...]]] = {
     m.EndSession: (_ID, _text),
     m.Revoked: (_ID, _text),
     m.Stopped: (_ID,),
-    m.Beat: (_number, _number),
+    m.Beat: (),
     m.BeatBack: (_number,),
+    m.Talk: (_TALK,),
     m.Command: (_number, _text, _list(_text, 16)),
     m.Report: (_number, _list(_list(_text, 16), ROWS_MAX)),
 }

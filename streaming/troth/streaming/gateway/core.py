@@ -12,7 +12,7 @@ from typing import Final
 
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.admin import Administration
-from troth.streaming.gateway.hub import Close, GatewayOutput, Hub, Party, Refusal
+from troth.streaming.gateway.hub import Close, GatewayOutput, Heard, Hub, Party, Refusal
 from troth.streaming.gateway.leasing import Leasing
 from troth.streaming.gateway.limits import SECOND_NS
 from troth.streaming.gateway.messages import PartyKind
@@ -39,6 +39,7 @@ ALLOWED: Final[Mapping[type[m.Message], tuple[PartyKind, ...]]] = {
     m.EndSession: (_CLIENT, _HOST),
     m.Stopped: (_CLIENT, _HOST, _RELAY),
     m.Beat: (_CLIENT, _HOST, _RELAY, _ADMIN),
+    m.Talk: (_RELAY,),
     m.Command: (_ADMIN,),
 }
 """Who may say what once it is registered. Before that there is `Register` and nothing else."""
@@ -142,9 +143,7 @@ class GatewayCore:
         if peer is not None:
             self.hub.send(peer, message)
 
-    def beat(self, party: Party, message: m.Beat, now_ns: int) -> None:
-        if party.kind is PartyKind.RELAY:
-            self.leasing.beat(party, message)
+    def beat(self, party: Party, now_ns: int) -> None:
         self.hub.send(party, m.BeatBack(self.hub.unix_s(now_ns)))
 
 
@@ -172,6 +171,8 @@ def _handle(core: GatewayCore, party: Party, message: m.Message, now_ns: int) ->
         case m.Stopped():
             core.revocations.stopped(party, message, now_ns)
         case m.Beat():
-            core.beat(party, message, now_ns)
+            core.beat(party, now_ns)
+        case m.Talk():
+            core.hub.out.append(Heard(party.connection, message.frame))
         case m.Command():
             core.administration.command(party, message, now_ns)

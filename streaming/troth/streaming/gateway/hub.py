@@ -65,12 +65,23 @@ class Close:
     connection: int
 
 
-GatewayOutput = Send | Close
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A frame of that relay's machine, for the one that runs the program of its leg here."""
+
+    connection: int
+    frame: bytes
+
+
+GatewayOutput = Send | Close | Heard
 
 
 @dataclass(slots=True, eq=False)
 class Party:
-    """A connection that has registered, or is about to. `challenge` is its own."""
+    """A connection that has registered, or is about to. `challenge` is its own.
+
+    A relay's `load` is its sessions, and how many it takes: none before its program has said so.
+    """
 
     connection: int
     address: str
@@ -82,7 +93,8 @@ class Party:
     name: str = ""
     key: bytes = b""
     registration: m.Register | None = None
-    load: tuple[int, int] = (0, 1)
+    load: tuple[int, int] = (0, 0)
+    draining: bool = False
 
 
 class Rates:

@@ -76,7 +76,7 @@ class Leasing:
         free = [
             relay
             for name, relay in self._hub.relays.items()
-            if name not in excluded and relay.load[0] < relay.load[1]
+            if name not in excluded and not relay.draining and relay.load[0] < relay.load[1]
         ]
         return min(free, key=lambda r: (r.load[0] / r.load[1], r.name), default=None)
 
@@ -118,6 +118,3 @@ class Leasing:
             bytes_per_s=limits.lease_bytes_per_s,
             packets_per_s=limits.lease_packets_per_s,
         )
-
-    def beat(self, relay: Party, message: m.Beat) -> None:
-        relay.load = (message.sessions, max(1, message.sessions_max))

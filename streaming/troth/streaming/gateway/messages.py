@@ -220,10 +220,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """Any party, every few seconds; a relay with its load."""
-
-    sessions: int
-    sessions_max: int
+    """Any party, every few seconds: I am there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +228,13 @@ class BeatBack:
     """Gateway: I hear you."""
 
     unix_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Relay or gateway: a frame of the machine that runs the program of this leg."""
+
+    frame: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,5 +257,5 @@ class Report:
 Message = (
     Challenge | Register | Bound | Refused | SetConsent | Done | Offer | Offered | Received
     | Delivered | Accept | Deny | Opened | AddCandidates | NeedRelay | RenewLease | Leased
-    | EndSession | Revoked | Stopped | Beat | BeatBack | Command | Report
+    | EndSession | Revoked | Stopped | Beat | BeatBack | Talk | Command | Report
 )  # fmt: skip

@@ -55,6 +55,7 @@ def _add_gateway(subparsers: Any) -> None:
     )  # fmt: skip
     _add_metrics(parser)
     parser.add_argument("--store", type=Path, metavar="FILE", help="its database; else in memory")
+    _add_record(parser)
     for kind in PartyKind:
         parser.add_argument(
             f"--{kind.value}s", type=Path, metavar="FILE",
@@ -84,6 +85,7 @@ def _add_relay(subparsers: Any) -> None:
         help="where parties find it, if elsewhere",
     )
     _add_metrics(parser)
+    _add_record(parser)
     parser.add_argument(
         "--sessions", type=int, default=RelayLimits().sessions_max, metavar="N",
         help=f"at once; else {RelayLimits().sessions_max}",
@@ -108,6 +110,13 @@ def _add_metrics(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics", type=parse_line_address, metavar="HOST:PORT",
         help="serve metrics, health and events there",
+    )  # fmt: skip
+
+
+def _add_record(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--record", type=Path, metavar="FOLDER",
+        help="keep the records of its programs there; else none",
     )  # fmt: skip
 
 
@@ -154,6 +163,7 @@ def _run_gateway(given: argparse.Namespace) -> int:
         metrics=given.metrics,
         tls=_server_tls(given.certificate),
         admitted=_admitted(given),
+        record=given.record,
     )
     store = SqliteStore(given.store)
     try:
@@ -183,6 +193,7 @@ def _run_relay(given: argparse.Namespace) -> int:
         metrics=given.metrics,
         tls=ssl.create_default_context() if given.tls else None,
         limits=RelayLimits(sessions_max=given.sessions),
+        record=given.record,
     )
     service = RelayService(load_key(given.key), options, log_to_stderr)
     asyncio.run(_serve_relay(service, given.port_file))

@@ -5,21 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import sys
+import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Final, cast
 
+from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.codec import FrameReader, encode
 from troth.streaming.gateway.core import TICK_NS, GatewayCore
-from troth.streaming.gateway.hub import Close, Hub, Send
+from troth.streaming.gateway.hub import Close, Heard, Hub, Party, Send
 from troth.streaming.gateway.limits import SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.metrics import prometheus
+from troth.streaming.gateway.registered_relays import NOT_REGISTERED, RelayDesk
+from troth.streaming.gateway.shell_leg import Leg, LegSide, effects_of, record_path
 from troth.streaming.gateway.shell_line import READ_BYTES, close_writer, now_ns, unix_offset_ns
 from troth.streaming.gateway.store import Store
 from troth.streaming.paths.addresses import Address
 from troth.streaming.paths.stun_server import StunServer
 from troth.streaming.shell_metrics import MetricsServer
+from troth.streaming.shell_protocols import load_protocol
 from troth.streaming.shell_role_events import RoleEvents
 from troth.vm.errors import Malformed
 from troth.vm.keys import KeyPair
@@ -30,7 +38,10 @@ _TICKER: Final = "ticker"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
-    """Ports of 0 are taken from the system. STUN takes the second port, too, where it is given."""
+    """Ports of 0 are taken from the system. STUN takes the second port, too, where it is given.
+
+    `record` is the folder for the records of the gateway's programs; None keeps none.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -39,6 +50,7 @@ class GatewayOptions:
     tls: ssl.SSLContext | None = None
     limits: GatewayLimits = field(default_factory=GatewayLimits)
     admitted: Mapping[PartyKind, frozenset[bytes] | None] = field(default_factory=dict)
+    record: Path | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -80,7 +92,10 @@ class GatewayService:
         self.port = 0
         self.stun_ports: tuple[int, ...] = ()
         self.metrics_port: int | None = None
+        self._key = key
         self._options = options
+        self._registration = load_protocol("registration").image
+        self._legs: dict[int, Leg] = {}
         self._numbers = 0
         self._open: dict[int, _Open] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -121,9 +136,13 @@ class GatewayService:
         for transport in self._udp:
             transport.close()
         await self._metrics.stop()
-        closing = [task for task in self._tasks if task.get_name() != _TICKER]
-        if closing:
-            await asyncio.wait(closing, timeout=2 * CLOSE_WAIT_S)
+        ends_s = time.monotonic() + 2 * CLOSE_WAIT_S
+        while closing := [task for task in self._tasks if task.get_name() != _TICKER]:
+            # Connections that end meanwhile leave their programs to be ended.
+            left_s = ends_s - time.monotonic()
+            if left_s <= 0:
+                break
+            await asyncio.wait(closing, timeout=left_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -163,6 +182,9 @@ class GatewayService:
             self.core.closed(number, now_ns())
             self._open.pop(number, None)
             self._carry_out()
+            leg = self._legs.pop(number, None)
+            if leg is not None:
+                self._keep(leg.end(), "leg")
             await close_writer(writer)
 
     def _arrived(self, number: int, frames: FrameReader, data: bytes) -> None:
@@ -178,13 +200,55 @@ class GatewayService:
             found = self._open.get(output.connection)
             if found is None:
                 continue
+            if isinstance(output, Heard) and not found.closing:
+                self._leg(output.connection).take(output.frame)
             if isinstance(output, Send) and not found.closing:
-                found.writer.write(encode(output.message))
-                waiting = found.writer.transport.get_write_buffer_size()
-                if waiting > self._options.limits.send_bytes_max:
-                    # Whoever does not read what he is sent cannot make us keep it.
-                    found.closing = True
-                    found.writer.transport.abort()
+                self._write(found, output.message)
             elif isinstance(output, Close):
                 found.closing = True
                 self._keep(close_writer(found.writer), "close")
+
+    def _write(self, found: _Open, message: m.Message) -> None:
+        found.writer.write(encode(message))
+        waiting = found.writer.transport.get_write_buffer_size()
+        if waiting > self._options.limits.send_bytes_max:
+            # Whoever does not read what he is sent cannot make us keep it.
+            found.closing = True
+            found.writer.transport.abort()
+
+    # --- programs ---------------------------------------------------------------------------
+
+    def _leg(self, connection: int) -> Leg:
+        """The program at this end of a relay's connection; it begins with the relay's first word.
+
+        It is there for as long as the connection: a relay registers once in its time.
+        """
+        found = self._legs.get(connection)
+        if found is None:
+            relay = self.core.hub.parties[connection]
+            image = self._registration
+            side = LegSide(
+                "Gateway",
+                self._key,
+                "Relay",
+                relay.key,
+                effects_of(image, RelayDesk(self.core.hub, relay)),
+                record_path(self._options.record, "registration", relay.key),
+            )
+            found = Leg(image, side, partial(self._say, connection))
+            self._legs[connection] = found
+            found.start()
+            self._keep(self._until_over(found, relay), "leg")
+        return found
+
+    async def _until_over(self, leg: Leg, relay: Party) -> None:
+        """A relay whose program has ended, however it did, is given no more sessions."""
+        await leg.over()
+        relay.load = NOT_REGISTERED
+        if leg.problem:
+            print(f"gateway: a registration's program: {leg.problem}", file=sys.stderr)
+
+    def _say(self, connection: int, frame: bytes) -> None:
+        found = self._open.get(connection)
+        if found is not None and not found.closing:
+            self._write(found, m.Talk(frame))

@@ -10,6 +10,7 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from troth.streaming.eventsocket.backoff import Backoff
@@ -17,24 +18,32 @@ from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.client import RelayPart
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.shell_client import GatewayClient, connect_gateway
+from troth.streaming.gateway.shell_leg import Leg, LegSide, effects_of, record_path
 from troth.streaming.gateway.shell_line import now_ns, unix_offset_ns
 from troth.streaming.paths.addresses import Address
 from troth.streaming.relay.core import SWEEP_NS, RelayCore
 from troth.streaming.relay.lease import relay_exchange_key
 from troth.streaming.relay.limits import SECOND_NS, RelayLimits
+from troth.streaming.relay.shell_registration import RelayRegistration
 from troth.streaming.shell_metrics import MetricsServer
+from troth.streaming.shell_protocols import load_protocol
 from troth.streaming.shell_role_events import RoleEvents
 from troth.vm.errors import TrothError
 from troth.vm.keys import KeyPair
 
 SOCKET_BYTES: Final = 4 << 20
+LEAVE_S: Final = 1.0
+"""How long a relay that stops waits for the gateway to have heard that it leaves."""
 BATCH: Final = 64
 """Datagrams taken from the socket before other work has its turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayOptions:
-    """`public` is where parties find the relay: where it listens, if nothing translates."""
+    """`public` is where parties find the relay: where it listens, if nothing translates.
+
+    `record` is the folder for the records of the relay's program; None keeps none.
+    """
 
     gateway: tuple[str, int]
     gateway_key: bytes
@@ -45,6 +54,7 @@ class RelayOptions:
     tls: ssl.SSLContext | None = None
     limits: RelayLimits = field(default_factory=RelayLimits)
     backoff: Backoff = field(default_factory=Backoff)
+    record: Path | None = None
 
 
 class RelayService:
@@ -68,7 +78,11 @@ class RelayService:
         self._log = log
         self._socket: socket.socket | None = None
         self._gateway: GatewayClient | None = None
+        self._image = load_protocol("registration").image
+        self._registration: RelayRegistration | None = None
+        self._leg: Leg | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._watches: set[asyncio.Task[None]] = set()
         self._events = RoleEvents("Relay", self.core.happenings)
         self._metrics = MetricsServer(
             {
@@ -95,13 +109,24 @@ class RelayService:
         self._tasks = [loop.create_task(self._tick()), loop.create_task(self._register())]
 
     def drain(self) -> None:
+        """Takes no new sessions, and has the program tell the gateway that the relay leaves."""
+        self._take_no_more()
+        if self._registration is not None:
+            self._registration.leave()
+
+    def _take_no_more(self) -> None:
         self.core.drain(now_ns())
         self._flush()
 
     async def stop(self) -> None:
+        if self._leg is not None and self._registration is not None:
+            self._registration.leave()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_S):
+                    await self._leg.over()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._watches, return_exceptions=True)
         if self._gateway is not None:
             await self._gateway.close()
         await self._metrics.stop()
@@ -147,9 +172,7 @@ class RelayService:
         while True:
             try:
                 self._gateway = await self._connect()
-                self._log("registered with the gateway")
-                failures = 0
-                await self._obey(self._gateway)
+                failures = 0 if await self._obey(self._gateway) else failures + 1
                 self._log("the gateway's connection ended")
             except TrothError as error:
                 failures += 1
@@ -172,11 +195,14 @@ class RelayService:
             tls=options.tls,
         )
 
-    async def _obey(self, gateway: GatewayClient) -> None:
-        beat = asyncio.get_running_loop().create_task(self._say_load(gateway))
+    async def _obey(self, gateway: GatewayClient) -> bool:
+        """Until the connection ends; whether the gateway had registered the relay."""
+        registration, leg = self._start_leg(gateway)
         try:
             async for message in gateway:
-                if isinstance(message, m.Revoked):
+                if isinstance(message, m.Talk):
+                    leg.take(message.frame)
+                elif isinstance(message, m.Revoked):
                     told = self.core.revoke(message.session, now_ns())
                     self._flush()
                     gateway.send(m.Stopped(message.session))
@@ -184,15 +210,46 @@ class RelayService:
                 elif isinstance(message, m.Refused):
                     self._log(f"the gateway refuses: {message.text} [{message.code}]")
         finally:
-            beat.cancel()
-            await asyncio.gather(beat, return_exceptions=True)
+            registration.cut()
+            await leg.end()
+            if leg.problem:
+                self._log(f"the registration's program: {leg.problem}")
+        return registration.known
 
-    async def _say_load(self, gateway: GatewayClient) -> None:
-        while True:
-            most = 0 if self.core.draining else self.core.limits.sessions_max
-            gateway.link.load = (self.core.sessions, most)
-            gateway.send(m.Beat(*gateway.link.load))
-            await asyncio.sleep(1)
+    def _start_leg(self, gateway: GatewayClient) -> tuple[RelayRegistration, Leg]:
+        """The program that registers the relay and beats, for as long as the connection lasts."""
+        options, gateway_key = self._options, self._options.gateway_key
+        public = options.public or self.address
+        registration = RelayRegistration(
+            self.core, self._key.name, public,
+            on_registered=lambda: self._log("registered with the gateway"),
+            on_drain=self._take_no_more,
+        )  # fmt: skip
+        side = LegSide(
+            "Relay",
+            self._key,
+            "Gateway",
+            gateway_key,
+            effects_of(self._image, registration),
+            record_path(options.record, "registration", gateway_key),
+        )
+        leg = Leg(self._image, side, lambda frame: gateway.send(m.Talk(frame)))
+        leg.start()
+        self._registration, self._leg = registration, leg
+        watch = asyncio.get_running_loop().create_task(self._watch(leg, registration, gateway))
+        self._watches.add(watch)
+        watch.add_done_callback(self._watches.discard)
+        return registration, leg
+
+    async def _watch(
+        self, leg: Leg, registration: RelayRegistration, gateway: GatewayClient
+    ) -> None:
+        """A registration that came to nothing is tried again, on another connection."""
+        await leg.over()
+        if registration.refusal:
+            self._log(f"the gateway does not register the relay: {registration.refusal}")
+        if leg.result is None or not leg.result.ok or registration.refusal:
+            await gateway.close()
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -1,0 +1,141 @@
+"""A leg of the control plane: one role of its protocol, run as a program over a connection.
+
+The programs' machines talk in `Talk` messages of the gateway's connection, which is reliable and
+in order, and each proves the key that the connection was registered with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from troth.streaming.gateway.codec import TALK_BYTES_MAX
+from troth.streaming.shell_one_line import OneLinePlace
+from troth.streaming.shell_recent_blobs import RecentBlobs
+from troth.vm.errors import TrothError
+from troth.vm.host_signer import HostSigner
+from troth.vm.image import Image
+from troth.vm.keys import KeyPair, VerifierKey
+from troth.vm.shell_options import RunOptions
+from troth.vm.shell_run import RunResult
+from troth.vm.shell_spread import LinkOptions, run_spread
+
+PATIENCE_S: Final = 2.0
+"""How long a program waits for the other one, before they meet and when the connection ends."""
+END_S: Final = 2 * PATIENCE_S
+"""A program that has not ended so long after its connection is cut off; its record says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegSide:
+    """Who plays a role here, and who has to stand behind the other one.
+
+    Attributes:
+        effects: what the program asks for, by name.
+        record: the file of its record; None keeps none.
+    """
+
+    role: str
+    key: KeyPair
+    peer_role: str
+    peer_key: bytes
+    effects: Mapping[str, object]
+    record: Path | None = None
+
+
+class _TalkPlace(OneLinePlace):
+    def __init__(self, peer_key: bytes, send: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._peer_key = peer_key
+        self._send = send
+
+    def peer_key(self) -> bytes:
+        return self._peer_key
+
+    def carry(self, data: bytes) -> bool:
+        if len(data) > TALK_BYTES_MAX:
+            return False
+        self._send(data)
+        return True
+
+
+class Leg:
+    """One role's run, from `start` on; `end` when its connection does.
+
+    Attributes:
+        result: how the run went; None while it goes on, and when it was cut off.
+        problem: why there is no result, in words; "" when there is, or nothing is wrong.
+    """
+
+    def __init__(self, image: Image, side: LegSide, send: Callable[[bytes], None]) -> None:
+        """`send` is given the frames for the other side."""
+        self.result: RunResult | None = None
+        self.problem = ""
+        self._image = image
+        self._side = side
+        self._place = _TalkPlace(side.peer_key, send)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def take(self, frame: bytes) -> None:
+        """A frame of the other side. Raises nothing, whatever it is."""
+        self._place.take(frame)
+
+    async def over(self) -> None:
+        """Waits until the program has ended."""
+        assert self._task is not None, "it was started"
+        await asyncio.wait({self._task})
+
+    async def end(self) -> None:
+        """The connection is over: the program is given time to say so in its record."""
+        assert self._task is not None, "it was started"
+        self._place.lost()
+        await asyncio.wait({self._task}, timeout=END_S)
+        if self._task.cancel():
+            self.problem = "it did not end in time"
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        side = self._side
+        options = RunOptions(
+            effects=side.effects,
+            record=side.record,
+            blobs=RecentBlobs(),
+            roles=(side.role,),
+        )
+        try:
+            self.result = await run_spread(
+                self._image,
+                options=options,
+                links=LinkOptions(hub=self._place, patience_seconds=PATIENCE_S),
+                signer=HostSigner({side.role: side.key}),
+                expect={side.peer_role: VerifierKey(side.peer_role, side.peer_key)},
+            )
+        except TrothError as error:
+            self.problem = str(error)
+
+
+def effects_of(image: Image, owner: object) -> dict[str, object]:
+    """The functions of one role; those of the other are there and refuse."""
+    return {effect.name: getattr(owner, effect.name, _elsewhere) for effect in image.effects}
+
+
+def record_path(folder: Path | None, leg: str, key: bytes) -> Path | None:
+    """A file of its own for each run: the leg, who is at the other end, and when."""
+    if folder is None:
+        return None
+    # Whoever opens the file says what is wrong with a folder that cannot be made.
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{leg}-{key.hex()[:16]}-{time.time_ns() // 1_000_000}.replay"
+
+
+def _elsewhere(*_: object) -> object:
+    raise RuntimeError("this effect belongs to the other role")
