@@ -6,8 +6,9 @@ its type. What a run is told apart by is the order of its effects with their arg
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +16,11 @@ from troth import dsl, vm
 from troth.vm.types import ListType, Primitive, RecordType, ValueType
 
 Trace = tuple[tuple[str, str], ...]
+
+CLOCK: Final = "within 10ms:"
+"""The clocks of the programs here, in the place of those that they have."""
+LATE: Final = object()
+LATE_S: Final = 0.05
 
 CALLS_MAX: Final = 200
 """A program with a branch cut out may never end by itself."""
@@ -32,7 +38,10 @@ _PLAIN: Final[Mapping[Primitive, Any]] = {
 
 @dataclass(frozen=True)
 class Scenario:
-    """`answers` are given one after the other; one more question fails the effect."""
+    """`answers` are given one after the other; one more question fails the effect.
+
+    The answer `LATE` comes when the clock of the choice has run out.
+    """
 
     name: str
     protocol: str
@@ -69,6 +78,14 @@ def _scripted(
 ) -> Callable[..., Any]:
     left = list(answers[name]) if name in answers else None
 
+    async def late() -> None:
+        trace.append((name, "late"))
+        await asyncio.sleep(LATE_S)
+
+    if left is not None and LATE in left:
+        assert result is Primitive.UNIT, "what comes late is dropped"
+        return _late_or_not(left, late, lambda: trace.append((name, "")))
+
     def answer(*arguments: object) -> Any:
         trace.append((name, ", ".join(map(_shown, arguments))))
         if left is None:
@@ -77,6 +94,19 @@ def _scripted(
         assert left, f"{name} is asked for once more than the scenario says"
         given = left.pop(0)
         return {**plainest(result), **given} if isinstance(given, dict) else given
+
+    return answer
+
+
+def _late_or_not(
+    left: list[Any], late: Callable[[], Awaitable[None]], in_time: Callable[[], None]
+) -> Callable[[], Awaitable[None]]:
+    async def answer() -> None:
+        assert left, "it is asked for once more than the scenario says"
+        if left.pop(0) is LATE:
+            await late()
+        else:
+            in_time()
 
     return answer
 
@@ -98,7 +128,7 @@ def plainest(kind: ValueType) -> Any:
     return _PLAIN[kind]
 
 
-_HEAD: Final = re.compile(r"^( +)(if |elif |else:|[a-z_]+\([a-z_, ]*\):)")
+_HEAD: Final = re.compile(r"^( +)(if |elif |else:|timeout:|[a-z_]+\([a-z_, ]*\):)")
 
 
 def without_one_branch(text: str) -> Iterator[tuple[str, str]]:

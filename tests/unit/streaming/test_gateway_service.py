@@ -92,13 +92,19 @@ async def _topology() -> AsyncIterator[Topology]:
     )
     relay = RelayService(_key("relay"), options, lambda _text: None)
     await relay.start()
-    await _until(lambda: "relay" in gateway.core.hub.relays)
+    await _until(lambda: _takes_sessions(gateway, "relay"))
     try:
         yield Topology(gateway, relay, store)
     finally:
         await relay.stop()
         await gateway.stop()
         store.close()
+
+
+def _takes_sessions(gateway: GatewayService, relay: str) -> bool:
+    """Whether the relay's program has registered it, and it has not left."""
+    found = gateway.core.hub.relays.get(relay)
+    return found is not None and found.load[1] > 0
 
 
 async def _until(holds: Callable[[], object], seconds: float = 10.0) -> None:
@@ -220,7 +226,9 @@ def test_media_go_on_without_the_gateway_and_it_is_found_again() -> None:
             topology.gateway = GatewayService(key, topology.store, options)
             await topology.gateway.start()
             hub = topology.gateway.core.hub
-            await _until(lambda: client._gateway is not None and "relay" in hub.relays)
+            await _until(
+                lambda: client._gateway is not None and _takes_sessions(topology.gateway, "relay")
+            )
             client._event(LeaseWanted(client.session, 1))
             await _until(lambda: hub.counters.leases_issued == 1)
             assert client.ended is None
@@ -271,7 +279,7 @@ async def _second_relay(topology: Topology) -> RelayService:
     )
     relay = RelayService(_key("spare"), options, lambda _text: None)
     await relay.start()
-    await _until(lambda: "spare" in topology.gateway.core.hub.relays)
+    await _until(lambda: _takes_sessions(topology.gateway, "spare"))
     return relay
 
 

@@ -145,7 +145,7 @@ async def _place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     )
     relay = RelayService(keys["relay"], relay_options, lambda _text: None)
     await relay.start()
-    await until(lambda: "relay" in gateway.core.hub.relays)
+    await until(lambda: any(r.load[1] for r in gateway.core.hub.relays.values()))
     place = Place(folder, gateway, relay)
     send_to = MediaSocket.send_to
 

@@ -72,7 +72,7 @@ class RelayRegistration:
         self._waiting = asyncio.get_running_loop().create_future()
         if self._cut:
             raise ConnectionError("the gateway's connection ended")
-        if not self._leaves:
+        if not self._leaves and not self._core.draining:
             await self._waiting
 
     def relay_load(self) -> int:

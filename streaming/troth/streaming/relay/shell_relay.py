@@ -94,7 +94,8 @@ class RelayService:
         )
 
     def _ready(self) -> tuple[int, str]:
-        if self._gateway is None:
+        known = self._registration is not None and self._registration.known
+        if self._gateway is None or not known:
             return 503, "not registered with the gateway\n"
         return (503, "draining\n") if self.core.draining else (200, "ok\n")
 
