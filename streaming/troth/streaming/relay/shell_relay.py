@@ -115,6 +115,10 @@ class RelayService:
         if self._registration is not None:
             self._registration.leave()
 
+    def _drained(self) -> None:
+        self._take_no_more()
+        self._log("drained: the gateway wants no new sessions here")
+
     def _take_no_more(self) -> None:
         self.core.drain(now_ns())
         self._flush()
@@ -224,7 +228,7 @@ class RelayService:
         registration = RelayRegistration(
             self.core, self._key.name, public,
             on_registered=lambda: self._log("registered with the gateway"),
-            on_drain=self._take_no_more,
+            on_drain=self._drained,
         )  # fmt: skip
         side = LegSide(
             "Relay",
