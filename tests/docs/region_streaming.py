@@ -5,7 +5,7 @@ from __future__ import annotations
 from docs.region_tables import table
 from troth.streaming.doctor.book import ILLNESSES, STEPS
 from troth.streaming.metric_names import SESSION_METRICS
-from troth.streaming.session.endings import MEANINGS
+from troth.streaming.session.endings import BOUNDS, MEANINGS, Ending
 from troth.streaming.shell_protocols import NAMES, load_protocol
 from troth.streaming.telemetry import EVENT_NAMES
 
@@ -34,6 +34,24 @@ def endings(_: str) -> str:
         for ending, meaning in MEANINGS.items()
     ]
     return table(("reason", "plane", "meaning", "next step"), rows)
+
+
+def bounds(_: str) -> str:
+    rows = [
+        (
+            bound.what,
+            _word(bound.host),
+            _word(bound.client),
+            f"{bound.within_ns / 1e9:g} s",
+            f"{bound.at_worst_ns / 1e9:g} s",
+        )
+        for bound in BOUNDS.values()
+    ]
+    return table(("what happens", "at the host", "at the client", "within", "at worst"), rows)
+
+
+def _word(ending: Ending | None) -> str:
+    return "-" if ending is None else f"`{ending.value}`"
 
 
 def events(_: str) -> str:

@@ -44,6 +44,7 @@ GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
     "event-socket-limits": region_event_socket.limits,
     "streaming-effects": region_streaming.effects,
     "streaming-endings": region_streaming.endings,
+    "streaming-bounds": region_streaming.bounds,
     "streaming-events": region_streaming.events,
     "streaming-metrics": region_streaming.metrics,
     "doctor-steps": region_streaming.doctor_steps,

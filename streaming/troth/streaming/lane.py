@@ -47,6 +47,11 @@ class MediaWay(Protocol):
         ...
 
     @property
+    def words_backlog_us(self) -> int:
+        """How long a message of the session will wait before it is sent."""
+        ...
+
+    @property
     def allowed_kbps(self) -> int:
         """What the congestion control of the way allows to send; 0 when it does not know."""
         ...

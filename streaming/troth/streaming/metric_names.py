@@ -48,6 +48,7 @@ SESSION_METRICS: Final[Mapping[str, Metric]] = {
     "freezes_total": Metric(_C, _CLIENT, "times that the picture stood for more than 200 ms"),
     "freeze_seconds_total": Metric(_C, _CLIENT, "the length of these times"),
     "sound_played_total": Metric(_C, _CLIENT, "groups of sound that were played"),
+    "sound_skipped_total": Metric(_C, _HOST, "groups not captured, because the way was full"),
     "sound_missed_total": Metric(_C, _CLIENT, "groups of sound that were not", "outcome"),
     "idr_requests_total": Metric(_C, _HOST, "key frames made on demand"),
     "path_seconds_total": Metric(_C, _BOTH, "time on paths of each kind", "kind"),

@@ -176,6 +176,20 @@ def test_moves_are_put_together_and_edges_are_not() -> None:
     assert queue.coalesced == 1
 
 
+def test_a_lone_move_waits_while_the_way_is_full_and_a_click_with_its_place_does_not() -> None:
+    queue = ActQueue()
+    queue.add(Act(ActKind.MOVE, 1, x=1))
+    assert queue.take(lone_moves=False) is None
+    queue.add(Act(ActKind.MOVE, 2, x=2))
+    queue.add(Act(ActKind.PRESS, 3, code=30))
+    taken = [queue.take(lone_moves=False) for _ in range(3)]
+    assert [None if act is None else (act.kind, act.x) for act in taken] == [
+        (ActKind.MOVE, 2),
+        (ActKind.PRESS, 0),
+        None,
+    ]
+
+
 def test_the_queue_of_acts_is_bounded() -> None:
     queue = ActQueue()
     for at in range(QUEUE_ACTS_MAX):

@@ -7,6 +7,7 @@ from troth.streaming.link.rtt import RoundTrip
 from troth.streaming.link.stream import SELECTED_BITS, StreamReceiver, StreamSender
 from troth.streaming.transport_limits import (
     CONTROL_WINDOW_FIRST,
+    CONTROL_WINDOW_LEAST,
     CONTROL_WINDOW_SEGMENTS,
     MILLISECOND_NS,
 )
@@ -93,3 +94,23 @@ def test_marks_of_what_has_arrived() -> None:
     _take(receiver, bodies[:1])
     sender.acknowledged(receiver.acknowledgement(), 2)
     assert sender.arrived == sender.queued == 3
+
+
+def test_what_is_only_late_is_sent_again_no_more_than_a_window_at_a_time() -> None:
+    rtt = RoundTrip()
+    sender = StreamSender(0, ROOM, rtt)
+    _full(sender, CONTROL_WINDOW_FIRST)
+    assert sender.backlog_ns == 0, "nothing is known of the round trip"
+    rtt.add(10 * MILLISECOND_NS)
+    assert sender.backlog_ns == 10 * MILLISECOND_NS, "a window waits, and takes a round trip"
+    now_ns = MILLISECOND_NS
+    assert len(sender.due(now_ns)) == CONTROL_WINDOW_FIRST
+    assert sender.backlog_ns == 0
+    sent = 0
+    for _ in range(2_000):
+        now_ns += MILLISECOND_NS
+        sent += len(sender.due(now_ns))
+        deadline_ns = sender.deadline_ns
+        assert deadline_ns is not None
+        assert deadline_ns > now_ns, "it does not ask to be looked at again and again"
+    assert CONTROL_WINDOW_LEAST <= sent <= 4 * CONTROL_WINDOW_FIRST

@@ -51,6 +51,10 @@ class Messages:
         """So many of the first of them are known to have arrived."""
         return self._senders[stream].arrived
 
+    def backlog_ns(self, stream: int) -> int:
+        """How long what waits to be sent on it will wait."""
+        return self._senders[stream].backlog_ns
+
     def send(self, stream: int, message: bytes) -> None:
         if stream == INPUT:
             _check_input(message)

@@ -486,6 +486,11 @@ class SecureLink:
         """What was said before this mark is known to have arrived."""
         return self._messages.arrived(CONTROL)
 
+    @property
+    def control_backlog_ns(self) -> int:
+        """How long what is said next will wait before it is sent."""
+        return self._messages.backlog_ns(CONTROL)
+
     def _check_open(self) -> None:
         if self.closed is not None or self._closing is not None:
             raise _closed("the link is over")

@@ -91,6 +91,8 @@ class StreamSender:
         self._bytes = 0
         self._flight_bytes = 0
         self._window = Window(rtt)
+        self._repeats_from_ns = 0
+        """Before this time nothing is sent again only because its own time is over."""
         self.queued = 0
         """How many segments there have been, sent or waiting."""
         self.repeated = 0
@@ -104,6 +106,14 @@ class StreamSender:
     def suspect(self) -> bool:
         """Whether a segment was repeated so often that the path is in doubt."""
         return any(s.tries > CONTROL_TRIES_SUSPECT for s in self._flight.values())
+
+    @property
+    def backlog_ns(self) -> int:
+        """How long what has not been sent even once will wait, at a window in a round trip."""
+        sent_bytes = self._flight_bytes - len(self._flight) * chunks.SEGMENT.size
+        waiting_bytes = self._bytes - sent_bytes
+        window_bytes = self._window.segments * self._segment_bytes
+        return max(0, waiting_bytes) * self._rtt.smoothed_ns // window_bytes
 
     def send(self, message: bytes) -> None:
         """Takes a message, whole or not at all.
@@ -135,21 +145,40 @@ class StreamSender:
     def deadline_ns(self) -> int | None:
         if self._may_send_new():
             return 0
+        if not self._flight:
+            return None
         times = [0 if s.lost else s.sent_ns + self._timeout_ns(s) for s in self._flight.values()]
-        return min(times, default=None)
+        return max(min(times), 0 if 0 in times else self._repeats_from_ns)
 
     def due(self, now_ns: int) -> list[bytes]:
         """Bodies of SEGMENT chunks, to be sent now."""
-        found = []
-        for segment in self._flight.values():
-            if segment.lost or now_ns >= segment.sent_ns + self._timeout_ns(segment):
-                self.repeated += 1
-                self._window.shrink(now_ns, SHRINK_LOSS)
-                found.append(self._mark(segment, now_ns))
+        found = self._repeat(now_ns)
         while self._may_send_new():
             segment = self._waiting.popleft()
             self._flight[segment.number] = segment
             self._flight_bytes += len(segment.body)
+            found.append(self._mark(segment, now_ns))
+        return found
+
+    def _repeat(self, now_ns: int) -> list[bytes]:
+        """What is known to be lost, and of what may be only late no more than a window at a time.
+
+        On a way that has slowed down everything in flight is late: to say all of it again would
+        fill the way with repetitions, and nothing new would come through any more.
+        """
+        found: list[bytes] = []
+        left_bytes = self._window.segments * self._segment_bytes
+        may_be_late = now_ns >= self._repeats_from_ns
+        for segment in self._flight.values():
+            late = now_ns >= segment.sent_ns + self._timeout_ns(segment)
+            if not segment.lost:
+                if not (late and may_be_late and left_bytes > 0):
+                    continue
+                left_bytes -= len(segment.body)
+                late_ns = now_ns + self._timeout_ns(segment)
+                self._repeats_from_ns = max(self._repeats_from_ns, late_ns)
+            self.repeated += 1
+            self._window.shrink(now_ns, SHRINK_LOSS)
             found.append(self._mark(segment, now_ns))
         return found
 
@@ -181,6 +210,7 @@ class StreamSender:
         Nothing is known of the new path, so nothing that the old one did counts any more.
         """
         self._window = Window(self._rtt)
+        self._repeats_from_ns = 0
         for segment in self._flight.values():
             segment.tries = 1
         self._waiting.extendleft(reversed(self._flight.values()))

@@ -50,8 +50,12 @@ class ActQueue:
             self._edges += 1
         acts.append(act)
 
-    def take(self) -> Act | None:
-        return self._acts.popleft() if self._acts else None
+    def take(self, *, lone_moves: bool = True) -> Act | None:
+        """The oldest. Without `lone_moves` a move waits for a newer one, or an edge behind it."""
+        acts = self._acts
+        if not acts or (not lone_moves and len(acts) == 1 and acts[0].kind is ActKind.MOVE):
+            return None
+        return acts.popleft()
 
 
 class PressedKeys:

@@ -73,6 +73,58 @@ MEANINGS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One way to end: what each side has for it, and until when.
+
+    Attributes:
+        host: the word at the host; None when it has none, because it is gone or never had one.
+        client: the same at the client.
+        within_ns: from what happened to the end at both sides, on a way that carries the session.
+        at_worst_ns: the same on a way that carries next to nothing, whatever the queues hold.
+    """
+
+    what: str
+    host: Ending | None
+    client: Ending | None
+    within_ns: int
+    at_worst_ns: int
+
+
+_MS: Final = 1_000_000
+_SOON: Final = 500 * _MS
+_CUT: Final = 3_500 * _MS
+"""Programs have 1.5 s, the link's last word half a second, a silent machine a second; and way."""
+_SILENCE: Final = 7_000 * _MS
+"""Five seconds of silence, the link's last word, and a second until the session is cancelled."""
+
+BOUNDS: Final = {
+    "user": Bound("the user leaves", Ending.USER, Ending.USER, _SOON, _CUT),
+    "time": Bound("the time is up", Ending.TIME, Ending.TIME, _SOON, _CUT),
+    "client-exit": Bound("the client gets SIGTERM", Ending.EXIT, Ending.EXIT, _SOON, _CUT),
+    "host-exit": Bound("the host gets SIGTERM", Ending.EXIT, Ending.EXIT, _SOON, _CUT),
+    "host-order": Bound("the host takes it away", Ending.REVOKED, Ending.REVOKED, _SOON, _CUT),
+    "revoked": Bound("an administrator revokes it", Ending.REVOKED, Ending.REVOKED, _SOON, _CUT),
+    "client-fault": Bound("a client's program faults", Ending.FAULT, Ending.FAULT, _CUT, _CUT),
+    "host-fault": Bound("a host's program faults", Ending.FAULT, Ending.FAULT, _CUT, _CUT),
+    "no-media": Bound(
+        "nothing new is shown",
+        Ending.CONNECTION_LOST,
+        Ending.CONNECTION_LOST,
+        5_500 * _MS,
+        5_000 * _MS + _CUT,
+    ),
+    "client-killed": Bound("the client is killed", Ending.PEER_LOST, None, _SILENCE, _SILENCE),
+    "host-killed": Bound("the host is killed", None, Ending.PEER_LOST, _SILENCE, _SILENCE),
+    "dark": Bound("nothing comes through", Ending.PEER_LOST, Ending.PEER_LOST, _SILENCE, _SILENCE),
+    "identity": Bound("another channel", Ending.IDENTITY, Ending.IDENTITY, _SOON, _CUT),
+    "version": Bound("another version", Ending.VERSION, Ending.VERSION, _SOON, _CUT),
+    "codec": Bound("no common codec", Ending.CODEC, Ending.CODEC, _SOON, _CUT),
+    "busy": Bound("the host has a viewer", Ending.BUSY, Ending.BUSY, _SOON, _CUT),
+}
+"""Every way in which a session ends, by a name. Tests and documentation are made of it."""
+
+
 def label_of(reason: str) -> str:
     """The word as metrics have it: what the other side makes up is counted as one."""
     return reason if reason in tuple(Ending) else "other"

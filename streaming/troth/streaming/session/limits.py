@@ -18,6 +18,10 @@ PATIENCE_SECONDS: Final = 1.0
 """After the link has given the other side up, which takes five seconds of silence."""
 BACKLOG_US_MAX: Final = 40_000
 """While more than this waits to be sent, no frame is captured."""
+WORDS_BACKLOG_US_MAX: Final = 40_000
+"""While the session's own messages wait longer, nothing is said that a newer one replaces."""
+LEAVE_SECONDS: Final = 1.5
+"""So long the programs may take to end a session in good order; then the link says the reason."""
 
 CONTENTS_KEPT: Final = 256
 DEMANDS_MAX: Final = 64

@@ -33,6 +33,7 @@ from troth.streaming.session.limits import (
     KEY_FRAME_EVERY_US,
     PLAYOUT_DEADLINE_US,
     VERSION,
+    WORDS_BACKLOG_US_MAX,
 )
 from troth.streaming.session.shell_party import Party, now_us
 from troth.streaming.telemetry import Event
@@ -40,6 +41,7 @@ from troth.vm.errors import Malformed, Unusable
 
 Facts = dict[str, Any]
 INPUT_TICK_US = 4_000
+WATCH_EVERY_US = 50_000
 SOUND_GONE_GROUPS = 25
 """So many groups in a row that nobody heard are half a second."""
 
@@ -89,7 +91,6 @@ class ClientParty(Party):
         self._acts = ActQueue()
         self._demands: deque[Facts] = deque()
         self._demanded = asyncio.Event()
-        self._leaving = ""
         self._epoch_ends_us = 0
         self._key_frame_asked_us = -KEY_FRAME_EVERY_US
         self._nonce = b""
@@ -101,7 +102,7 @@ class ClientParty(Party):
 
     def leave(self, reason: Ending) -> None:
         """The session ends with the next thing that the client says."""
-        self._leaving = self._leaving or reason.value
+        self.ends_because(reason.value)
         self._demanded.set()
 
     def revoke(self) -> None:
@@ -160,8 +161,8 @@ class ClientParty(Party):
         while True:
             now = now_us()
             self._watch(now)
-            if self._leaving:
-                return {"kind": "leave", "number": 0, "text": self._leaving}
+            if self.leaving:
+                return {"kind": "leave", "number": 0, "text": self.leaving}
             if self._demands:
                 return self._demands.popleft()
             if now >= self._epoch_ends_us:
@@ -174,6 +175,12 @@ class ClientParty(Party):
             except TimeoutError:
                 continue
 
+    async def keep_watch(self) -> None:
+        """The program asks for the next demand only when the one before has been answered."""
+        while not await self.wait(now_us() + WATCH_EVERY_US):
+            if self.media_began_us is not None:
+                self._watch(now_us())
+
     def _watch(self, now: int) -> None:
         """Liveness: degraded, recovered, and the end when policy says so."""
         began = self.media_began_us
@@ -182,7 +189,7 @@ class ClientParty(Party):
             self.leave(Ending.TIME)
         silent_us = self.viewing.silent_us(now)
         if silent_us >= CONNECTION_LOST_US:
-            if not self._leaving:
+            if not self.leaving:
                 self.telemetry.emit("peer_lost", silent_ms=silent_us // 1000)
             self.leave(Ending.CONNECTION_LOST)
         elif silent_us >= DEGRADED_US and not self.degraded:
@@ -280,7 +287,7 @@ class ClientParty(Party):
 
     def _need_key_frame(self) -> None:
         now = now_us()
-        if now - self._key_frame_asked_us >= KEY_FRAME_EVERY_US and not self._leaving:
+        if now - self._key_frame_asked_us >= KEY_FRAME_EVERY_US and not self.leaving:
             self._key_frame_asked_us = now
             self.demand("key_frame", max(0, self.viewing.last_shown))
 
@@ -323,7 +330,7 @@ class ClientParty(Party):
             now = now_us()
             for done in self._user.acts(now):
                 self._acts.add(done)
-            act = self._acts.take()
+            act = self._acts.take(lone_moves=self._way.words_backlog_us <= WORDS_BACKLOG_US_MAX)
             if act is not None:
                 return _facts(act)
             if await self.wait(now + INPUT_TICK_US):

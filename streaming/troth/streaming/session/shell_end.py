@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from troth.streaming.session.limits import (
     BITRATE_KBPS_DEFAULT,
     FRAME_RATE_DEFAULT,
     HEIGHT_DEFAULT,
+    LEAVE_SECONDS,
     PATIENCE_SECONDS,
     SCALE_PERCENT_MIN_DEFAULT,
     WIDTH_DEFAULT,
@@ -25,6 +27,7 @@ from troth.streaming.session.shell_client import ClientParty
 from troth.streaming.session.shell_host import HostParty
 from troth.streaming.session.shell_party import Party, now_us
 from troth.streaming.session.shell_transport import CLOSE_REASONS, TransportEnd
+from troth.streaming.session.shell_waiting import first
 from troth.streaming.shell_recent_blobs import RecentBlobs
 from troth.streaming.telemetry import Event, Telemetry
 from troth.vm.errors import Unusable
@@ -117,17 +120,44 @@ async def run_party(
         roles=(party.role,),
     )
     links = LinkOptions(hub=end.place, patience_seconds=wanted.patience_seconds, any_key=any_key)
+    around = asyncio.gather(_end_in_time(party, end), party.keep_watch())
     try:
-        result = await run_spread(image, options=options, links=links)
+        result = await run_spread(image, options=options, links=links, on_events=party.note_faults)
     finally:
+        around.cancel()
+        await asyncio.gather(around, return_exceptions=True)
         party.let_go()
-    party.close_books(ok=result.ok, lost=end.lost_because)
+    party.close_books(ok=result.ok, lost=end.lost_because, by=_closed_by(party, end))
     if wanted.folder is not None:
         path = wanted.folder / f"{name}.prom"
         path.write_text(party.telemetry.prometheus(), encoding="utf-8")
     _, reason = party.ending or ("", "")
     end.close(CLOSE_REASONS.get(reason, CloseReason.POLICY), reason)
     return result
+
+
+async def _end_in_time(party: Party, end: TransportEnd) -> None:
+    """Bounds every ending, whatever waits in the queues.
+
+    The programs' words go behind all that was said before them. When they do not get through in
+    time the link says the reason: its last word goes before everything else, and what the
+    programs wanted to say beyond that is lost, which the record shows.
+    """
+    await first(party.parting, end.over)
+    await first(end.over, seconds=LEAVE_SECONDS)
+    if not end.over.is_set():
+        reason = party.farewell
+        end.close(CLOSE_REASONS.get(reason, CloseReason.POLICY), reason)
+        await end.over.wait()
+    party.let_go()
+
+
+def _closed_by(party: Party, end: TransportEnd) -> str:
+    """The side whose link had the last word."""
+    closed = end.closed
+    if closed is not None and closed.by_peer:
+        return next(role for role in ROLES if role != party.role)
+    return party.role
 
 
 def note_transport(telemetry: Telemetry, end: TransportEnd) -> None:

@@ -22,6 +22,7 @@ from troth.streaming.session.limits import (
     CODECS,
     FRAME_RATE_MAX,
     VERSION,
+    WORDS_BACKLOG_US_MAX,
 )
 from troth.streaming.session.shell_party import Party, now_us
 from troth.streaming.telemetry import Event
@@ -63,7 +64,6 @@ class HostParty(Party):
         self._sound = sound
         self._bitrate_kbps = bitrate_kbps
         self._busy = busy
-        self._order = ""
         self._controller: Controller = LadderController(bitrate_kbps, 1, bitrate_kbps)
         self._picture = self._whole = Picture(1, 1, 1)
         """What is captured now, and what was agreed on."""
@@ -73,7 +73,7 @@ class HostParty(Party):
 
     def end(self, reason: Ending) -> None:
         """The client hears of it in answer to its next report."""
-        self._order = self._order or reason.value
+        self.ends_because(reason.value)
 
     def revoke(self) -> None:
         super().revoke()
@@ -144,7 +144,7 @@ class HostParty(Party):
         self._sound.stop()
 
     def host_order(self) -> str:
-        return self._order
+        return self.leaving
 
     def decide(self, report: Facts) -> Facts:
         epoch = Epoch(**report)
@@ -201,6 +201,11 @@ class HostParty(Party):
 
     # --- media -------------------------------------------------------------------------------
 
+    @property
+    def _words_get_through(self) -> bool:
+        """Else the message that names a piece of media would come after its time."""
+        return self._way.words_backlog_us <= WORDS_BACKLOG_US_MAX
+
     @vm.effect(cancellable=True)
     async def next_frame(self) -> Facts:
         while True:
@@ -208,7 +213,7 @@ class HostParty(Party):
                 return {"more": False, "number": 0, "key": False, "at_us": 0, "data": b""}
             now = now_us()
             interval_us = 1_000_000 // self._picture.frames_per_second
-            if self._way.backlog_us <= BACKLOG_US_MAX:
+            if self._way.backlog_us <= BACKLOG_US_MAX and self._words_get_through:
                 break
             # What would only wait is not captured: the next picture is newer.
             self._frame_due_us = now + interval_us
@@ -233,10 +238,14 @@ class HostParty(Party):
 
     @vm.effect(cancellable=True)
     async def next_sound(self) -> Facts:
-        if await self.wait(self._sound_due_us):
-            return {"more": False, "number": 0, "at_us": 0, "data": b""}
-        now = now_us()
-        self._sound_due_us = max(self._sound_due_us + GROUP_MS * 1000, now)
+        while True:
+            if await self.wait(self._sound_due_us):
+                return {"more": False, "number": 0, "at_us": 0, "data": b""}
+            now = now_us()
+            self._sound_due_us = max(self._sound_due_us + GROUP_MS * 1000, now)
+            if self._words_get_through:
+                break
+            self.telemetry.count("sound_skipped_total")
         group = self._sound.capture(now)
         return {
             "more": True,

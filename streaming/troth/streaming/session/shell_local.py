@@ -25,6 +25,7 @@ from troth.streaming.session.shell_end import ROLES, Wanted, make_client, make_h
 from troth.streaming.session.shell_host import HostParty
 from troth.streaming.session.shell_memory_net import MemoryNetwork
 from troth.streaming.session.shell_transport import TransportEnd, link_options
+from troth.streaming.session.shell_waiting import first
 from troth.streaming.shell_protocols import load_protocol
 from troth.vm.shell_keys import load_or_create
 from troth.vm.shell_run import RunResult
@@ -163,17 +164,6 @@ async def _watched(
             await asyncio.gather(*runs, return_exceptions=True)
             if looking is not None:
                 await looking
-
-
-async def first(*events: asyncio.Event, seconds: float | None = None) -> None:
-    """Until one of them happens, or the time is over."""
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()
-        await asyncio.gather(*waits, return_exceptions=True)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from blake3 import blake3
@@ -13,6 +13,8 @@ from troth.streaming.load import LoadJudge
 from troth.streaming.session.endings import Ending, label_of, meaning_of
 from troth.streaming.shell_load import LoadMeter
 from troth.streaming.telemetry import Clock, Event, Telemetry
+from troth.vm.events import Event as RunEvent
+from troth.vm.events import Faulted
 from troth.vm.image import Image
 
 CLOCK: Final = Clock(lambda: time.time_ns() // 1000, lambda: time.monotonic_ns() // 1000)
@@ -21,8 +23,8 @@ CLOCK: Final = Clock(lambda: time.time_ns() // 1000, lambda: time.monotonic_ns()
 SESSION_ID_CHARACTERS: Final = 32
 DECIDED: Final = ("bitrate_kbps", "frames_per_second", "scale_percent", "parity_percent")
 """Of a decision, what is also a gauge."""
-ENDED_BY: Final = {Ending.BUSY: "Host", Ending.REVOKED: "Gateway"}
-"""Who ends a session without a word of its programs."""
+ENDED_BY: Final = {Ending.BUSY: "Host", Ending.REVOKED: "Gateway", Ending.PEER_LOST: "nobody"}
+"""Who ends a session without a word of its programs; else whichever side closed the link."""
 
 
 class Party:
@@ -31,6 +33,8 @@ class Party:
     Attributes:
         ending: who ended it and why, once it is known.
         ways: the kinds of paths that were taken, in order.
+        leaving: the reason why this side wants to end; "" while it does not.
+        parting: somebody wants to end the session, or has ended it.
     """
 
     role = ""
@@ -40,11 +44,14 @@ class Party:
         self.telemetry.emit("handshake_start", "control")
         self.ending: tuple[str, str] | None = None
         self.ways: list[str] = []
+        self.leaving = ""
+        self.parting = asyncio.Event()
         self.stopped = asyncio.Event()
         self.media_began_us: int | None = None
         self.load = LoadMeter()
         self._judge = LoadJudge()
         self._binding = b""
+        self._heard = ""
         self._frames = 0
         self._digest = bytes(32)
 
@@ -59,6 +66,27 @@ class Party:
         self.telemetry.emit("session_start", "control")
         self.telemetry.path_begins()
 
+    def ends_because(self, reason: str) -> None:
+        """Media stop now; the programs say why when they can, and the link when they cannot."""
+        self.leaving = self.leaving or reason
+        self.parting.set()
+        self.stopped.set()
+
+    @property
+    def farewell(self) -> str:
+        """The reason that the other side is to hear: what was agreed on, or what we want."""
+        return self._heard or self.leaving or Ending.FAULT.value
+
+    def note_faults(self, events: Sequence[RunEvent]) -> None:
+        """Without the program that speaks for this side nobody would end what the others do."""
+        for event in events:
+            if isinstance(event, Faulted) and event.program == self.role.lower():
+                self.ends_because(Ending.FAULT.value)
+
+    async def keep_watch(self) -> None:
+        """Looks at the clock of this side, also while its program waits for the other one."""
+        await self.parting.wait()
+
     def let_go(self) -> None:
         """However it ended: nothing that the session holds stays held."""
         self.stopped.set()
@@ -72,8 +100,8 @@ class Party:
         self._frames += 1
         self._digest = blake3(self._digest + digest).digest()
 
-    def close_books(self, *, ok: bool, lost: Ending | None) -> None:
-        """The run is over; a session that ended without a word is given one."""
+    def close_books(self, *, ok: bool, lost: Ending | None, by: str) -> None:
+        """The run is over; a session that its programs did not end is given a word, and a side."""
         if self.ending is None:
             reason = lost or Ending.FAULT
             if reason is Ending.PEER_LOST:
@@ -83,7 +111,7 @@ class Party:
             elif reason is Ending.BUSY:
                 self.telemetry.emit("handshake_fail", "control", reason=reason.value)
                 self.telemetry.count("handshake_fail_total", reason=reason.value)
-            self.ending = (ENDED_BY.get(reason, "nobody"), reason.value)
+            self.ending = (ENDED_BY.get(reason, by), reason.value)
         self.stopped.set()
         by, reason_text = self.ending
         self.telemetry.path_ends()
@@ -163,6 +191,8 @@ class Party:
             self.telemetry.count("handshake_fail_total", reason=reason)
         elif reason == Ending.REVOKED:
             self.telemetry.emit("revoked", "control")
+        self._heard = reason
+        self.parting.set()
         self.stopped.set()
 
     async def wait(self, until_us: int) -> bool:

@@ -30,7 +30,7 @@ from troth.streaming.session.endings import Ending
 from troth.streaming.session.shell_client import ClientParty
 from troth.streaming.session.shell_end import make_client, make_host, run_party
 from troth.streaming.session.shell_host import HostParty
-from troth.streaming.session.shell_local import CONTEXT, GOODBYE_SECONDS, first, leaving_on_signals
+from troth.streaming.session.shell_local import CONTEXT, GOODBYE_SECONDS, leaving_on_signals
 from troth.streaming.session.shell_remote import (
     Door,
     RemoteOptions,
@@ -42,6 +42,7 @@ from troth.streaming.session.shell_remote import (
 from troth.streaming.session.shell_role_metrics import RoleMetrics
 from troth.streaming.session.shell_route import FINAL, GatewayWay, Route
 from troth.streaming.session.shell_transport import TransportEnd, link_options
+from troth.streaming.session.shell_waiting import first
 from troth.streaming.shell_protocols import load_protocol
 from troth.vm.errors import Unusable
 from troth.vm.escape import plain

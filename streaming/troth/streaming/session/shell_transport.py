@@ -83,7 +83,7 @@ class TransportEnd(MediaWay):
             return None
         if closed.by_peer and closed.reason is CloseReason.LIMIT:
             return Ending.BUSY
-        return Ending.PEER_LOST
+        return said_ending(closed) or Ending.PEER_LOST
 
     @property
     def binding(self) -> bytes:
@@ -99,6 +99,10 @@ class TransportEnd(MediaWay):
     def backlog_us(self) -> int:
         pacer = self.link.media.pacer
         return pacer.waiting_bytes * 8 * 1_000_000 // max(1, pacer.rate_bits)
+
+    @property
+    def words_backlog_us(self) -> int:
+        return self.link.control_backlog_ns // 1_000
 
     @property
     def allowed_kbps(self) -> int:
@@ -195,6 +199,15 @@ def link_options(
         context=context,
         controller=lambda: DelayController(rates),
     )
+
+
+def said_ending(closed: Closed) -> Ending | None:
+    """The session's word in the link's last one; None when it is none, or belongs to another."""
+    if closed.text not in tuple(Ending):
+        return None
+    found = Ending(closed.text)
+    fits = CLOSE_REASONS.get(found.value, CloseReason.POLICY) is closed.reason
+    return found if fits else None
 
 
 CLOSE_REASONS: Final = {
