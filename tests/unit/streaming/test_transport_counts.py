@@ -59,7 +59,7 @@ def test_what_is_missing_is_lost_once_and_only_when_settled() -> None:
     assert (arrivals.expected, arrivals.received, arrivals.lost) == (9, 6, 0)
     arrivals.settle(now_ns + SETTLED_NS)
     assert arrivals.lost == 3
-    assert (arrivals.bursts, arrivals.burst_max, arrivals.lost_in_bursts) == (1, 2, 2)
+    assert (arrivals.bursts, arrivals.burst_max) == (1, 2)
 
 
 def test_what_is_reordered_is_not_lost() -> None:
@@ -233,7 +233,7 @@ def test_feedback_that_does_not_fit_is_refused(change: Callable[[bytes], bytes])
 
 
 def test_reports_go_over_the_wire_as_they_are() -> None:
-    report = Report(*range(1, 20))
+    report = Report(*range(1, 19))
     assert decode_report(report.encode()) == report
     with pytest.raises(Malformed):
         decode_report(report.encode()[:-1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from functools import cache
 from random import Random
 
@@ -218,10 +217,7 @@ def test_bursts_that_the_peer_waits_for_are_not_insured_against() -> None:
     before = policy.parity(40)
     waiting = Report(0, packets_lost=10, burst_packets_max=12, playout_delay_ns=1)
     policy.on_report(waiting)
-    assert policy.parity(40) == before, "nothing of it was lost in a row"
-    for _ in range(50):
-        policy.on_report(replace(waiting, packets_lost_in_bursts=10))
-    assert policy.parity(40) == 0
+    assert policy.parity(40) == before
     policy.on_report(Report(0))
     assert policy.parity(40) == 10, "what was lost in a row is known all the same"
 

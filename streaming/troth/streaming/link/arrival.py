@@ -62,8 +62,6 @@ class Arrivals:
         self.late = 0
         self.bursts = 0
         self.burst_max = 0
-        self.lost_in_bursts = 0
-        """Packets that were lost next to another one."""
         self._holes: dict[int, _Hole] = {}
         self._unasked = 0
         """Holes that nobody has been asked about."""
@@ -137,7 +135,6 @@ class Arrivals:
         run = run + 1 if number == last + 1 else 1
         self._run = (number, run)
         self.bursts += run == 2
-        self.lost_in_bursts += (0, 2)[run - 1] if run <= 2 else 1
         self.burst_max = max(self.burst_max, run)
 
     def _settled_ns(self) -> int:

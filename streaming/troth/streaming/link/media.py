@@ -223,7 +223,6 @@ class Media:
             frames.jitter_ns,
             self._rtt.smoothed_ns,
             self.frames.delay.delay_ns,
-            arrivals.lost_in_bursts,
         )
 
     def _close_epoch(self) -> Report:

@@ -23,10 +23,6 @@ _KEPT_RECENT: Final = 0.85
 """The same for the recent ones, of a third of a second."""
 
 
-_KEPT_EPOCHS: Final = 0.9
-"""The same for the reports of epochs, of two and a half seconds."""
-
-
 @lru_cache(maxsize=4_096)
 def parity_for(data: int, loss_permille: int) -> int:
     """The least parity with which a group of `data` shards is whole at independent loss."""
@@ -74,7 +70,6 @@ class ParityPolicy:
         self.burst_packets = 0
         self.hidden = False
         self._long, self._recent = _Memory(_KEPT), _Memory(_KEPT_RECENT)
-        self._in_bursts = _Memory(_KEPT_EPOCHS)
 
     def on_feedback(self, lost: int, received: int) -> None:
         if lost + received == 0:
@@ -86,28 +81,18 @@ class ParityPolicy:
     def on_report(self, report: Report) -> None:
         """An epoch of the peer: its bursts, and whether it waits for what is sent again.
 
-        Then a burst is cheaper sent again, when it happens, than insured against all the time.
+        Then the rest of a burst is cheaper sent again than insured against all the time.
         """
         self.burst_packets = max(report.burst_packets_max, self.burst_packets * 7 // 8)
         self.hidden = report.playout_delay_ns > 0
-        lost = max(report.packets_lost, report.packets_lost_in_bursts)
-        self._in_bursts.add(report.packets_lost_in_bursts, lost)
-
-    @property
-    def _insured_loss(self) -> float:
-        """The loss that parity is for."""
-        return self.loss * (1 - self._in_bursts.loss) if self.hidden else self.loss
 
     def parity(self, shards: int) -> int:
         """Parity per group for a frame of so many shards."""
-        loss = self._insured_loss
-        if loss < CLEAN:
+        if self.loss < CLEAN:
             return 0
         groups = -(-shards // GROUP_DATA_MAX)
         data = -(-shards // groups)
-        if self.hidden and 1 - (1 - loss) ** data <= RESIDUAL:
-            return 0
-        parity = parity_for(data, max(1, round(loss * 1_000)))
+        parity = parity_for(data, max(1, round(self.loss * 1_000)))
         burst = 0 if self.hidden else -(-self.burst_packets // groups)
         ceiling = min(max(1, int(data * SHARE_MAX)), GROUP_PARITY_MAX)
         return min(max(parity, burst), ceiling)

@@ -38,9 +38,6 @@ class Report:
     playout_delay_ns: int = 0
     """How long whole pictures wait, so that what is sent again comes in time."""
 
-    packets_lost_in_bursts: int = 0
-    """Those of the packets lost that were lost next to another one."""
-
     def encode(self) -> bytes:
         return _LAYOUT.pack(*(getattr(self, field.name) for field in fields(self)))
 
