@@ -372,6 +372,14 @@ CASES: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
         pair(a=SIX),
         {"host": [{"after": 3, "trouble": "crash", "session": 0, "role": "B"}]},
     ),
+    "trouble-crash-of-one-that-waits-for-an-endpoint": (
+        "Who has one of its two endpoints crashes; it can be given the other no more.",
+        JOB,
+        {
+            "quantum": 1,
+            "host": [{"after": 6, "trouble": "crash", "session": 1, "role": "D"}],
+        },
+    ),
     "trouble-parted": (
         "Nothing passes a partition; it may heal, so the run is not stuck.",
         pair(a=SIX),

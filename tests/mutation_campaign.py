@@ -36,9 +36,12 @@ SHOWN_MAX: Final = 40
 
 
 class Portion(NamedTuple):
+    """`family` is the beginning of the names of the families that are judged."""
+
     artifact: str
     first: int
     changes: int
+    family: str = ""
 
 
 DIGEST_BYTES: Final = 8
@@ -74,6 +77,9 @@ def judge_portion(portion: Portion) -> Result:
         made = change(aim, number)
         if made is None:
             counts["none"] += 1
+            continue
+        if not made.family.startswith(portion.family):
+            counts["another family"] += 1
             continue
         counts["tried"] += 1
         counts[f"family {made.family}"] += 1
@@ -168,10 +174,13 @@ def _judge_alone(aim: Target, made: Change, counts: Counter[str]) -> Iterator[st
 # --- many of them ----------------------------------------------------------------------------
 
 
-def portions(changes: int, size: int = PORTION, prefix: str = "") -> Iterator[Portion]:
+def portions(
+    changes: int, size: int = PORTION, prefix: str = "", family: str = ""
+) -> Iterator[Portion]:
     """Portions of the artifacts in turn, until there are so many changes.
 
-    Of all artifacts, or of those whose names begin with `prefix`.
+    Of all artifacts, or of those whose names begin with `prefix`. What is not of a family whose
+    name begins with `family` is counted and not judged.
     """
     done = 0
     names = [name for name in CORPUS if name.startswith(prefix)]
@@ -181,12 +190,18 @@ def portions(changes: int, size: int = PORTION, prefix: str = "") -> Iterator[Po
                 return
             first = done // (size * len(names)) * size
             count = min(size, changes - done)
-            yield Portion(name, first, count)
+            yield Portion(name, first, count, family)
             done += count
 
 
 def campaign(
-    changes: int, processes: int, state: Path | None, size: int = PORTION, prefix: str = ""
+    changes: int,
+    processes: int,
+    state: Path | None,
+    *,
+    size: int = PORTION,
+    prefix: str = "",
+    family: str = "",
 ) -> Counter[str]:
     """Judges what is not yet in the state; returns the counts of all."""
     total: Counter[str] = Counter()
@@ -202,7 +217,7 @@ def campaign(
         total.update(kept["counts"])
         odd += kept["odd"]
         different.update(_digests(kept["digests"]))
-    left = [one for one in portions(changes, size, prefix) if tuple(one) not in done]
+    left = [one for one in portions(changes, size, prefix, family) if tuple(one) not in done]
     for name in {one.artifact for one in left}:
         _target(name)  # Before the processes begin, so that they share what was recorded.
     with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
@@ -262,13 +277,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--changes", type=int, default=1_000_000)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--artifacts", default="", help="only those whose names begin so")
+    parser.add_argument("--family", default="", help="judge only families whose names begin so")
     parser.add_argument("--state", type=Path, help="a folder that remembers what was done")
     given = parser.parse_args(arguments)
     state = None
     if given.state is not None:
         given.state.mkdir(parents=True, exist_ok=True)
         state = given.state / "portions.jsonl"
-    total = campaign(given.changes, given.processes, state, prefix=given.artifacts)
+    narrowed = {"prefix": given.artifacts, "family": given.family}
+    total = campaign(given.changes, given.processes, state, **narrowed)
     print(summary(total))
     return 0 if holds(total) else 1
 

@@ -34,6 +34,8 @@ REPORTED: Final = {Kind.TIMER: 3, Kind.ASK_END: 2, Kind.PEER: 1, Kind.TROUBLE: 5
 and how it calls somebody else."""
 HEARD: Final = frozenset({Kind.TIME, Kind.REFUSE, Kind.PEER_RECEIPT, Kind.PEER_HEAD})
 """What it need not tell at all, where nothing comes of it, nor when it heard that."""
+HEARD_AT_SOME_TIME: Final = frozenset({Kind.PEER_NOTICE})
+"""What it has to tell; but which of several it heard first, nobody else knows."""
 HEADER_OWN_WORD: Final = (7, 11)
 """Fields of HEADER that are the recorder's own word: the runner and the time."""
 
@@ -350,6 +352,8 @@ def _is_own_word(target: Target, records: Sequence[Record], *, keeps: bool) -> b
     """
     taken = {(s, a, b, g, n) for k, s, b, a, g, n, *_ in _long(target.records) if k == Kind.RECEIVE}
     free = OWN_WORD | HEARD if keeps else OWN_WORD
+    if keeps and _heard(target.records) == _heard(records):
+        free |= HEARD_AT_SOME_TIME
     before = [_own(r, taken, keeps=keeps) for r in target.records if r[0] not in free]
     after = [_own(r, taken, keeps=keeps) for r in records if r[0] not in free]
     if not before or not after:
@@ -359,6 +363,10 @@ def _is_own_word(target: Target, records: Sequence[Record], *, keeps: bool) -> b
         return [v for i, v in enumerate(header) if i not in HEADER_OWN_WORD]
 
     return bare(before[0]) == bare(after[0]) and list(before[1:]) == list(after[1:])
+
+
+def _heard(records: Sequence[Record]) -> list[bytes]:
+    return sorted(msgpack.packb(one) for one in records if one[0] in HEARD_AT_SOME_TIME)
 
 
 def repaired(records: Sequence[Record], pairs: Sequence[KeyPair]) -> bytes:

@@ -19,7 +19,7 @@ EACH: Final = 10
 
 @pytest.mark.slow
 def test_every_change_is_refused_by_both_verifiers(tmp_path: Path) -> None:
-    total = campaign(CHANGES, min(2, os.cpu_count() or 1), tmp_path / "state", EACH)
+    total = campaign(CHANGES, min(2, os.cpu_count() or 1), tmp_path / "state", size=EACH)
     print(summary(total))
     assert len(CORPUS) >= 50
     assert total["tried"] > CHANGES // 2
@@ -28,10 +28,10 @@ def test_every_change_is_refused_by_both_verifiers(tmp_path: Path) -> None:
 
 def test_a_campaign_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     state = tmp_path / "portions.jsonl"
-    first = campaign(6, 1, state, 3)
+    first = campaign(6, 1, state, size=3)
     kept = state.read_text()
     state.write_text(kept + '{"portion": ["cut')
-    assert campaign(6, 1, state, 3) == first
+    assert campaign(6, 1, state, size=3) == first
     assert sum(first[name] for name in ("tried", "none")) == 6
 
 

@@ -26,9 +26,11 @@ class Endings(Part):
         for receiver, _, count in facts["finals"]:
             sent = session.edges[role.name, session.protocol.roles[receiver]].sent
             require(count == sent, "does not count what was sent")
-        for edge in _incoming(session, role):
+        incoming = sorted(_incoming(session, role), key=lambda one: one.sender)
+        for place, edge in enumerate(incoming, record.number - len(incoming)):
             signed = edge.signed_for and edge.receipt == (edge.consumed, edge.discarded)
             require(signed, "closes without a receipt")
+            require(edge.signed_at == place, "a receipt that is not right before the notice")
         self._noticed(session, role)
 
     def on_peer_notice(self, record: Record, facts: Facts) -> None:
@@ -83,7 +85,7 @@ class Endings(Part):
         counted = (facts["consumed"], facts["discarded"])
         require(counted == (edge.consumed, edge.discarded), "does not count what was received")
         require(facts["root"] == edge.root, "not the consumption root")
-        edge.receipt, edge.signed_for = counted, True
+        edge.receipt, edge.signed_for, edge.signed_at = counted, True, record.number
 
     def on_peer_receipt(self, record: Record, facts: Facts) -> None:
         session = self.session(facts)
@@ -157,6 +159,7 @@ class Endings(Part):
         require_signature(self.principal(role.signer).key, said, facts["signature"])
         self.tell(session, said, own=True)
         self._goes_on_from_fault(record)
+        _goes_on_ending(session, record)
         self.leaf(record, role.signer, said)
 
     def on_peer_fail(self, record: Record, facts: Facts) -> None:
@@ -197,6 +200,7 @@ class Endings(Part):
         require(place == (first.generation, first.sequence), "not the first in flight")
         session.listed = True
         self._goes_on_from_fault(record)
+        _goes_on_ending(session, record)
         self.leaf(record)
 
     def on_status(self, record: Record, facts: Facts) -> None:
@@ -212,7 +216,7 @@ class Endings(Part):
             require(found, "nothing ended the session like this")
             left = any(edge.flight for edge in session.edges.values() if _ends_here(session, edge))
             require(not left, "a message is neither received nor listed")
-            self._bundle_ends(session, status)
+            self._bundle_ends(session, status, record.number)
         if status in (DRAINING, CLOSED):
             require(facts["detail"] == self._detail(session, status), "not the detail")
         session.status = status
@@ -224,13 +228,15 @@ class Endings(Part):
         if self.file.fault_reaches == record.number:
             self.file.fault_reaches += 1
 
-    def _bundle_ends(self, session: Session, status: int) -> None:
+    def _bundle_ends(self, session: Session, status: int, number: int) -> None:
         """The first session that ends says how the others do, before anything else happens."""
         if session.bundle is None:
             return
         bundle = session.bundle
         require(len(bundle.sessions) == bundle.size, "not all of the bundle was opened")
         ended = {one.status for one in bundle.sessions if not one.alive and one is not session}
+        require(not ended or bundle.reaches == number, "a bundle ends in several pieces")
+        bundle.reaches = number + 1
         require(ended <= {status}, "the sessions of a bundle end in different ways")
         for one in bundle.sessions:
             one.causes.add(status)
@@ -251,6 +257,11 @@ class Endings(Part):
             return CANCELLED in session.causes and detail == session.reason
         behind = self.file.fault_reaches == number and session.reason is None
         return detail == (self.file.fault if behind else session.failure)
+
+
+def _goes_on_ending(session: Session, record: Record) -> None:
+    if session.bundle is not None and session.bundle.reaches == record.number:
+        session.bundle.reaches += 1
 
 
 def _is_done(session: Session) -> bool:

@@ -108,6 +108,8 @@ class Frame(Part):
         require(not sealer.peer, "a peer's seal is not in this file")
         self._in_order(facts)
         require(facts["size"] == len(sealer.leaves), "not the size of the log")
+        new = facts["size"] > sealer.sealed_size
+        require(new or self.file.ended, "a seal before the end that seals nothing new")
         require(facts["root"] == log_root(sealer.leaves), "not the root of the log")
         require(facts["previous_root"] == sealer.sealed_root, "does not continue the seal before")
         require(facts["head_round"] >= self.file.sealed_round, "rounds run backwards")

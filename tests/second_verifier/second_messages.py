@@ -223,6 +223,7 @@ class Messages(Part):
         sender = self.role(session, facts["sender"])
         lossy = session.protocol.lossy(sender.name, receiver.name)
         require(found[0].label in lossy, "a message that may not be lost")
+        require(len(edge.flight) >= edge.capacity, "there is room in the buffer")
         edge.flight.remove(found[0])
         edge.overwrite(found[0])
         self.leaf(record)
@@ -237,6 +238,7 @@ class Messages(Part):
         label = labels[facts["label"]]
         step = self._step(sender, SEND, receiver.name, label)
         require(step.lossy and edge.lossy, "a message that may not be lost")
+        require(len(edge.flight) >= edge.capacity, "there is room in the buffer")
         self.leaf(record)
 
     def on_rotate(self, record: Record, facts: Facts) -> None:

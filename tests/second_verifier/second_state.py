@@ -84,6 +84,8 @@ class Edge:
     nullifiers: list[bytes] = field(default_factory=list)
     receipt: tuple[int, int] = (0, 0)
     signed_for: bool = False
+    signed_at: int = -1
+    """The number of the last RECEIPT's record."""
     sent_roots: list[bytes] = field(default_factory=lambda: [NOTHING])
     final: int | None = None
     refused: dict[str, int] = field(default_factory=dict)
@@ -152,10 +154,14 @@ class Role:
 
 @dataclass
 class Together:
-    """The sessions of one bundle; `size` is how many this file has."""
+    """The sessions of one bundle; `size` is how many this file has.
+
+    `reaches` is the number of the next record that can be a part of their end.
+    """
 
     size: int = 0
     sessions: list[Session] = field(default_factory=list)
+    reaches: int = -1
 
 
 @dataclass

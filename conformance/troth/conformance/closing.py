@@ -56,7 +56,8 @@ class Closing:
                 expected=_finals(session, finals),
                 actual=_finals(session, rows),
             )
-        for edge in session.edges_to.get(role, ()):
+        incoming = session.edges_to.get(role, ())
+        for place, edge in enumerate(incoming, self.world.record.index - len(incoming)):
             if edge.receipted != (edge.received, edge.discarded):
                 raise broken(
                     session,
@@ -65,6 +66,15 @@ class Closing:
                     f"{name} gives notice without a receipt for {edge}",
                     expected=f"a receipt for {edge.received} received messages",
                     actual="none" if edge.receipted is None else f"one for {edge.receipted[0]}",
+                )
+            if edge.receipted_at != place:
+                raise broken(
+                    session,
+                    role,
+                    "protocol.receipt",
+                    f"{name} signs its receipt for {edge} at another time than its notice",
+                    expected=f"a receipt at record {place}: all of them right before the notice",
+                    actual=f"record {edge.receipted_at}",
                 )
         self.count_notice(session, role)
 
@@ -101,6 +111,7 @@ class Closing:
                 edge=edge,
             )
         edge.receipted = (consumed, discarded)
+        edge.receipted_at = self.world.record.index
 
     def reject(self, items: Items) -> None:  # noqa: ARG002 - level 3 has taken the message
         assert self.world.edge is not None
@@ -167,6 +178,8 @@ class Closing:
         assert edge is not None
         edge.listed += 1
         edge.session.ending = True
+        if edge.session.bundle is not None:
+            edge.session.bundle.goes_on(self.world.record.index)
 
     # --- status ---
 
@@ -174,8 +187,18 @@ class Closing:
         _, _, number, epoch, detail = items
         session = self.world.judged
         status = Status(number)
+        in_place = session.bundle is None or session.bundle.goes_on(self.world.record.index)
         if session.excused:
             return
+        if not in_place:
+            raise broken(
+                session,
+                None,
+                "protocol.bundle",
+                "something else is recorded before all sessions of the bundle have ended",
+                expected="what is undelivered, and the status, of each session right behind",
+                actual="a status that comes later",
+            )
         wanted = 1 if status is Status.CLOSED else 0
         if epoch != wanted:
             raise broken(

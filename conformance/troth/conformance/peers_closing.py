@@ -39,6 +39,8 @@ class PeerClosing:
         """This machine has told the others that it ended the session: it did, right before."""
         _, _, role, code, reason, _ = items
         session, world = self.world.judged, self.world
+        if session.bundle is not None:
+            session.bundle.goes_on(world.record.index)
         if session.skip:
             return
         if code == ENDED_BY_HOST:

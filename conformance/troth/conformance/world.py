@@ -147,7 +147,8 @@ class Edge:
     when the edge has diverged there, so that one error does not cause the next. Level 4 owns the
     others:
     `rejected` counts refused messages, `overwritten` lost and `listed` undelivered ones,
-    `receipted` is what the receiver has signed for, and `carried` the endpoints that travel inside
+    `receipted` is what the receiver has signed for, and `receipted_at` the number of that record,
+    `carried` the endpoints that travel inside
     of messages, by generation and number.
 
     `parted` says that the host has parted its roles, `corrupted` where the messages stand that it
@@ -178,6 +179,7 @@ class Edge:
         "overwritten",
         "parted",
         "receipted",
+        "receipted_at",
         "received",
         "receiver",
         "rejected",
@@ -206,6 +208,7 @@ class Edge:
         self.overwritten = 0
         self.listed = 0
         self.receipted: tuple[int, int] | None = None
+        self.receipted_at = -1
         self.parted = False
         self.corrupted: frozenset[tuple[int, int]] | None = None
         self.carried: dict[tuple[int, int], tuple[tuple[Session, int], ...]] = {}
@@ -245,13 +248,25 @@ class Bundle:
     """Sessions that are opened and closed together.
 
     `sessions` are those that this file has, `expected` how many; `ended` is how the first of them
-    ended, and all the others do.
+    ended, and all the others do. `reaches` is the number of the next record that can be a part of
+    their end.
     """
 
     id: bytes
     expected: int
     sessions: list[Session] = field(default_factory=list)
     ended: Status | None = None
+    reaches: int = -1
+
+    def goes_on(self, index: int) -> bool:
+        """Whether the record of one of its sessions is where it has to be, once one has ended.
+
+        The machine writes the end of a bundle in one piece.
+        """
+        if self.ended is not None and index != self.reaches:
+            return False
+        self.reaches = index + 1
+        return True
 
 
 class ChildDue(NamedTuple):

@@ -273,7 +273,7 @@ def transfer(world: World, me: Coroutine, instruction: Transfer) -> World:
         raise Trap("register")
     child = world.coroutines.get(handle.id)
     hole = instruction.parameter
-    if child is None or child.parent != me.id or hole not in child.holes:
+    if child is None or not child.alive or child.parent != me.id or hole not in child.holes:
         raise Trap("transfer")
     end = _unused(world, me, instruction.endpoint, program_of(world, child).parameters[hole])
     world = with_register(world, me.id, instruction.endpoint, None)
