@@ -224,6 +224,7 @@ class Courier:
         for number, party in enumerate(self.parties):
             queue = self.waiting.get(number, [])
             again: list[bytes] = []
+            no_place: list[bytes] = []
             # Each is tried before one is tried again: none waits behind copies of others.
             while queue:
                 place = 0
@@ -234,15 +235,36 @@ class Courier:
                     again.append(data)
                 if self.tamper is not None:
                     data = self.tamper(data)
-                code = party.machine.deliver(decode_envelope(data)).code
+                envelope = decode_envelope(data)
+                if self._is_behind(envelope, no_place):
+                    no_place.append(data)
+                    continue
+                code = party.machine.deliver(envelope).code
                 self.codes[code] += 1
-                if code in _AGAIN and self.tamper is None and party.machine.state in _GOING_ON:
+                if code == FULL and not self.shuffle and party.machine.state in _GOING_ON:
+                    no_place.append(data)
+                elif code in _AGAIN and self.tamper is None and party.machine.state in _GOING_ON:
                     again.append(data)
                 if not code:
                     moved = True
                     break
+            queue[:0] = no_place
             queue += again
         return moved
+
+    def _is_behind(self, envelope: Envelope, no_place: Sequence[bytes]) -> bool:
+        """As at a switchboard, what was said later stays behind what has no place yet.
+
+        A line that changes the order does so here as well.
+        """
+        edge = _edge_of(envelope)
+        return edge is not None and edge in [_edge_of(decode_envelope(one)) for one in no_place]
+
+
+def _edge_of(envelope: Envelope) -> tuple[bytes, str, str] | None:
+    if not isinstance(envelope, MessageEnvelope):
+        return None
+    return envelope.session, envelope.sender, envelope.receiver
 
 
 _GOING_ON: Final = (MachineState.READY, MachineState.WAITING)
