@@ -158,13 +158,14 @@ class _RoutedHost:
     async def _offered_or_stopped(self) -> m.Offered | None:
         offer = asyncio.ensure_future(self._offered())
         stopped = asyncio.ensure_future(self.stopped.wait())
-        await asyncio.wait({offer, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if offer.done():
-            return offer.result()
-        offer.cancel()
-        await asyncio.gather(offer, return_exceptions=True)
-        return None
+        try:
+            await asyncio.wait({offer, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            return offer.result() if offer.done() else None
+        finally:
+            # Whoever is cancelled here leaves nobody behind who would look for the gateway again.
+            for wait in (offer, stopped):
+                wait.cancel()
+            await asyncio.gather(offer, stopped, return_exceptions=True)
 
     async def _offered(self) -> m.Offered:
         """Waits for somebody to call whom we let in; the gateway may go and come back.
