@@ -81,7 +81,8 @@ class Bound:
         host: the word at the host; None when it has none, because it is gone or never had one.
         client: the same at the client.
         within_ns: from what happened to the end at both sides, on a way that carries the session.
-        at_worst_ns: the same on a way that carries next to nothing, whatever the queues hold.
+        at_worst_ns: the same on a way that carries next to nothing, whatever our own queues hold;
+            the network in between holds half a second of it.
     """
 
     what: str
