@@ -320,6 +320,17 @@ def test_inner_levels_join_into_the_outer_one() -> None:
     assert b.printed(events) == ["0"]
 
 
+def test_what_an_inner_level_has_done_becomes_visible_with_the_outer_one() -> None:
+    a = [ONE, Fork(9), GIVE, Fork(9), GIVE, Join(), *b.naps(2), Join()]
+    a += [b.recv(0, "B", "back", 1), b.print_(1), b.HALT]
+    other = [Fork(7), TAKE, Fork(7), TAKE, Join(), Join(), b.send(0, "A", "back", 2), b.HALT]
+    machine = b.make_machine(b.duo(TWO, a, other))
+    events = b.run(machine)
+    assert (of(events, Sent), of(events, Received)) == (3, 3)
+    assert b.printed(events) == ["1"]
+    assert machine.outcome() is Outcome.OK
+
+
 def test_a_revertible_effect_is_asked_at_once_and_anew_after_a_rollback() -> None:
     """Its answers stay in the record; what they were written to is given back."""
     ask = Effect("ask", (), b.INT, revertible=True)
