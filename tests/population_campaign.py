@@ -167,6 +167,9 @@ def spread_member(member: Conversation, image: Image, number: int, tally: Tally)
         if verdict.findings or not party.machine.report().ok:
             said = verdict.findings[:1] or party.machine.report().describe()
             tally.problems.append(f"spread {homes}: {said}\n{member.script()}")
+        other = judge(party.data, {})
+        if other.word != "valid":
+            tally.problems.append(f"spread {homes}: {other}\n{member.script()}")
     tally.spread += 1
 
 
