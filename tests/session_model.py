@@ -2,8 +2,9 @@
 
 It knows nothing of the machine's code: lists, sets and a few rules. A world is two sessions and
 three puppets: the first sends to the middle one, and that to the third. The two may be a bundle,
-and each choice of what to send may have a clock. A puppet does one act at a time, when it is told
-to, and may block in it. The model says what happens, in order.
+and each choice of what to send may have a clock. The host may say that a puppet is gone, that
+nothing passes in a session, and that a message was changed. A puppet does one act at a time, when
+it is told to, and may block in it. The model says what happens, in order.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Talk:
         owners: who may use each role's endpoint; a role that is done has none.
         together: itself and the others of its bundle.
         within_ns: how long A has for each choice, 0 where it has no clock.
+        receiver, sender: who is blocked here. In a partition both may be.
+        corrupted: the numbers of messages that were changed in flight.
         choosing: whether A's clock runs, or has run out while nothing could be done about it.
         chosen_by_ns: when it runs out; `order` tells clocks of the same time apart.
     """
@@ -65,7 +68,10 @@ class Talk:
     noticed: set[str] = field(default_factory=set)
     running: bool = False
     deadline_ns: int = 0
-    blocked: Puppet | None = None
+    receiver: Puppet | None = None
+    sender: Puppet | None = None
+    parted: bool = False
+    corrupted: set[int] = field(default_factory=set)
 
     @property
     def live(self) -> bool:
@@ -180,12 +186,12 @@ class Model:
             return False
         if puppet.stuck is None or puppet in self.answered:
             return True
-        return puppet.incoming is not None and puppet.incoming.blocked is puppet
+        return puppet.incoming is not None and puppet.incoming.receiver is puppet
 
     def _interrupt(self, talk: Talk) -> None:
         puppet = talk.owners["A"]
-        if puppet.incoming is not None and puppet.incoming.blocked is puppet:
-            puppet.incoming.blocked = None
+        if puppet.incoming is not None and puppet.incoming.receiver is puppet:
+            puppet.incoming.receiver = None
         self.happened.append(("late", talk.name))
         talk.choosing = False
         puppet.stuck = LATE
@@ -208,6 +214,28 @@ class Model:
                 one.status = "DRAINING"
                 self.happened.append(("status", one.name, "DRAINING", 0, ""))
         self._linger(talk)
+
+    def crashes(self, talk: Talk, role: str) -> None:
+        puppet = talk.owners[role]
+        self.happened.append(("trouble", talk.name, "CRASH", role, ""))
+        for one in self.talks:
+            one.receiver = None if one.receiver is puppet else one.receiver
+            one.sender = None if one.sender is puppet else one.sender
+        self._fault(puppet, "vm.fault.crash")
+
+    def parts(self, talk: Talk) -> None:
+        self.happened.append(("trouble", talk.name, "PARTITION", "A", "B"))
+        talk.parted = True
+
+    def heals(self, talk: Talk) -> None:
+        self.happened.append(("trouble", talk.name, "HEAL", "A", "B"))
+        talk.parted = False
+        self._wake(talk)
+
+    def corrupts(self, talk: Talk) -> None:
+        """The oldest message in flight."""
+        self.happened.append(("trouble", talk.name, "CORRUPT", "A", "B"))
+        talk.corrupted.add(talk.buffer[0][0])
 
     @property
     def next_deadline_ns(self) -> int | None:
@@ -278,7 +306,7 @@ class Model:
             if talk.policy == "error":
                 raise _Trap("vm.fault.buffer")
             if talk.policy == "block" or talk.capacity >= talk.most:
-                talk.blocked = puppet
+                talk.sender = puppet
                 return False
             talk.capacity = min(2 * talk.capacity, talk.most)
         self.happened.append(("sent", talk.name, label, talk.sent))
@@ -291,12 +319,16 @@ class Model:
         return True
 
     def _take(self, talk: Talk, puppet: Puppet) -> bool:
-        if not talk.buffer:
-            if "A" in talk.noticed:
+        if talk.parted or not talk.buffer:
+            if "A" in talk.noticed and not talk.parted:
                 raise _Trap(GONE)
-            talk.blocked = puppet
+            talk.receiver = puppet
             return False
         number, label = talk.buffer.pop(0)
+        if number in talk.corrupted:
+            talk.discarded += 1
+            self.happened.append(("rejected", talk.name, "vm.fault.verification"))
+            raise _Trap("vm.fault.verification")
         self.happened.append(("received", talk.name, number))
         talk.taken += 1
         if label in ("stop", "last"):
@@ -382,9 +414,8 @@ class Model:
             self.clocks.append(talk)
 
     def _wake(self, talk: Talk) -> None:
-        if talk.blocked is not None:
-            self.ready.append(talk.blocked)
-            talk.blocked = None
+        self.ready += [one for one in (talk.receiver, talk.sender) if one is not None]
+        talk.receiver = talk.sender = None
 
     def _release(self, talk: Talk, role: str) -> None:
         puppet = talk.owners.pop(role)

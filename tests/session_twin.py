@@ -269,6 +269,29 @@ class Twin:
         self.machine.end_session(self._id_of(talk), self.clock_ns)
         self._compare()
 
+    def crash(self, talk: Talk, role: str) -> None:
+        """Who plays the role may wait for its host, or be blocked."""
+        self._asking.pop(talk.owners[role].name, None)
+        self.model.crashes(talk, role)
+        self.machine.crash(self._id_of(talk), role)
+        self._compare()
+
+    def part_or_heal(self, talk: Talk) -> None:
+        session = self._id_of(talk)
+        if talk.parted:
+            self.model.heals(talk)
+            self.machine.heal(session, "B", "A")
+        else:
+            self.model.parts(talk)
+            self.machine.partition(session, "B", "A")
+        self._compare()
+
+    def corrupt(self, talk: Talk) -> None:
+        """What is in flight, and is not corrupt already."""
+        self.model.corrupts(talk)
+        self.machine.corrupt(self._id_of(talk), "A", "B")
+        self._compare()
+
     def wait(self, duration_ns: int) -> None:
         self.clock_ns += duration_ns
         self.model.clock_ns = self.clock_ns
@@ -372,6 +395,11 @@ class Twin:
                 return ("clock", name, event.now_ns)
             case ev.TimerExpired():
                 return ("late", name)
+            case ev.Troubled():
+                roles = ("A", "B") if event.peer else (event.role, "")
+                return ("trouble", name, event.trouble.name, *roles)
+            case ev.Rejected():
+                return ("rejected", name, event.code)
             case (
                 ev.BundleOpened()
                 | ev.Opened()
@@ -400,6 +428,8 @@ def wander(seed: int, steps: int) -> Twin:
             twin.host_asks(rng.choice(live))
         elif dice < 0.053:
             twin.host_cancels(rng.choice(live))
+        elif dice < 0.06:
+            _trouble(rng, twin, rng.choice(live))
         elif not idle:
             # Everybody waits for somebody: only the host can end that.
             twin.host_asks(rng.choice(live))
@@ -409,6 +439,21 @@ def wander(seed: int, steps: int) -> Twin:
             acts = [(puppet, _sensible(rng, puppet)) for puppet in several]
             twin.act(*acts, after_ns=rng.choice((0, 0, 0, 0, 0, 0, 1, WITHIN_NS, 30)))
     return twin
+
+
+def can_be_corrupted(talk: Talk) -> bool:
+    return bool(talk.buffer) and talk.buffer[0][0] not in talk.corrupted
+
+
+def _trouble(rng: Random, twin: Twin, talk: Talk) -> None:
+    """Most partitions heal before long."""
+    dice = rng.random()
+    if talk.parted or dice < 0.7:
+        twin.part_or_heal(talk)
+    elif dice < 0.8 and talk.owners:
+        twin.crash(talk, rng.choice(sorted(talk.owners)))
+    elif can_be_corrupted(talk):
+        twin.corrupt(talk)
 
 
 def _sensible(rng: Random, puppet: Puppet) -> str:

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from session_model import ACTS
-from session_twin import WORLDS, Twin, wander
-from troth.vm import step_end
-from troth.vm.buffer import Admission, EdgeBuffer
+from session_twin import WORLDS, Twin, can_be_corrupted, wander
+from troth.vm import step_end, trouble
+from troth.vm.buffer import Admission, EdgeBuffer, Envelope
 from troth.vm.lifecycle import LifeEvent
 from troth.vm.scheduler import Scheduler
-from troth.vm.session import EndpointState, Session
+from troth.vm.session import EdgeTrouble, EndpointState, Session
 from troth.vm.timer import Timer
 from troth.vm.turn import Turn
 
@@ -52,6 +52,14 @@ def _forgets_what_it_withheld(scheduler: Scheduler, _withheld: object) -> None:
 _expire = Scheduler._expire
 
 
+def _passes(parted: bool, corrupted: tuple[Envelope, ...]) -> EdgeTrouble:  # noqa: ARG001
+    return EdgeTrouble(parted=False, corrupted=corrupted)
+
+
+def _believed(parted: bool, corrupted: tuple[Envelope, ...]) -> EdgeTrouble:  # noqa: ARG001
+    return EdgeTrouble(parted=parted, corrupted=())
+
+
 WRONG: Final = {
     "nobody is woken when a session ends": (Turn, "wake_edge", lambda *_: None),
     "what is undelivered is not listed": (EdgeBuffer, "drain", lambda *_: ()),
@@ -63,6 +71,8 @@ WRONG: Final = {
     "a bundle closes with its first session": (Session, "together", property(lambda one: (one,))),
     "a clock never runs out": (Timer, "may_interrupt", False),
     "a choice that was made is late": (Timer, "void", False),
+    "a partition lets everything pass": (trouble, "EdgeTrouble", _passes),
+    "what was changed in flight is believed": (trouble, "EdgeTrouble", _believed),
     "what is withheld never comes": (Scheduler, "_expire", _forgets_what_it_withheld),
 }
 
@@ -115,6 +125,17 @@ class Lives(RuleBasedStateMachine):
             self.twin.host_asks(talk)
         else:
             self.twin.host_cancels(talk)
+
+    @precondition(lambda self: self.twin.live())
+    @rule(data=st.data(), what=st.sampled_from(("part", "crash A", "crash B", "corrupt")))
+    def trouble(self, data: st.DataObject, what: str) -> None:
+        talk, role = data.draw(st.sampled_from(self.twin.live())), what[-1]
+        if what == "part":
+            self.twin.part_or_heal(talk)
+        elif what == "corrupt" and can_be_corrupted(talk):
+            self.twin.corrupt(talk)
+        elif role in talk.owners:
+            self.twin.crash(talk, role)
 
     @rule(duration_ns=st.sampled_from((1, 19, 20, 29, 30, 31, 1_000)))
     def wait(self, duration_ns: int) -> None:
