@@ -3,8 +3,9 @@
 It knows nothing of the machine's code: lists, sets and a few rules. A world is two sessions and
 three puppets: the first sends to the middle one, and that to the third. The two may be a bundle,
 and each choice of what to send may have a clock. The host may say that a puppet is gone, that
-nothing passes in a session, and that a message was changed. A puppet does one act at a time, when
-it is told to, and may block in it. The model says what happens, in order.
+nothing passes in a session, that a message was changed, and that a puppet gets no turn until some
+time. A puppet does one act at a time, when it is told to, and may block in it. The model says what
+happens, in order.
 """
 
 from __future__ import annotations
@@ -114,6 +115,8 @@ class Model:
         self.ready: list[Puppet] = []
         self.clocks: list[Talk] = []
         self.started = 0
+        self.paused: dict[Puppet, int] = {}
+        self.aside: list[Puppet] = []
 
     # --- doors -----------------------------------------------------------------------------
 
@@ -150,7 +153,7 @@ class Model:
 
     def settle(self) -> None:
         """Rounds: what is due ends, then whoever is ready has a turn, in order."""
-        while self.ready or self.answered or self._due() or self._run_out():
+        while self._hold() or self.answered or self._due() or self._run_out() or self._back():
             late = {talk.owners["A"] for talk in self._run_out()}
             self.ready += [puppet for puppet in self.answered if puppet not in late]
             self.answered = [puppet for puppet in self.answered if puppet in late]
@@ -160,11 +163,26 @@ class Model:
                 self._interrupt(talk)
             # With its session the clock of a choice is gone: then it was not too late.
             self.answered = [puppet for puppet in self.answered if puppet.stuck != LATE]
+            for puppet in self._back():
+                del self.paused[puppet]
+            self.ready += [puppet for puppet in self.aside if puppet not in self.paused]
+            self.aside = [puppet for puppet in self.aside if puppet in self.paused]
+            self._hold()
             batch, self.ready = self.ready, []
             for puppet in batch:
                 assert puppet.stuck is not None
                 act, puppet.stuck = puppet.stuck, None
                 self._turn(puppet, act)
+
+    def _hold(self) -> bool:
+        """Who is timed out gets no turn; says whether anybody else does."""
+        self.aside += [puppet for puppet in self.ready if puppet in self.paused]
+        self.ready = [puppet for puppet in self.ready if puppet not in self.paused]
+        return bool(self.ready)
+
+    def _back(self) -> list[Puppet]:
+        """Whose timeout is over."""
+        return [puppet for puppet, at in self.paused.items() if at <= self.clock_ns]
 
     def _run_out(self) -> list[Talk]:
         """Those whose time to choose is over, while their sender waits and can be interrupted."""
@@ -182,7 +200,7 @@ class Model:
 
     def _waits(self, puppet: Puppet) -> bool:
         """For its host, or for a message."""
-        if puppet.ended or puppet in self.ready:
+        if puppet.ended or puppet in self.ready or puppet in self.aside:
             return False
         if puppet.stuck is None or puppet in self.answered:
             return True
@@ -221,7 +239,13 @@ class Model:
         for one in self.talks:
             one.receiver = None if one.receiver is puppet else one.receiver
             one.sender = None if one.sender is puppet else one.sender
+        self.paused.pop(puppet, None)
+        self.aside = [one for one in self.aside if one is not puppet]
         self._fault(puppet, "vm.fault.crash")
+
+    def times_out(self, talk: Talk, role: str, until_ns: int) -> None:
+        self.happened.append(("trouble", talk.name, "TIMEOUT", role, ""))
+        self.paused[talk.owners[role]] = until_ns
 
     def parts(self, talk: Talk) -> None:
         self.happened.append(("trouble", talk.name, "PARTITION", "A", "B"))
@@ -241,7 +265,8 @@ class Model:
     def next_deadline_ns(self) -> int | None:
         linger = [talk.deadline_ns for talk in self.clocks if talk.live]
         choices = [talk.chosen_by_ns for talk in self.talks if self._clock_runs(talk)]
-        return min([*linger, *(at for at in choices if at > self.clock_ns)], default=None)
+        later = [at for at in choices if at > self.clock_ns]
+        return min([*linger, *later, *self.paused.values()], default=None)
 
     # --- rules -----------------------------------------------------------------------------
 

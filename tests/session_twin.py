@@ -276,6 +276,14 @@ class Twin:
         self.machine.crash(self._id_of(talk), role)
         self._compare()
 
+    def time_out(self, talk: Talk, role: str, duration_ns: int) -> None:
+        """Beyond any other that there is, for timeouts are not added up."""
+        known = self.model.paused.get(talk.owners[role], 0)
+        until_ns = max(self.clock_ns, known) + duration_ns
+        self.model.times_out(talk, role, until_ns)
+        self.machine.time_out(self._id_of(talk), role, until_ns)
+        self._compare()
+
     def part_or_heal(self, talk: Talk) -> None:
         session = self._id_of(talk)
         if talk.parted:
@@ -358,7 +366,8 @@ class Twin:
             for c in scheduler.coroutines.values()
             if c.status is CoroutineStatus.BLOCKED and c.blocked_edge is not None
         }
-        assert blocked == {p.name for p in self.puppets if p.stuck is not None and not p.ended}
+        waits = [p for p in self.puppets if p.stuck is not None and not p.ended]
+        assert blocked == {p.name for p in waits if p not in self.model.aside}
         assert self.machine.deadline_ns() == self.model.next_deadline_ns
 
     def _seen(self, events: list[ev.Event]) -> list[Happening]:
@@ -448,10 +457,12 @@ def can_be_corrupted(talk: Talk) -> bool:
 def _trouble(rng: Random, twin: Twin, talk: Talk) -> None:
     """Most partitions heal before long."""
     dice = rng.random()
-    if talk.parted or dice < 0.7:
+    if talk.parted or dice < 0.5:
         twin.part_or_heal(talk)
-    elif dice < 0.8 and talk.owners:
+    elif dice < 0.6 and talk.owners:
         twin.crash(talk, rng.choice(sorted(talk.owners)))
+    elif dice < 0.8 and talk.owners:
+        twin.time_out(talk, rng.choice(sorted(talk.owners)), rng.choice((1, WITHIN_NS, 50)))
     elif can_be_corrupted(talk):
         twin.corrupt(talk)
 

@@ -18,6 +18,7 @@ from session_twin import WORLDS, Twin, can_be_corrupted, wander
 from troth.vm import step_end, trouble
 from troth.vm.buffer import Admission, EdgeBuffer, Envelope
 from troth.vm.lifecycle import LifeEvent
+from troth.vm.pauses import Pauses
 from troth.vm.scheduler import Scheduler
 from troth.vm.session import EdgeTrouble, EndpointState, Session
 from troth.vm.timer import Timer
@@ -73,6 +74,7 @@ WRONG: Final = {
     "a choice that was made is late": (Timer, "void", False),
     "a partition lets everything pass": (trouble, "EdgeTrouble", _passes),
     "what was changed in flight is believed": (trouble, "EdgeTrouble", _believed),
+    "who is timed out goes on": (Pauses, "hold", lambda _, ready: ready),
     "what is withheld never comes": (Scheduler, "_expire", _forgets_what_it_withheld),
 }
 
@@ -127,13 +129,18 @@ class Lives(RuleBasedStateMachine):
             self.twin.host_cancels(talk)
 
     @precondition(lambda self: self.twin.live())
-    @rule(data=st.data(), what=st.sampled_from(("part", "crash A", "crash B", "corrupt")))
+    @rule(
+        data=st.data(),
+        what=st.sampled_from(("part", "crash A", "crash B", "pause A", "pause B", "corrupt")),
+    )
     def trouble(self, data: st.DataObject, what: str) -> None:
         talk, role = data.draw(st.sampled_from(self.twin.live())), what[-1]
         if what == "part":
             self.twin.part_or_heal(talk)
         elif what == "corrupt" and can_be_corrupted(talk):
             self.twin.corrupt(talk)
+        elif role in talk.owners and what.startswith("pause"):
+            self.twin.time_out(talk, role, 25)
         elif role in talk.owners:
             self.twin.crash(talk, role)
 

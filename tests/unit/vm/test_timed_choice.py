@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from random import Random
 from typing import Final
 
 import pytest
@@ -14,7 +16,7 @@ from builders import make_signer
 from replay_samples import Host, judged, record_run, require_reproduced
 from resume_samples import done_by_programs, resume_in_memory
 from second_verifier import judge
-from spread_machines import run_spread
+from spread_machines import Courier, Party, run_spread
 from timed_scripts import LOOPS, WAITS_FOR_ANOTHER, WAITS_FOR_EFFECT, YIELDS
 from troth import conformance, dsl
 from troth.conformance.reference import Setup, run_both
@@ -317,6 +319,35 @@ def test_the_chooser_alone_has_the_clock_when_roles_are_apart(seal: Seal) -> Non
     kinds = [[record[0] for record in parse(party.data)] for party in (viewer, host)]
     assert (kinds[0].count(Kind.TIMER), kinds[1].count(Kind.TIMER)) == (0, 1)
     assert viewer.verdict().findings == host.verdict().findings == ()
+
+
+@pytest.mark.parametrize("seal", SEALS)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_late_choice_reaches_another_machine_as_the_message_that_it_is(
+    seal: Seal, seed: int
+) -> None:
+    """The answer comes when the time is over; whoever is elsewhere hears of no clock."""
+    parties: list[Party] = []
+
+    def decide(number: int) -> bool:
+        parties[1].now_ns += 10 * MILLISECOND
+        return _agree(number)
+
+    image = _image(WAITS_FOR_EFFECT)
+    parties += [Party(image, ["Viewer"], bytes([1]) * 32, seal=seal)]
+    parties += [Party(image, ["Host"], bytes([2]) * 32, seal=seal, effects={"decide": decide})]
+    Courier(parties, Random(seed), shuffle=0.4, repeat=0.3).run()
+    for party in parties:
+        party.finish()
+        assert party.verdict().findings == ()
+        assert judge(party.data, {}).word == "valid"
+    viewer, host = parties
+    assert viewer.printed == ["late"]
+    kinds = [Counter(record[0] for record in parse(party.data)) for party in (viewer, host)]
+    clocks = [(of[Kind.TIMER], of[Kind.EXPIRE]) for of in kinds]
+    assert clocks == [(0, 0), (1, 1)]
+    assert viewer.machine.report().ok
+    assert host.machine.report().ok
 
 
 # --- images ----------------------------------------------------------------------------------
