@@ -225,6 +225,7 @@ class Courier:
             queue = self.waiting.get(number, [])
             again: list[bytes] = []
             no_place: list[bytes] = []
+            full: set[tuple[bytes, str, str] | None] = set()
             # Each is tried before one is tried again: none waits behind copies of others.
             while queue:
                 place = 0
@@ -236,13 +237,16 @@ class Courier:
                 if self.tamper is not None:
                     data = self.tamper(data)
                 envelope = decode_envelope(data)
-                if self._is_behind(envelope, no_place):
+                edge = _edge_of(envelope)
+                if edge in full:
+                    # As at a switchboard, what was said later stays behind what has no place yet.
                     no_place.append(data)
                     continue
                 code = party.machine.deliver(envelope).code
                 self.codes[code] += 1
                 if code == FULL and not self.shuffle and party.machine.state in _GOING_ON:
                     no_place.append(data)
+                    full.add(edge)
                 elif code in _AGAIN and self.tamper is None and party.machine.state in _GOING_ON:
                     again.append(data)
                 if not code:
@@ -251,14 +255,6 @@ class Courier:
             queue[:0] = no_place
             queue += again
         return moved
-
-    def _is_behind(self, envelope: Envelope, no_place: Sequence[bytes]) -> bool:
-        """As at a switchboard, what was said later stays behind what has no place yet.
-
-        A line that changes the order does so here as well.
-        """
-        edge = _edge_of(envelope)
-        return edge is not None and edge in [_edge_of(decode_envelope(one)) for one in no_place]
 
 
 def _edge_of(envelope: Envelope) -> tuple[bytes, str, str] | None:
