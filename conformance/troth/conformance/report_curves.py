@@ -52,7 +52,7 @@ CHARTS: Final = (
         "Delay",
         "ms",
         (
-            Line("delay_us", "delay", 1e3),
+            Line("latency_us", "from end to end", 1e3),
             Line("playout_delay_us", "waited for repairs", 1e3),
             Line("jitter_us", "jitter", 1e3),
         ),

@@ -42,6 +42,11 @@ class MediaWay(Protocol):
     def counts(self) -> LaneCounts: ...
 
     @property
+    def clock_ahead_us(self) -> int | None:
+        """How far the other side's clock is ahead of ours; None while nobody knows."""
+        ...
+
+    @property
     def backlog_us(self) -> int:
         """How long what waits to be sent will take."""
         ...

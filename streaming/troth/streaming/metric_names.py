@@ -56,6 +56,7 @@ SESSION_METRICS: Final[Mapping[str, Metric]] = {
     "relay_ratio": Metric(_G, _BOTH, "share of the time that went through a relay"),
     "bitrate_kbps": Metric(_G, _BOTH, "what the host decided last"),
     "frames_per_second": Metric(_G, _BOTH, "what the host decided last"),
+    "clock_ahead_us": Metric(_G, _CLIENT, "the host's clock before ours, as the link has it"),
     "scale_percent": Metric(_G, _BOTH, "of width and height, what the host decided last"),
     "parity_percent": Metric(_G, _BOTH, "what the host decided last"),
     "loss_pre_repair": Metric(_G, _BOTH, "share of datagrams lost in the last epoch"),
@@ -69,5 +70,5 @@ SESSION_METRICS: Final[Mapping[str, Metric]] = {
     "packet_bytes_sent_total": Metric(_C, _BOTH, "bytes of these datagrams"),
     "packets_rejected_total": Metric(_C, _BOTH, "datagrams that changed nothing", "why"),
     "pieces_repaired_total": Metric(_C, _CLIENT, "pieces of frames that repair brought"),
-    "queue_delay_ms": Metric(_H, _CLIENT, "from capture to screen"),
+    "queue_delay_ms": Metric(_H, _CLIENT, "from capture to screen, once the clocks are known"),
 }

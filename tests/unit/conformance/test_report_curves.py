@@ -18,7 +18,7 @@ def said(**facts: Any) -> bytes:
 
 
 def report(epoch: int, **facts: int) -> bytes:
-    values = {"lost_before_repair_ppm": 0, "delay_us": 5_000, **facts}
+    values = {"lost_before_repair_ppm": 0, "latency_us": 5_000, **facts}
     return said(epoch=epoch, span_ms=250, **values)
 
 
@@ -49,7 +49,7 @@ def test_reports_and_decisions_of_an_epoch_come_together() -> None:
 
 
 def test_points_stay_inside_of_the_picture_and_are_not_too_many() -> None:
-    found = collected(*(report(n, delay_us=1_000 * (n % 77)) for n in range(3 * POINTS_MAX)))
+    found = collected(*(report(n, latency_us=1_000 * (n % 77)) for n in range(3 * POINTS_MAX)))
     page = curves_section(found, "a")
     for points in re.findall(r'points="([^"]*)"', page):
         pairs = [tuple(map(float, pair.split(","))) for pair in points.split()]

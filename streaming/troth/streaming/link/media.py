@@ -7,6 +7,7 @@ from typing import Final
 from troth.streaming.link import chunks
 from troth.streaming.link.arrival import Arrivals
 from troth.streaming.link.chunks import CHUNK_HEADER_BYTES, ChunkKind
+from troth.streaming.link.clocks import Offset
 from troth.streaming.link.counts import LinkCounts
 from troth.streaming.link.fragments import LANES, as_repeated, is_repeated, read
 from troth.streaming.link.frames_in import VIDEO, FrameReceiver
@@ -27,12 +28,21 @@ from troth.streaming.transport_limits import (
 )
 from troth.streaming.wire import malformed
 
+CLOCK_NS_MAX: Final = (1 << 63) - 1
 AUDIO: Final = 1
 AUDIO_PARITY: Final = 1
 """An audio group is short: a second copy of it costs little."""
 
 _GAUGES: Final = frozenset(
-    {"epoch", "burst_packets_max", "jitter_ns", "rtt_ns", "playout_delay_ns"}
+    {
+        "epoch",
+        "burst_packets_max",
+        "jitter_ns",
+        "rtt_ns",
+        "playout_delay_ns",
+        "clock_ahead_ns",
+        "clock_error_ns",
+    }
 )
 """What a report gives as it is, and not as a difference."""
 
@@ -178,7 +188,7 @@ class Media:
             encoded.append(chunks.encode(ChunkKind.KEY_FRAME_REQUEST, body))
         if now_ns >= self._epoch_ns:
             self._epoch_ns = now_ns + EPOCH_NS
-            report = self._close_epoch()
+            report = self._close_epoch(now_ns)
             encoded.append(chunks.encode(ChunkKind.REPORT, report.encode()))
             self._events.append(EpochReport(report, self._peer))
         return encoded
@@ -202,7 +212,18 @@ class Media:
             for part in parts
         ]
 
-    def _totals(self) -> Report:
+    def peer_clock(self, now_ns: int) -> Offset | None:
+        """How far the peer's clock is ahead of ours, by our own exchanges or else by the peer's."""
+        own = self.sent.clock.offset(now_ns)
+        peer = self._peer
+        if peer is None or peer.clock_error_ns == 0:
+            return own
+        if own is not None and own.error_ns <= peer.clock_error_ns:
+            return own
+        return Offset(-peer.clock_ahead_ns, peer.clock_error_ns)
+
+    def _totals(self, now_ns: int) -> Report:
+        clock = self.sent.clock.offset(now_ns) or Offset(0, 0)
         arrivals, frames, counts = self.arrivals, self.frames.counts, self._counts
         return Report(
             self._epoch,
@@ -223,10 +244,12 @@ class Media:
             frames.jitter_ns,
             self._rtt.smoothed_ns,
             self.frames.delay.delay_ns,
+            min(max(clock.ahead_ns, -CLOCK_NS_MAX), CLOCK_NS_MAX),
+            min(clock.error_ns, CLOCK_NS_MAX),
         )
 
-    def _close_epoch(self) -> Report:
-        totals, base = self._totals(), self._base
+    def _close_epoch(self, now_ns: int) -> Report:
+        totals, base = self._totals(now_ns), self._base
         self._base = totals
         changes = {
             name: value if name in _GAUGES else max(0, value - getattr(base, name))

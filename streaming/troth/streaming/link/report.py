@@ -38,6 +38,12 @@ class Report:
     playout_delay_ns: int = 0
     """How long whole pictures wait, so that what is sent again comes in time."""
 
+    clock_ahead_ns: int = 0
+    """How far the clock of whoever reads this is ahead of the reporter's; less than 0 is behind."""
+
+    clock_error_ns: int = 0
+    """How wrong that can be; 0 when nothing is known of it."""
+
     def encode(self) -> bytes:
         return _LAYOUT.pack(*(getattr(self, field.name) for field in fields(self)))
 
@@ -53,7 +59,8 @@ class Report:
         return lost / total if total else 0.0
 
 
-_LAYOUT: Final = Struct(">I" + "Q" * (len(fields(Report)) - 1))
+_LAYOUTS: Final = {"epoch": "I", "clock_ahead_ns": "q"}
+_LAYOUT: Final = Struct(">" + "".join(_LAYOUTS.get(field.name, "Q") for field in fields(Report)))
 
 
 def decode_report(body: bytes) -> Report:

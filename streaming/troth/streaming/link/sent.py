@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from troth.streaming.link.arrival import decode_feedback
+from troth.streaming.link.clocks import ClockMap
 from troth.streaming.link.congestion import Feedback
 from troth.streaming.link.rtt import RoundTrip
 from troth.streaming.transport_limits import SECOND_NS, SENT_HISTORY_PACKETS
@@ -32,6 +33,7 @@ class SentPackets:
 
     def __init__(self, rtt: RoundTrip) -> None:
         self._rtt = rtt
+        self.clock = ClockMap()
         self._packets: dict[int, Sent] = {}
         self._oldest = 0
         self._last_arrival_ns = 0
@@ -99,18 +101,19 @@ class SentPackets:
         """
         first, count, _, held_ns, arrived = decode_feedback(body)
         count -= min(count, max(0, self._first - first))
-        delays, total, last_ns, newest = [], 0, 0, None
+        delays, total, last_ns, newest, newest_ns = [], 0, 0, None, 0
         for number, arrived_ns in arrived:
             sent = self._packets.get(number) if number >= self._first else None
             if sent is not None:
                 delays.append(arrived_ns - sent.sent_ns)
                 total += sent.size
                 last_ns = max(last_ns, arrived_ns)
-                newest = sent
+                newest, newest_ns = sent, arrived_ns
         if newest is None:
             return None
         rtt_ns = now_ns - newest.sent_ns - held_ns
         self._rtt.add(rtt_ns)
+        self.clock.exchanged(newest.sent_ns, newest_ns, held_ns, now_ns)
         interval_ns = last_ns - self._last_arrival_ns if self._last_arrival_ns else 0
         self._last_arrival_ns = max(last_ns, self._last_arrival_ns)
         delays.sort()

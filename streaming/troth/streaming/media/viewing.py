@@ -46,6 +46,9 @@ class Epoch:
     playout_delay_us: int = 0
     """How much of the delay is there so that what is sent again comes in time."""
 
+    latency_us: int = 0
+    """The delay less the difference of the clocks; 0 while nobody knows that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Freeze:
@@ -75,6 +78,8 @@ class Viewing:
         self.frozen_us = 0
         self.freezes_count = 0
         self.delays_us: deque[int] = deque(maxlen=DELAYS_KEPT)
+        """From end to end, of the frames where that is known."""
+
         self.last_shown = -1
         self.last_shown_at_us = began_at_us
         self.bytes = 0
@@ -87,12 +92,22 @@ class Viewing:
         self._transit_us: int | None = None
         self._jitter_us = 0
         self._epoch_delays: list[int] = []
+        self._epoch_latencies: list[int] = []
 
-    def shown(self, number: int, captured_at_us: int, now_us: int) -> Freeze | None:
-        """A frame was shown; the freeze that it ended, if it did."""
+    def shown(
+        self, number: int, captured_at_us: int, now_us: int, *, ahead_us: int | None = 0
+    ) -> Freeze | None:
+        """A frame was shown; the freeze that it ended, if it did.
+
+        It was captured at that time of the host's clock, which is `ahead_us` ahead of ours; None
+        while nobody knows that.
+        """
         self.outcomes[Outcome.SHOWN] += 1
         delay_us = now_us - captured_at_us
-        self.delays_us.append(delay_us)
+        if ahead_us is not None:
+            # The offset is not exact, and nothing is shown before it was captured.
+            self.delays_us.append(max(1, delay_us + ahead_us))
+            self._epoch_latencies.append(self.delays_us[-1])
         self._epoch_delays.append(delay_us)
         if self._transit_us is not None:
             # As RFC 3550 has it: the difference of transit times, smoothed by a sixteenth.
@@ -126,7 +141,7 @@ class Viewing:
         received = sum(counts.values()) - lost
         expected = lane.expected - self._lane_before.expected
         missing = lane.lost - self._lane_before.lost
-        delays = sorted(self._epoch_delays)
+        delays, latencies = sorted(self._epoch_delays), sorted(self._epoch_latencies)
         epoch = Epoch(
             epoch=self._epoch,
             span_ms=(now_us - self._epoch_began_us) // 1000,
@@ -140,6 +155,7 @@ class Viewing:
             frozen_ms=(self.frozen_us - self._frozen_before_us) // 1000,
             bytes=self.bytes - self._bytes_before,
             playout_delay_us=lane.playout_delay_us,
+            latency_us=latencies[len(latencies) // 2] if latencies else 0,
         )
         self._epoch += 1
         self._epoch_began_us = now_us
@@ -147,7 +163,7 @@ class Viewing:
         self._bytes_before = self.bytes
         self._frozen_before_us = self.frozen_us
         self._lane_before = lane
-        self._epoch_delays = []
+        self._epoch_delays, self._epoch_latencies = [], []
         return epoch
 
 
@@ -157,6 +173,13 @@ def percentile(values: deque[int], share: float) -> int:
         return 0
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def delay_text(delays_us: deque[int]) -> str:
+    """The middle and the slow end of the delays, for a person."""
+    if not delays_us:
+        return "not known, since the two clocks have not been compared"
+    return f"p50 {percentile(delays_us, 0.5)} us, p95 {percentile(delays_us, 0.95)} us"
 
 
 def _ppm(part: int, whole: int) -> int:

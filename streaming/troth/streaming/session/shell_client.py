@@ -21,7 +21,7 @@ from troth.streaming.media.interfaces import (
     SoundSink,
     VideoSink,
 )
-from troth.streaming.media.viewing import Outcome, Viewing, percentile
+from troth.streaming.media.viewing import Outcome, Viewing, delay_text
 from troth.streaming.session.arrivals import Arrivals, is_content
 from troth.streaming.session.endings import Ending
 from troth.streaming.session.limits import (
@@ -127,13 +127,13 @@ class ClientParty(Party):
     def lines(self) -> list[str]:
         """The summary that a person reads."""
         viewing = self.viewing
-        outcomes, delays = viewing.outcomes, viewing.delays_us
+        outcomes = viewing.outcomes
         by, reason = self.ending or ("nobody", "")
         missed = sum(outcomes.values()) - outcomes[Outcome.SHOWN]
         return [
             f"ended: {reason} by {by}",
             f"frames: {outcomes[Outcome.SHOWN]} shown, {missed} not",
-            f"delay: p50 {percentile(delays, 0.5)} us, p95 {percentile(delays, 0.95)} us",
+            f"delay: {delay_text(viewing.delays_us)}",
             f"freezes: {viewing.freezes_count}, {viewing.frozen_us // 1000} ms",
             f"sound: {sum(self.tones.values())} groups of {len(self.tones)} tones",
             *([f"path: {', then '.join(self.ways)}"] if self.ways else []),
@@ -271,8 +271,11 @@ class ClientParty(Party):
             return self._missed(Outcome.BROKEN)
         self.note_frame(data.digest)
         now = now_us()
-        freeze = self.viewing.shown(shown, at_us, now)
-        self.telemetry.tally.queue_delay_ms.add((now - at_us) // 1000)
+        ahead_us = self._way.clock_ahead_us
+        freeze = self.viewing.shown(shown, at_us, now, ahead_us=ahead_us)
+        if ahead_us is not None:
+            self.telemetry.tally.queue_delay_ms.add(self.viewing.delays_us[-1] // 1000)
+            self.telemetry.gauges["clock_ahead_us"] = ahead_us
         self.telemetry.count("frames_shown_total")
         if freeze is not None:
             self.telemetry.emit("freeze", ms=freeze.ms)

@@ -260,7 +260,7 @@ class HostParty(Party):
     # --- input -------------------------------------------------------------------------------
 
     def move_pointer(self, x: int, y: int, at_us: int) -> None:
-        self.telemetry.gauges["input_latency_us"] = now_us() - at_us
+        self.telemetry.gauges["input_latency_us"] = self._since(at_us)
         self.keys.move(x, y)
 
     def press(self, code: int, at_us: int) -> None:
@@ -271,8 +271,13 @@ class HostParty(Party):
         self._note_input(at_us)
         self.keys.release(code)
 
+    def _since(self, at_us: int) -> int:
+        """How long ago that was by the client's clock; 0 while nobody knows what that shows."""
+        ahead_us = self._way.clock_ahead_us
+        return 0 if ahead_us is None else max(0, now_us() + ahead_us - at_us)
+
     def _note_input(self, at_us: int) -> None:
-        latency_us = now_us() - at_us
+        latency_us = self._since(at_us)
         self.telemetry.gauges["input_latency_us"] = latency_us
         self.telemetry.emit("input_latency", us=latency_us)
 

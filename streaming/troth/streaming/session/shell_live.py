@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from troth.streaming.media.viewing import Outcome, percentile
+from troth.streaming.media.viewing import Outcome, delay_text
 from troth.streaming.session.shell_client import ClientParty
 from troth.streaming.telemetry import Event
 from troth.vm.escape import plain
@@ -35,7 +35,6 @@ def view(client: ClientParty) -> Table:
 
 def rows(client: ClientParty) -> list[tuple[str, str]]:
     viewing, report, decision = client.viewing, client.last_report, client.decision
-    delays = viewing.delays_us
     found = [("path", str(client.telemetry.path_id))]
     if decision:
         found += [
@@ -51,7 +50,7 @@ def rows(client: ClientParty) -> list[tuple[str, str]]:
         ]
     return [
         *found,
-        ("delay p50, p95", f"{percentile(delays, 0.5)} us, {percentile(delays, 0.95)} us"),
+        ("delay", delay_text(viewing.delays_us)),
         ("freezes", f"{viewing.freezes_count}, {viewing.frozen_us // 1000} ms"),
         ("frames shown", str(viewing.outcomes[Outcome.SHOWN])),
     ]

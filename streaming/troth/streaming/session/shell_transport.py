@@ -96,6 +96,11 @@ class TransportEnd(MediaWay):
         return LaneCounts(self._expected, self._lost, self._burst, delay_us)
 
     @property
+    def clock_ahead_us(self) -> int | None:
+        offset = self.link.media.peer_clock(time.monotonic_ns())
+        return None if offset is None else offset.ahead_ns // 1_000
+
+    @property
     def backlog_us(self) -> int:
         pacer = self.link.media.pacer
         return pacer.waiting_bytes * 8 * 1_000_000 // max(1, pacer.rate_bits)
