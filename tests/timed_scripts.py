@@ -55,6 +55,21 @@ main:
 """
 )
 
+WHILE_DRAINING: Final = (
+    WAITS_FOR_EFFECT.replace(
+        "protocol Consent(Viewer, Host):\n",
+        "protocol Consent(Viewer, Host, Guest):\n    Guest -> Viewer: hello()\n",
+    )
+    .replace(
+        "program viewer(s: Consent.Viewer):\n",
+        "program guest(s: Consent.Guest):\n    send s.Viewer hello()\n    close s\n\n"
+        "program viewer(s: Consent.Viewer):\n    recv s.Guest hello()\n"
+        "    for i in range(4):\n        yield\n",
+    )
+    .replace("as v, h\n", "as v, h, g\n    spawn guest(g)\n")
+)
+"""The guest has closed before the viewer asks, so the session drains when the clock starts."""
+
 LOOPS: Final = """
 protocol Feed(Source, Sink):
     rec More:

@@ -22,6 +22,10 @@ EXPLAINED: Final[Mapping[tuple[str, str, str], str]] = {
         "len(self.timers) > max(STALE_TIMERS_MAX, 2 * len(self.sessions.live))  ->  "
         "len(self.timers) >= max(STALE_TIMERS_MAX, 2 * len(self.sessions.live))",
     ): "clocks of ended sessions are swept one clock earlier; they are passed over in any case",
+    ("step_receive", "_match", "len(values) == len(fields)  ->  len(values) != len(fields)"): (
+        "the machine itself has made these values for the same label, so their number is right, "
+        "and a no only means that the payload is decoded and compared, with the same outcome"
+    ),
     ("step_receive", "_match", "True  ->  False"): (
         "`zip` compares lengths that are equal: they have been compared before it"
     ),

@@ -29,9 +29,11 @@ from troth.vm.envelope import (
 )
 from troth.vm.errors import Malformed, Unusable
 from troth.vm.events import Status
+from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
 from troth.vm.instructions import ReplayMode, Seal
-from troth.vm.machine import MachineState, Outcome
+from troth.vm.loader import load
+from troth.vm.machine import Machine, MachineState, Outcome
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 
@@ -253,6 +255,33 @@ def test_what_is_refused_is_listed_a_few_times_and_then_counted() -> None:
         server.machine.deliver(message._replace(salt=number.to_bytes(16, "big")))
     refused = [e for e in server.machine.poll_events() if isinstance(e, ev.Refused)]
     assert len(refused) == 8
+
+
+def test_a_machine_without_evidence_tells_the_others_just_the_same() -> None:
+    image = _image("hello")
+    keys = HostSigner({"Client": key_pair("Client")})
+    machine = Machine(load(image), seed=bytes([1]) * 32, signer=keys, roster=keys, home=["Client"])
+    machine.start()
+    machine.run_round(0)
+    (meeting,) = machine.poll_meetings()
+    machine.meet(meeting.coroutine, [("Server", key_pair("Server").public_key, bytes(16))])
+    while machine.run_round(0):
+        pass
+    said = [type(outgoing.envelope) for outgoing in machine.poll_outgoing()]
+    assert said == [JoinEnvelope, MessageEnvelope]
+    assert machine.poll_outgoing() == []
+
+
+def test_a_refusal_of_a_record_is_written_before_anybody_asks() -> None:
+    """The places of seals must not depend on when somebody polls."""
+    client, _, _ = _half_way()
+    client.machine.poll_events()
+    client.recorder.take_bytes()
+    (session,) = {e.session for e in client.events if isinstance(e, ev.Opened)}
+    assert client.machine.refuse(session, "Server", "Client", "vm.fault.verification", bytes(32))
+    assert client.recorder.take_bytes()
+    assert not client.machine.refuse(session, "Client", "Server", "vm.fault.close", bytes(32))
+    assert not client.recorder.take_bytes()
 
 
 def test_an_ended_session_is_ended_everywhere() -> None:

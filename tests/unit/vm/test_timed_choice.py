@@ -17,7 +17,7 @@ from replay_samples import Host, judged, record_run, require_reproduced
 from resume_samples import done_by_programs, resume_in_memory
 from second_verifier import judge
 from spread_machines import Courier, Party, run_spread
-from timed_scripts import LOOPS, WAITS_FOR_ANOTHER, WAITS_FOR_EFFECT, YIELDS
+from timed_scripts import LOOPS, WAITS_FOR_ANOTHER, WAITS_FOR_EFFECT, WHILE_DRAINING, YIELDS
 from troth import conformance, dsl
 from troth.conformance.reference import Setup, run_both
 from troth.vm.errors import Invalid
@@ -83,6 +83,15 @@ def test_an_effect_is_waited_for_until_the_clock_runs_out(
     assert (Kind.EXPIRE in kinds, Kind.COMPLETE in kinds) == (delay > 0, delay == 0)
     require_reproduced(sample)
     assert judge(sample.data, {}).word == "valid"
+
+
+@pytest.mark.parametrize(("delay", "said"), [(0, "yes 7"), (30, "late")])
+def test_a_clock_can_start_when_somebody_has_closed(delay: int, said: str) -> None:
+    sample = record_run(_image(WHILE_DRAINING), _host(delay))
+    kinds = _kinds(sample)
+    assert kinds.index(Kind.NOTICE) < kinds.index(Kind.TIMER)
+    assert _printed(sample) == [said]
+    require_reproduced(sample)
 
 
 @pytest.mark.parametrize("seal", SEALS)

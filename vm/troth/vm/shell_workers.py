@@ -10,7 +10,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from queue import SimpleQueue
 from typing import Final, TypeAlias
 
 import msgpack
@@ -40,7 +40,8 @@ class ThreadWorkers:
         if count > 1:
             _require_safe_libraries()
         self.lanes = lanes
-        self._pool = ThreadPoolExecutor(count - 1, "troth-lane") if count > 1 else None
+        self._asked: SimpleQueue[_Call | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
 
     def run(self, jobs: Sequence[_Job]) -> None:
         """See `run_lanes.Workers`. Whatever happens, no job is running when this returns."""
@@ -58,13 +59,13 @@ class ThreadWorkers:
                 except BaseException as error:  # noqa: BLE001 - it is raised by the round's thread
                     errors[number] = error
 
-        helpers: list[Future[None]] = []
-        if self._pool is not None:
-            helpers = [self._pool.submit(work) for _ in range(min(self.count, len(jobs)) - 1)]
+        helpers = min(self.count, len(jobs)) - 1
+        calls = self._ask(work, helpers) if helpers > 0 else []
         try:
             work()
         finally:
-            wait(helpers)
+            for call in calls:
+                call.join()
         if errors:
             raise errors[min(errors)]
 
@@ -83,8 +84,61 @@ class ThreadWorkers:
         self.run([some] * min(self.count, -(-count // PART)))
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
+        for _ in self._threads:
+            self._asked.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def _ask(self, work: _Job, helpers: int) -> list[_Call]:
+        """Has so many threads do the work; they are made when they are first wanted."""
+        while len(self._threads) < helpers:
+            name = f"troth-lane-{len(self._threads)}"
+            thread = threading.Thread(target=_serve, args=(self._asked,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        calls = [_Call(work) for _ in range(helpers)]
+        for call in calls:
+            self._asked.put(call)
+        return calls
+
+
+class _Call:
+    """One worker's part in a piece of work.
+
+    Futures of the standard library do the same, and take as long for it as the signing of a
+    message: a condition is made and notified for each. This is a lock.
+    """
+
+    __slots__ = ("_running", "_work")
+
+    def __init__(self, work: _Job) -> None:
+        self._work = work
+        self._running = threading.Lock()
+        self._running.acquire()
+
+    def run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._running.release()
+
+    def join(self) -> None:
+        """Returns when the work is done; an interrupt of the waiting thread is raised then."""
+        interrupt: BaseException | None = None
+        while self._running.locked():
+            try:
+                with self._running:
+                    break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+
+
+def _serve(asked: SimpleQueue[_Call | None]) -> None:
+    while (call := asked.get()) is not None:
+        call.run()
 
 
 def _require_safe_libraries() -> None:

@@ -116,7 +116,6 @@ def _end_one(
     for edge in session.edges:
         for envelope in edge.buffer.drain():
             assert action is not Action.RETIRE, "a drained session holds no messages"
-            edge.discarded += 1
             stranded += strand(edge, envelope)
             turn.events.append(_undelivered(edge, envelope.generation, envelope.sequence))
         edge.own = None
