@@ -121,7 +121,7 @@ class Edge:
             its statement: what a log's signed head covers, so what the receiver checks against.
         unsealed: the same for the newest messages of the buffer, whose seal is to come.
         consumed: messages taken by the receiver.
-        discarded: messages that were refused, or came when their receiver had left.
+        discarded: messages that left the buffer otherwise, refused or overwritten.
         rejects: per fault code, how many messages were refused.
         waiting_receiver, waiting_sender: the coroutine blocked here, if any.
         inbound: only the sender is at another machine: messages arrive through `deliver`.
