@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import Final, NamedTuple
 
@@ -72,9 +72,9 @@ class Backwards:
         for job in reversed(jobs):
             job()
 
-    def share(self, count: int, work: Callable[[int, int], None]) -> None:
+    def share(self, count: int, work: Callable[[Iterator[int]], None]) -> None:
         for place in reversed(range(count)):
-            work(place, place + 1)
+            work(iter([place]))
 
 
 ROUND_NS: Final = 1_000_000

@@ -23,6 +23,8 @@ from troth.vm.shell_options import Runner, RunOptions, seed_from_number
 from troth.vm.shell_run import run
 
 SESSIONS = 64
+LONGER = 4 * EXCHANGES
+"""Exchanges of a session in which opening and closing count for little."""
 _COMPUTING = """
 program count(times: int):
     let n = 0
@@ -38,9 +40,11 @@ main:
 
 def measure(sessions: int, pairs: int) -> list[str]:
     streams = streams_image(sessions)
+    longer = streams_image(sessions, LONGER)
     computing = compile_source(_COMPUTING, "computing.troth")
     cases: list[tuple[str, str, Image, Seal | None]] = [
         (f"{sessions} sessions, seal = message", ">= 1.5 on two idle cores", streams, Seal.MESSAGE),
+        (f"{sessions} sessions of {LONGER} exchanges", ">= 1.5", longer, Seal.MESSAGE),
         (f"{sessions} sessions, seal = round", "none", streams, Seal.ROUND),
         ("64 coroutines that only compute", "none", computing, None),
     ]
@@ -55,7 +59,8 @@ def measure(sessions: int, pairs: int) -> list[str]:
     lines.append(control.line())
     for name, goal, image, seal in cases:
         one, two = _work(image, seal, 1), _work(image, seal, 2)
-        ratio = _paired(f"{name}: two workers over one", goal, two, one, pairs)
+        exchanges = LONGER if image is longer else EXCHANGES
+        ratio = _paired(f"{name}: two workers over one", goal, two, one, pairs, exchanges)
         overlap = statistics.median(_overlap(two) for _ in range(pairs))
         lines += [ratio.line(), f"  processors in use with two workers: {overlap:.2f}"]
     alone = _work(streams, Seal.MESSAGE, None)
@@ -66,9 +71,14 @@ def measure(sessions: int, pairs: int) -> list[str]:
 
 
 def _paired(
-    name: str, goal: str, subject: Callable[[], None], baseline: Callable[[], None], pairs: int
+    name: str,
+    goal: str,
+    subject: Callable[[], None],
+    baseline: Callable[[], None],
+    pairs: int,
+    exchanges: int = EXCHANGES,
 ) -> Ratio:
-    count = SESSIONS * (2 * EXCHANGES + 1)
+    count = SESSIONS * (2 * exchanges + 1)
     return paired(
         name, goal, subject, baseline, operations=count, baseline_operations=count, pairs=pairs
     )

@@ -67,9 +67,9 @@ main:
 """
 
 
-def streams_image(sessions: int = SESSIONS) -> Image:
+def streams_image(sessions: int = SESSIONS, exchanges: int = EXCHANGES) -> Image:
     """Two principals that share many sessions at once."""
-    text = _STREAMS.replace("SESSIONS", str(sessions)).replace("EXCHANGES", str(EXCHANGES))
+    text = _STREAMS.replace("SESSIONS", str(sessions)).replace("EXCHANGES", str(exchanges))
     return compile_source(text, "streams.troth")
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -62,9 +62,9 @@ class PerturbedRounds:
         for job in reversed(jobs) if backwards else jobs:
             job()
 
-    def share(self, count: int, work: Callable[[int, int], None]) -> None:
+    def share(self, count: int, work: Callable[[Iterator[int]], None]) -> None:
         """Whose signature is made first never shows."""
-        work(0, count)
+        work(iter(range(count)))
 
 
 def execute(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Final
@@ -259,8 +259,8 @@ class _Backwards:
         for job in reversed(jobs):
             job()
 
-    def share(self, count: int, work: Callable[[int, int], None]) -> None:
-        work(0, count)
+    def share(self, count: int, work: Callable[[Iterator[int]], None]) -> None:
+        work(iter(range(count)))
 
 
 @pytest.mark.parametrize("seal", SEALS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -324,8 +324,8 @@ class _Backwards:
         for job in reversed(jobs):
             job()
 
-    def share(self, count: int, work: Callable[[int, int], None]) -> None:
-        work(0, count)
+    def share(self, count: int, work: Callable[[Iterator[int]], None]) -> None:
+        work(iter(range(count)))
 
 
 @pytest.mark.parametrize("name", TROUBLES)

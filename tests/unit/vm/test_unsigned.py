@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Final
 
@@ -264,8 +264,8 @@ def test_every_part_is_shared_out_once() -> None:
     for count in (0, 1, 2, 3, 7, 100):
         done: list[int] = []
 
-        def work(first: int, end: int, done: list[int] = done) -> None:
-            done.extend(range(first, end))
+        def work(places: Iterator[int], done: list[int] = done) -> None:
+            done.extend(places)
 
         pool.share(count, work)
         assert sorted(done) == list(range(count))

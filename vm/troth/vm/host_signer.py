@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from blake3 import blake3
-from nacl.bindings import crypto_sign
 
+from troth.vm import sodium
 from troth.vm.errors import Place, Unusable
 from troth.vm.keys import KeyPair
-from troth.vm.statements import SALT_BYTES, SIGNATURE_BYTES
+from troth.vm.signer import Wanted
+from troth.vm.statements import SALT_BYTES
 
 _SALT_CONTEXT: Final = "troth/v1 payload salt"
 
@@ -57,7 +58,20 @@ class HostSigner:
             signing_key = self._signing_keys[principal]
         except KeyError:
             raise _missing_principal(principal) from None
-        return crypto_sign(statement, signing_key)[:SIGNATURE_BYTES]
+        return sodium.sign(statement, signing_key)
+
+    def batch(self, wanted: Sequence[Wanted]) -> sodium.Batch:
+        """These signatures, each as `sign` makes it, and checked as `signatures.verify` does.
+
+        Raises:
+            Unusable: code `key.missing`, when a principal's key is not held.
+        """
+        keys = self._signing_keys
+        try:
+            rows = [(statement, keys[principal], key) for principal, statement, key in wanted]
+        except KeyError as error:
+            raise _missing_principal(error.args[0]) from None
+        return sodium.batch(rows)
 
     def salt(self, principal: bytes, position: bytes) -> bytes:
         try:

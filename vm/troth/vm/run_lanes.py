@@ -7,7 +7,7 @@ they share is only theirs, so no turn can tell which runner it has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -15,7 +15,7 @@ from troth.vm.coroutine import Coroutine
 from troth.vm.lanes import Lane, plan_lanes
 from troth.vm.run_coop import TurnEnd
 from troth.vm.turn import Context, Turn
-from troth.vm.unsigned import sign_late
+from troth.vm.unsigned import batches_of, sign_late
 
 
 class Workers(Protocol):
@@ -31,10 +31,10 @@ class Workers(Protocol):
         What a job raises is raised here, the first job's if there are several.
         """
 
-    def share(self, count: int, work: Callable[[int, int], None]) -> None:
-        """Calls `work(first, end)` for parts of `range(count)` that together are all of it.
+    def share(self, count: int, work: Callable[[Iterator[int]], None]) -> None:
+        """Calls `work` once or several times; what it iterates over is `range(count)` in all.
 
-        Returns and raises as `run`. The parts need no interpreter lock for most of their time.
+        Returns and raises as `run`. The work needs no interpreter lock for most of its time.
         """
 
 
@@ -49,7 +49,7 @@ class Allowance(NamedTuple):
 class LaneRunner:
     """Keeps the turns of a round; they are emptied by their commit and used again."""
 
-    __slots__ = ("_context", "_plan", "_turns", "_workers")
+    __slots__ = ("_context", "_make_batch", "_plan", "_turns", "_workers")
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class LaneRunner:
         """`plan` is for tests: they show that a wrong one is found out."""
         assert context.substitutes.events is None, "events have an order only once committed"
         self._context = context
+        self._make_batch = batches_of(context)
         self._workers = workers
         self._plan = plan or plan_lanes
         self._turns: list[Turn] = []
@@ -74,7 +75,7 @@ class LaneRunner:
         else:
             self._run_lane(range(len(batch)), batch, allowance, ends)
         turns = self._turns[: len(batch)]
-        sign_late(self._context, self._workers.share, turns)
+        sign_late(self._make_batch, self._workers.share, turns)
         return list(zip(turns, ends, strict=True))
 
     def _execute_lanes(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from queue import SimpleQueue
 from typing import Final, TypeAlias
 
@@ -19,8 +20,6 @@ from troth.vm.errors import Unusable
 from troth.vm.signer import Roster
 
 WORKERS_MAX: Final = 256
-PART: Final = 2
-"""How many signatures are made before more are taken."""
 _Job: TypeAlias = Callable[[], None]
 
 
@@ -69,19 +68,14 @@ class ThreadWorkers:
         if errors:
             raise errors[min(errors)]
 
-    def share(self, count: int, work: Callable[[int, int], None]) -> None:
+    def share(self, count: int, work: Callable[[Iterator[int]], None]) -> None:
         """See `run_lanes.Workers`.
 
-        Everyone takes a small part again and again: who is woken late takes fewer.
+        Everyone takes the next number again and again: who is woken late takes fewer.
         """
-        starts = iter(range(0, count, PART))
-
-        def some() -> None:
-            # An iterator of a range gives every number once, whoever asks.
-            for start in starts:
-                work(start, min(start + PART, count))
-
-        self.run([some] * min(self.count, -(-count // PART)))
+        # An iterator of a range gives every number once, whoever asks.
+        numbers = iter(range(count))
+        self.run([partial(work, numbers)] * min(self.count, count))
 
     def close(self) -> None:
         for _ in self._threads:

@@ -16,11 +16,14 @@ so nothing is ever identified by its signature, only by its statement.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
-from nacl.bindings import crypto_core_ed25519_is_valid_point, crypto_sign_open
-from nacl.exceptions import BadSignatureError
+from nacl.bindings import crypto_core_ed25519_is_valid_point
 
+from troth.vm import sodium
 from troth.vm.statements import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
+
+_check: Final = sodium.check
 
 
 def verify(public_key: bytes, statement: bytes, signature: bytes) -> bool:
@@ -31,11 +34,7 @@ def verify(public_key: bytes, statement: bytes, signature: bytes) -> bool:
     # libsodium reads 32 and 64 bytes whatever the lengths are, so they are checked here.
     if len(public_key) != PUBLIC_KEY_BYTES or len(signature) != SIGNATURE_BYTES:
         return False
-    try:
-        crypto_sign_open(signature + statement, public_key)
-    except BadSignatureError:
-        return False
-    return True
+    return _check(public_key, statement, signature)
 
 
 def acceptable_key(public_key: bytes) -> bool:

@@ -5,7 +5,19 @@ The machine never sees a private key. It names a principal by its 32-byte Ed2551
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+
+class Wanted(NamedTuple):
+    """A signature to be made.
+
+    Attributes:
+        check_by: the public key that has to find it genuine; None when nobody wants to know.
+    """
+
+    principal: bytes
+    statement: bytes
+    check_by: bytes | None
 
 
 class Signer(Protocol):

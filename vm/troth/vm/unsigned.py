@@ -15,20 +15,25 @@ sees does not depend on when the work was done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
 from troth.vm.buffer import Envelope
 from troth.vm.events import Sent
+from troth.vm.host_signer import HostSigner
 from troth.vm.session import Edge, OwnMessage
+from troth.vm.signatures import verify
+from troth.vm.signer import Signer, Wanted
+from troth.vm.sodium import Batch, Check
 from troth.vm.turn import Context, Turn, Unsigned
 
 _make: Final = tuple.__new__
 _SIGNATURE: Final = Sent._fields.index("signature")
 _SIGNED: Final = Envelope._fields.index("signature")
-Share: TypeAlias = Callable[[int, Callable[[int, int], None]], None]
+Share: TypeAlias = Callable[[int, Callable[[Iterator[int]], None]], None]
 """`run_lanes.Workers.share`."""
+MakeBatch: TypeAlias = Callable[[Sequence[Wanted]], Batch]
 
 
 def sign_now(context: Context, edge: Edge, place: int) -> None:
@@ -42,7 +47,15 @@ def sign_now(context: Context, edge: Edge, place: int) -> None:
     _put_signed(edge, place, made[1], signature, genuine=genuine)
 
 
-def sign_late(context: Context, share: Share, turns: Sequence[Turn]) -> None:
+def batches_of(context: Context) -> MakeBatch:
+    """How many signatures are made at once: what is known can be done better than one by one."""
+    signer, check = context.signer, context.substitutes.verify
+    if type(signer) is HostSigner and check is verify:  # a subclass may sign otherwise
+        return signer.batch
+    return partial(_OneByOne, signer, check)
+
+
+def sign_late(make_batch: MakeBatch, share: Share, turns: Sequence[Turn]) -> None:
     """Signs what the turns of a round have left unsigned, and verifies what is still waiting.
 
     Raises:
@@ -51,29 +64,42 @@ def sign_late(context: Context, share: Share, turns: Sequence[Turn]) -> None:
     messages = [(turn, message) for turn in turns for message in turn.unsigned or ()]
     if not messages:
         return
-    found: list[tuple[bytes, bool]] = [(b"", False)] * len(messages)
-    share(len(messages), partial(_sign_some, context, messages, found))
-    for (turn, message), (signature, genuine) in zip(messages, found, strict=True):
+    batch = make_batch([_wanted(message) for _, message in messages])
+    share(len(messages), batch.run)
+    for (turn, message), (signature, genuine) in zip(messages, batch.results(), strict=True):
         _put(turn, message, signature, genuine=genuine)
     for turn in turns:
         if turn.unsigned:
             turn.unsigned.clear()
 
 
-def _sign_some(
-    context: Context,
-    messages: Sequence[tuple[Turn, Unsigned]],
-    found: list[tuple[bytes, bool]],
-    first: int,
-    end: int,
-) -> None:
-    sign, verify = context.signer.sign, context.substitutes.verify
-    for place in range(first, end):
-        _, edge, envelope, statement = messages[place][1]
-        signature = sign(envelope.signer, statement)
-        waits = _own(edge, envelope) is not None
-        genuine = waits and verify(edge.sender.signer, statement, signature)
-        found[place] = signature, genuine
+def _wanted(message: Unsigned) -> Wanted:
+    """Nobody wants to know of a message that has been taken; that one has been verified."""
+    _, edge, envelope, statement = message
+    waits = _own(edge, envelope) is not None
+    return _make(Wanted, (envelope.signer, statement, edge.sender.signer if waits else None))
+
+
+class _OneByOne:
+    """A `sodium.Batch` of any signer."""
+
+    __slots__ = ("_check", "_found", "_signer", "_wanted")
+
+    def __init__(self, signer: Signer, check: Check, wanted: Sequence[Wanted]) -> None:
+        self._signer = signer
+        self._check = check
+        self._wanted = wanted
+        self._found = [(b"", False)] * len(wanted)
+
+    def run(self, places: Iterator[int]) -> None:
+        for place in places:
+            principal, statement, key = self._wanted[place]
+            signature = self._signer.sign(principal, statement)
+            genuine = key is not None and self._check(key, statement, signature)
+            self._found[place] = signature, genuine
+
+    def results(self) -> Sequence[tuple[bytes, bool]]:
+        return self._found
 
 
 def _put(turn: Turn, message: Unsigned, signature: bytes, *, genuine: bool) -> None:
