@@ -169,7 +169,7 @@ class GatewayWorld:
                 found = connection.link.receive(encode(output.message), self.now_ns)
                 connection.got += found
             elif isinstance(output, Heard):
-                connection.heard.append(output.frame)
+                connection.heard.append(output.talk.frame)
             elif isinstance(output, Close):
                 connection.open = False
                 self.core.closed(connection.number, self.now_ns)
@@ -194,7 +194,7 @@ class GatewayWorld:
 
     def session(self, client: Connection, host: Connection) -> bytes:
         """A session between the two, and its id."""
-        self.offer(client, host.link._key.name)
+        self.offer(client, host.link.key.name)
         offered = host.last(m.Offered)
         self.say(host, m.Received(offered.offer))
         self.say(host, m.Accept(offered.offer, introduction(proposal=b"welcome")))

@@ -178,7 +178,7 @@ def gateway(_: Sequence[Sample]) -> Campaign:
             m.RenewLease(1, session),
             m.Stopped(session),
             m.Beat(),
-            m.Talk(b"frame"),
+            m.Talk("registration", 1, b"frame"),
             m.Command(1, "sessions", ()),
             m.Register("host", "x", bytes(32), bytes(32), bytes(64), b"", "", 0),
         )

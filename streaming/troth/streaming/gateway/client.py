@@ -78,7 +78,7 @@ class GatewayLink:
         self.state = LinkState.WAITING
         self.gateway_key = gateway_key
         self._kind = kind
-        self._key = key
+        self.key = key
         self._random = random
         self._relay = relay
         self._reader = FrameReader()
@@ -92,7 +92,7 @@ class GatewayLink:
     @property
     def name(self) -> str:
         """Ours at the gateway."""
-        return self._key.name
+        return self.key.name
 
     @property
     def deadline_ns(self) -> int | None:
@@ -157,10 +157,10 @@ class GatewayLink:
             expected = f"the gateway of key {(self.gateway_key or b'').hex()[:16]}…"
             raise _wrong_gateway(expected, f"key {challenge.gateway_key.hex()[:16]}…")
         unsigned = m.Register(
-            self._kind.value, self._key.name, self._key.public_key, self._random(KEY_BYTES),
+            self._kind.value, self.key.name, self.key.public_key, self._random(KEY_BYTES),
             NO_SIGNATURE, self._relay.exchange_key, self._relay.host, self._relay.port,
         )  # fmt: skip
-        signature = sign(self._key.signing_key, register_statement(challenge, unsigned))
+        signature = sign(self.key.signing_key, register_statement(challenge, unsigned))
         self._challenge, self._register = challenge, unsigned
         self.gateway_key = challenge.gateway_key
         self.send(

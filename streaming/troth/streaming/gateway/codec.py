@@ -131,7 +131,7 @@ SHAPES: Final[Mapping[type[m.Message], tuple[Checker, ...]]] = {
     m.Stopped: (_ID,),
     m.Beat: (),
     m.BeatBack: (_number,),
-    m.Talk: (_TALK,),
+    m.Talk: (_text, _number, _TALK),
     m.Command: (_number, _text, _list(_text, 16)),
     m.Report: (_number, _list(_list(_text, 16), ROWS_MAX)),
 }

@@ -14,6 +14,7 @@ from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.admin import Administration
 from troth.streaming.gateway.hub import Close, GatewayOutput, Heard, Hub, Party, Refusal
 from troth.streaming.gateway.leasing import Leasing
+from troth.streaming.gateway.legs import LEGS
 from troth.streaming.gateway.limits import SECOND_NS
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.registration import connect, forget, overdue, register
@@ -39,7 +40,7 @@ ALLOWED: Final[Mapping[type[m.Message], tuple[PartyKind, ...]]] = {
     m.EndSession: (_CLIENT, _HOST),
     m.Stopped: (_CLIENT, _HOST, _RELAY),
     m.Beat: (_CLIENT, _HOST, _RELAY, _ADMIN),
-    m.Talk: (_RELAY,),
+    m.Talk: tuple(dict.fromkeys(kind for leg in LEGS.values() for kind in leg.parties)),
     m.Command: (_ADMIN,),
 }
 """Who may say what once it is registered. Before that there is `Register` and nothing else."""
@@ -143,6 +144,13 @@ class GatewayCore:
         if peer is not None:
             self.hub.send(peer, message)
 
+    def talk(self, party: Party, message: m.Talk) -> None:
+        leg = LEGS.get(message.leg)
+        if leg is None or party.kind not in leg.parties:
+            self.hub.refuse(party, Refusal.MESSAGE, detail=f"a leg {message.leg[:40]!a}")
+            return
+        self.hub.out.append(Heard(party.connection, message))
+
     def beat(self, party: Party, now_ns: int) -> None:
         self.hub.send(party, m.BeatBack(self.hub.unix_s(now_ns)))
 
@@ -173,6 +181,6 @@ def _handle(core: GatewayCore, party: Party, message: m.Message, now_ns: int) ->
         case m.Beat():
             core.beat(party, now_ns)
         case m.Talk():
-            core.hub.out.append(Heard(party.connection, message.frame))
+            core.talk(party, message)
         case m.Command():
             core.administration.command(party, message, now_ns)

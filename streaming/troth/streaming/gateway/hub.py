@@ -67,10 +67,10 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A frame of that relay's machine, for the one that runs the program of its leg here."""
+    """A frame of that party's machine, for the one that runs the program of its leg here."""
 
     connection: int
-    frame: bytes
+    talk: m.Talk
 
 
 GatewayOutput = Send | Close | Heard

@@ -232,8 +232,10 @@ class BeatBack:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Relay or gateway: a frame of the machine that runs the program of this leg."""
+    """Either: a frame of the machine that runs the program of this leg, in that of its runs."""
 
+    leg: str
+    number: int
     frame: bytes
 
 

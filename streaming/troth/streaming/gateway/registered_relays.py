@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, TypedDict
 
 from troth.streaming.gateway.hub import Hub, Party
+from troth.streaming.gateway.legs import LegOwner
 
 SESSIONS_MAX: Final = 1 << 20
 NOT_REGISTERED: Final = (0, 0)
@@ -19,12 +20,18 @@ class Place(TypedDict):
     sessions_max: int
 
 
-class RelayDesk:
+class RelayDesk(LegOwner):
     """The gateway's effects of one relay's registration."""
 
     def __init__(self, hub: Hub, relay: Party) -> None:
         self._hub = hub
         self._relay = relay
+
+    def over(self, ok: bool) -> None:
+        """However it went: a relay whose program has ended is given no more sessions."""
+        if not ok and self._relay.load != NOT_REGISTERED:
+            self.relay_gone("lost")
+        self._relay.load = NOT_REGISTERED
 
     def register_relay(self, place: Place) -> str:
         """Why not; "" when it is registered. Its connection has proved name and address."""

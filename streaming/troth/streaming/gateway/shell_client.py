@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import ssl
-from collections.abc import AsyncIterator, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.client import NO_RELAY_PART, GatewayLink, LinkState, RelayPart
 from troth.streaming.gateway.limits import SECOND_NS
 from troth.streaming.gateway.messages import PartyKind
+from troth.streaming.gateway.shell_legs import Answer, Legs, LegsEnd
 from troth.streaming.gateway.shell_line import READ_BYTES, close_writer, now_ns
 from troth.vm.errors import TrothError, Unusable
 from troth.vm.keys import KeyPair
@@ -21,26 +26,66 @@ ASIDE_MAX: Final = 256
 """Messages that come while somebody waits for another, and are kept for whoever reads next."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartyLegs:
+    """The programs on a connection, seen from the party.
+
+    Attributes:
+        answers: what runs here when the gateway begins it, by protocol.
+        record: the folder for their records; None keeps none.
+        log: is told why a run came to nothing.
+    """
+
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    record: Path | None = None
+    log: Callable[[str], None] = lambda text: print(text, file=sys.stderr)
+
+
 class GatewayFailure(TrothError):
     """The gateway cannot be reached, or has refused."""
 
 
 class GatewayClient:
-    """A registered connection. Iterate over it for messages; it ends when the connection does."""
+    """A connection that registers. Iterate over it for messages; it ends when the connection does.
+
+    It is read all the time, so that the programs on it go on while nobody iterates.
+    """
 
     def __init__(
-        self, link: GatewayLink, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        link: GatewayLink,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        legs: PartyLegs,
     ) -> None:
         self.link = link
         self._reader = reader
         self._writer = writer
         self._waiting: list[m.Message] = []
-        self._ticker = asyncio.get_running_loop().create_task(self._tick())
+        self._over = False
+        self._problem: TrothError | None = None
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._party_legs = legs
+        self._legs: Legs | None = None
+        self._ending: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(self._tick()), loop.create_task(self._read())]
 
     @property
     def host(self) -> str:
         """The gateway's IP address."""
         return str(self._writer.get_extra_info("peername")[0])
+
+    @property
+    def legs(self) -> Legs:
+        """The programs on this connection."""
+        if self._legs is None:
+            assert self.link.gateway_key is not None, "it is registered"
+            given = self._party_legs
+            end = LegsEnd(False, self.link.key, self.link.gateway_key, given.record, given.log)
+            self._legs = Legs(end, given.answers, self.send)
+        return self._legs
 
     def send(self, message: m.Message) -> None:
         self.link.send(message)
@@ -50,8 +95,13 @@ class GatewayClient:
         while True:
             while self._waiting:
                 yield self._waiting.pop(0)
-            if not await self._read():
+                self._room.set()
+            if self._problem is not None:
+                raise self._problem
+            if self._over:
                 return
+            self._changed.clear()
+            await self._changed.wait()
 
     async def ask(self, message: m.Message, *answers: type[m.Message]) -> m.Message:
         """Sends a request and returns the first of these messages; others are read afterwards.
@@ -77,25 +127,56 @@ class GatewayClient:
         self._waiting = [*messages[-ASIDE_MAX:], *self._waiting]
 
     async def close(self) -> None:
-        self._ticker.cancel()
-        await asyncio.gather(self._ticker, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self.link.end()
+        self._end()
         await close_writer(self._writer)
+        if self._ending is not None:
+            await self._ending
 
-    async def _read(self) -> bool:
+    def abandon(self) -> None:
+        """The connection is of no more use: whoever iterates comes to an end."""
+        self._writer.transport.abort()
+
+    async def _read(self) -> None:
+        """Until the connection ends; what nobody takes is left to the network, from some point."""
         try:
-            data = await self._reader.read(READ_BYTES)
-        except OSError:
-            return False
-        if not data:
-            return False
-        self._waiting += self.link.receive(data, now_ns())
-        self._flush()
-        return True
+            # A connection that breaks has ended, as one does that is closed.
+            with contextlib.suppress(OSError):
+                while data := await self._reader.read(READ_BYTES):
+                    for message in self.link.receive(data, now_ns()):
+                        self._take(message)
+                    self._flush()
+                    self._changed.set()
+                    await self._until_room()
+        except TrothError as error:
+            self._problem = error
+        self._end()
+
+    async def _until_room(self) -> None:
+        while len(self._waiting) >= ASIDE_MAX:
+            self._room.clear()
+            await self._room.wait()
+
+    def _take(self, message: m.Message) -> None:
+        if isinstance(message, m.Talk):
+            if self.link.state is LinkState.BOUND:
+                self.legs.take(message)
+        else:
+            self._waiting.append(message)
+
+    def _end(self) -> None:
+        """Nothing more is read: whoever iterates comes to an end, and so do the programs."""
+        self._over = True
+        self._changed.set()
+        if self._legs is not None and self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._legs.end())
 
     def _flush(self) -> None:
         data = self.link.to_write()
-        if data:
+        if data and not self._over:
             self._writer.write(data)
 
     async def _tick(self) -> None:
@@ -112,13 +193,12 @@ class GatewayClient:
         Raises:
             GatewayFailure: the gateway refuses it, or is gone.
         """
-        while self.link.state is not LinkState.BOUND:
-            if not await self._read():
-                raise _failure("ended", "the gateway's connection ended", "Bound", "its end")
-            for message in self._waiting:
-                if isinstance(message, m.Refused):
-                    raise refused(message)
-        self._waiting = [w for w in self._waiting if not isinstance(w, m.Bound)]
+        async for message in self:
+            if isinstance(message, m.Refused):
+                raise refused(message)
+            if isinstance(message, m.Bound):
+                return
+        raise _failure("ended", "the gateway's connection ended", "Bound", "its end")
 
 
 async def connect_gateway(
@@ -130,8 +210,9 @@ async def connect_gateway(
     gateway_key: bytes | None = None,
     relay: RelayPart = NO_RELAY_PART,
     tls: ssl.SSLContext | None = None,
+    legs: PartyLegs | None = None,
 ) -> GatewayClient:
-    """Connects and registers.
+    """Connects and registers; `legs` is for the programs that run on the connection.
 
     Raises:
         GatewayFailure: codes `gateway.unreachable`, `gateway.refused`, `gateway.ended`.
@@ -154,7 +235,7 @@ async def connect_gateway(
         gateway_key=gateway_key,
         relay=relay,
     )
-    client = GatewayClient(link, reader, writer)
+    client = GatewayClient(link, reader, writer, legs or PartyLegs())
     try:
         await asyncio.wait_for(client.registered(), CONNECT_S)
     except TimeoutError as error:

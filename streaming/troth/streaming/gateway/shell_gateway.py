@@ -20,14 +20,13 @@ from troth.streaming.gateway.hub import Close, Heard, Hub, Party, Send
 from troth.streaming.gateway.limits import SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.metrics import prometheus
-from troth.streaming.gateway.registered_relays import NOT_REGISTERED, RelayDesk
-from troth.streaming.gateway.shell_leg import Leg, LegSide, effects_of, record_path
+from troth.streaming.gateway.registered_relays import RelayDesk
+from troth.streaming.gateway.shell_legs import Answer, Legs, LegsEnd
 from troth.streaming.gateway.shell_line import READ_BYTES, close_writer, now_ns, unix_offset_ns
 from troth.streaming.gateway.store import Store
 from troth.streaming.paths.addresses import Address
 from troth.streaming.paths.stun_server import StunServer
 from troth.streaming.shell_metrics import MetricsServer
-from troth.streaming.shell_protocols import load_protocol
 from troth.streaming.shell_role_events import RoleEvents
 from troth.vm.errors import Malformed
 from troth.vm.keys import KeyPair
@@ -94,8 +93,7 @@ class GatewayService:
         self.metrics_port: int | None = None
         self._key = key
         self._options = options
-        self._registration = load_protocol("registration").image
-        self._legs: dict[int, Leg] = {}
+        self._legs: dict[int, Legs] = {}
         self._numbers = 0
         self._open: dict[int, _Open] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -182,9 +180,9 @@ class GatewayService:
             self.core.closed(number, now_ns())
             self._open.pop(number, None)
             self._carry_out()
-            leg = self._legs.pop(number, None)
-            if leg is not None:
-                self._keep(leg.end(), "leg")
+            legs = self._legs.pop(number, None)
+            if legs is not None:
+                self._keep(legs.end(), "legs")
             await close_writer(writer)
 
     def _arrived(self, number: int, frames: FrameReader, data: bytes) -> None:
@@ -201,7 +199,7 @@ class GatewayService:
             if found is None:
                 continue
             if isinstance(output, Heard) and not found.closing:
-                self._leg(output.connection).take(output.frame)
+                self._legs_of(output.connection).take(output.talk)
             if isinstance(output, Send) and not found.closing:
                 self._write(found, output.message)
             elif isinstance(output, Close):
@@ -218,37 +216,25 @@ class GatewayService:
 
     # --- programs ---------------------------------------------------------------------------
 
-    def _leg(self, connection: int) -> Leg:
-        """The program at this end of a relay's connection; it begins with the relay's first word.
-
-        It is there for as long as the connection: a relay registers once in its time.
-        """
+    def _legs_of(self, connection: int) -> Legs:
+        """The programs at this end of a party's connection."""
         found = self._legs.get(connection)
         if found is None:
-            relay = self.core.hub.parties[connection]
-            image = self._registration
-            side = LegSide(
-                "Gateway",
-                self._key,
-                "Relay",
-                relay.key,
-                effects_of(image, RelayDesk(self.core.hub, relay)),
-                record_path(self._options.record, "registration", relay.key),
-            )
-            found = Leg(image, side, partial(self._say, connection))
+            party = self.core.hub.parties[connection]
+            end = LegsEnd(True, self._key, party.key, self._options.record, _log)
+            found = Legs(end, self._answers(party), partial(self._say, connection))
             self._legs[connection] = found
-            found.start()
-            self._keep(self._until_over(found, relay), "leg")
         return found
 
-    async def _until_over(self, leg: Leg, relay: Party) -> None:
-        """A relay whose program has ended, however it did, is given no more sessions."""
-        await leg.over()
-        relay.load = NOT_REGISTERED
-        if leg.problem:
-            print(f"gateway: a registration's program: {leg.problem}", file=sys.stderr)
+    def _answers(self, party: Party) -> Mapping[str, Answer]:
+        """What runs here when a party begins it."""
+        return {"registration": lambda: RelayDesk(self.core.hub, party)}
 
-    def _say(self, connection: int, frame: bytes) -> None:
+    def _say(self, connection: int, talk: m.Talk) -> None:
         found = self._open.get(connection)
         if found is not None and not found.closing:
-            self._write(found, m.Talk(frame))
+            self._write(found, talk)
+
+
+def _log(text: str) -> None:
+    print(f"gateway: {text}", file=sys.stderr)

@@ -7,8 +7,6 @@ in order, and each proves the key that the connection was registered with.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,16 +123,6 @@ class Leg:
 def effects_of(image: Image, owner: object) -> dict[str, object]:
     """The functions of one role; those of the other are there and refuse."""
     return {effect.name: getattr(owner, effect.name, _elsewhere) for effect in image.effects}
-
-
-def record_path(folder: Path | None, leg: str, key: bytes) -> Path | None:
-    """A file of its own for each run: the leg, who is at the other end, and when."""
-    if folder is None:
-        return None
-    # Whoever opens the file says what is wrong with a folder that cannot be made.
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{leg}-{key.hex()[:16]}-{time.time_ns() // 1_000_000}.replay"
 
 
 def _elsewhere(*_: object) -> object:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from troth.streaming.gateway.legs import LegOwner
 from troth.streaming.gateway.registered_relays import Place, address_text
 from troth.streaming.paths.addresses import Address
 from troth.streaming.relay.core import RelayCore
 
 
-class RelayRegistration:
+class RelayRegistration(LegOwner):
     """The relay's effects of one registration.
 
     Attributes:
@@ -26,8 +27,13 @@ class RelayRegistration:
         *,
         on_registered: Callable[[], None],
         on_drain: Callable[[], None],
+        on_failed: Callable[[], None],
     ) -> None:
-        """`on_drain` is called when the gateway wants the relay to take no new sessions."""
+        """
+        Attributes:
+            on_drain: is called when the gateway wants the relay to take no new sessions.
+            on_failed: is called when the program has ended otherwise than it should.
+        """
         self.known = False
         self.refusal = ""
         self._core = core
@@ -35,6 +41,7 @@ class RelayRegistration:
         self._public = public
         self._on_registered = on_registered
         self._on_drain = on_drain
+        self._on_failed = on_failed
         self._waiting: asyncio.Future[None] | None = None
         self._leaves = False
         self._cut = False
@@ -50,6 +57,10 @@ class RelayRegistration:
         self._cut = True
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(ConnectionError("the gateway's connection ended"))
+
+    def over(self, ok: bool) -> None:
+        if self.refusal or not ok:
+            self._on_failed()
 
     # --- effects -----------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from troth.streaming.eventsocket.backoff import Backoff
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.client import RelayPart
 from troth.streaming.gateway.messages import PartyKind
-from troth.streaming.gateway.shell_client import GatewayClient, connect_gateway
-from troth.streaming.gateway.shell_leg import Leg, LegSide, effects_of, record_path
+from troth.streaming.gateway.shell_client import GatewayClient, PartyLegs, connect_gateway
+from troth.streaming.gateway.shell_leg import Leg
 from troth.streaming.gateway.shell_line import now_ns, unix_offset_ns
 from troth.streaming.paths.addresses import Address
 from troth.streaming.relay.core import SWEEP_NS, RelayCore
@@ -26,7 +26,6 @@ from troth.streaming.relay.lease import relay_exchange_key
 from troth.streaming.relay.limits import SECOND_NS, RelayLimits
 from troth.streaming.relay.shell_registration import RelayRegistration
 from troth.streaming.shell_metrics import MetricsServer
-from troth.streaming.shell_protocols import load_protocol
 from troth.streaming.shell_role_events import RoleEvents
 from troth.vm.errors import TrothError
 from troth.vm.keys import KeyPair
@@ -78,11 +77,9 @@ class RelayService:
         self._log = log
         self._socket: socket.socket | None = None
         self._gateway: GatewayClient | None = None
-        self._image = load_protocol("registration").image
         self._registration: RelayRegistration | None = None
         self._leg: Leg | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._watches: set[asyncio.Task[None]] = set()
         self._events = RoleEvents("Relay", self.core.happenings)
         self._metrics = MetricsServer(
             {
@@ -131,7 +128,7 @@ class RelayService:
                     await self._leg.over()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._watches, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._gateway is not None:
             await self._gateway.close()
         await self._metrics.stop()
@@ -198,63 +195,40 @@ class RelayService:
             gateway_key=options.gateway_key,
             relay=RelayPart(self._exchange.public, public.host, public.port),
             tls=options.tls,
+            legs=PartyLegs(record=options.record, log=self._log),
         )
 
     async def _obey(self, gateway: GatewayClient) -> bool:
         """Until the connection ends; whether the gateway had registered the relay."""
-        registration, leg = self._start_leg(gateway)
-        try:
-            async for message in gateway:
-                if isinstance(message, m.Talk):
-                    leg.take(message.frame)
-                elif isinstance(message, m.Revoked):
-                    told = self.core.revoke(message.session, now_ns())
-                    self._flush()
-                    gateway.send(m.Stopped(message.session))
-                    self._log(f"revoked a session; {told} parties told")
-                elif isinstance(message, m.Refused):
-                    self._log(f"the gateway refuses: {message.text} [{message.code}]")
-        finally:
-            registration.cut()
-            await leg.end()
-            if leg.problem:
-                self._log(f"the registration's program: {leg.problem}")
+        registration = self._begin_registration(gateway)
+        async for message in gateway:
+            if isinstance(message, m.Revoked):
+                told = self.core.revoke(message.session, now_ns())
+                self._flush()
+                gateway.send(m.Stopped(message.session))
+                self._log(f"revoked a session; {told} parties told")
+            elif isinstance(message, m.Refused):
+                self._log(f"the gateway refuses: {message.text} [{message.code}]")
         return registration.known
 
-    def _start_leg(self, gateway: GatewayClient) -> tuple[RelayRegistration, Leg]:
+    def _begin_registration(self, gateway: GatewayClient) -> RelayRegistration:
         """The program that registers the relay and beats, for as long as the connection lasts."""
-        options, gateway_key = self._options, self._options.gateway_key
-        public = options.public or self.address
+
+        def failed() -> None:
+            """It is tried again, on another connection."""
+            if registration.refusal:
+                self._log(f"the gateway does not register the relay: {registration.refusal}")
+            gateway.abandon()
+
         registration = RelayRegistration(
-            self.core, self._key.name, public,
+            self.core, self._key.name, self._options.public or self.address,
             on_registered=lambda: self._log("registered with the gateway"),
             on_drain=self._drained,
+            on_failed=failed,
         )  # fmt: skip
-        side = LegSide(
-            "Relay",
-            self._key,
-            "Gateway",
-            gateway_key,
-            effects_of(self._image, registration),
-            record_path(options.record, "registration", gateway_key),
-        )
-        leg = Leg(self._image, side, lambda frame: gateway.send(m.Talk(frame)))
-        leg.start()
-        self._registration, self._leg = registration, leg
-        watch = asyncio.get_running_loop().create_task(self._watch(leg, registration, gateway))
-        self._watches.add(watch)
-        watch.add_done_callback(self._watches.discard)
-        return registration, leg
-
-    async def _watch(
-        self, leg: Leg, registration: RelayRegistration, gateway: GatewayClient
-    ) -> None:
-        """A registration that came to nothing is tried again, on another connection."""
-        await leg.over()
-        if registration.refusal:
-            self._log(f"the gateway does not register the relay: {registration.refusal}")
-        if leg.result is None or not leg.result.ok or registration.refusal:
-            await gateway.close()
+        self._registration = registration
+        self._leg = gateway.legs.begin("registration", registration)
+        return registration
 
 
 def _bind(host: str, port: int) -> socket.socket:

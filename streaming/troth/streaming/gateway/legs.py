@@ -1,0 +1,45 @@
+"""Which programs a gateway and a party run with each other, and who begins them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from troth.streaming.gateway.messages import PartyKind
+
+GATEWAY: Final = "Gateway"
+"""The gateway's role in each of their protocols."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegShape:
+    """One protocol on a party's connection.
+
+    Attributes:
+        parties: what the party has registered as.
+        role: the party's role; the other one is the gateway's.
+        by_gateway: the gateway begins its runs; else the party does.
+        at_once: runs that go on side by side on one connection, at most.
+    """
+
+    parties: tuple[PartyKind, ...]
+    role: str
+    by_gateway: bool
+    at_once: int
+
+
+LEGS: Final[Mapping[str, LegShape]] = {
+    "registration": LegShape((PartyKind.RELAY,), "Relay", by_gateway=False, at_once=1),
+}
+"""By the name of the protocol's file."""
+
+
+class LegOwner:
+    """What one run's program asks for: its effects are methods of the same names."""
+
+    def cut(self) -> None:
+        """The connection is over: an effect that waits for something is to fail."""
+
+    def over(self, ok: bool) -> None:
+        """The program has ended: as it should, or otherwise."""
