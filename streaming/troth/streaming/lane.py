@@ -57,6 +57,11 @@ class MediaWay(Protocol):
         ...
 
     @property
+    def acts_backlog_us(self) -> int:
+        """The same of what the user does."""
+        ...
+
+    @property
     def allowed_kbps(self) -> int:
         """What the congestion control of the way allows to send; 0 when it does not know."""
         ...

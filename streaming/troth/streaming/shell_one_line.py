@@ -34,6 +34,11 @@ class OneLinePlace(ABC):
     def carry(self, data: bytes) -> bool:
         """Sends a frame; whether it was taken. What was not is said again later."""
 
+    def send(self, frames: Sequence[Frame]) -> None:
+        """Sends what is to go out at once."""
+        for frame in frames:
+            self.carry(encode_frame(frame))
+
     def lines(
         self,
         hello: Hello,
@@ -133,6 +138,9 @@ class OneLine:
         """Whether it was taken; what was not is said again later, as on every line."""
         return self._place.carry(encode_frame(frame))
 
+    def send_all(self, frames: Sequence[Frame]) -> None:
+        self._place.send(frames)
+
     def lose(self) -> None:
         line = self._line
         if line is not None and line.open:
@@ -162,8 +170,7 @@ class _Way:
         self._lines = lines
 
     def send(self, frames: Sequence[Frame]) -> None:
-        for frame in frames:
-            self._lines.send(frame)
+        self._lines.send_all(frames)
 
 
 def _no_address(address: Address) -> Unusable:

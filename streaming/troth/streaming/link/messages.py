@@ -16,6 +16,9 @@ from troth.vm.errors import LimitExceeded
 CONTROL: Final = 0
 INPUT: Final = 1
 STREAMS: Final = (CONTROL, INPUT)
+FIRST_TO_LAST: Final = (INPUT, CONTROL)
+"""What a user does goes out before what else is due."""
+
 _NUMBERS: Final = 1 << 32
 
 
@@ -73,12 +76,12 @@ class Messages:
     def due(self, now_ns: int) -> list[bytes]:
         """Chunks to be sent now."""
         encoded = []
-        for sender, receiver in zip(self._senders, self._receivers, strict=True):
-            bodies = sender.due(now_ns)
+        for stream in FIRST_TO_LAST:
+            bodies = self._senders[stream].due(now_ns)
             encoded += [chunks.encode(ChunkKind.SEGMENT, body) for body in bodies]
-            if self._acknowledge[sender.stream]:
-                self._acknowledge[sender.stream] = False
-                body = receiver.acknowledgement()
+            if self._acknowledge[stream]:
+                self._acknowledge[stream] = False
+                body = self._receivers[stream].acknowledgement()
                 encoded.append(chunks.encode(ChunkKind.ACKNOWLEDGEMENT, body))
         return encoded
 

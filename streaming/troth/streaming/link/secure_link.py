@@ -476,20 +476,17 @@ class SecureLink:
         """Whether the peer has acknowledged everything on both streams."""
         return self._messages.idle
 
-    @property
-    def control_queued(self) -> int:
-        """A mark in the control stream: where what is said next begins."""
-        return self._messages.queued(CONTROL)
+    def queued(self, stream: int) -> int:
+        """A mark in a reliable stream: where what is said next begins."""
+        return self._messages.queued(stream)
 
-    @property
-    def control_arrived(self) -> int:
-        """What was said before this mark is known to have arrived."""
-        return self._messages.arrived(CONTROL)
+    def arrived(self, stream: int) -> int:
+        """What was said on it before this mark is known to have arrived."""
+        return self._messages.arrived(stream)
 
-    @property
-    def control_backlog_ns(self) -> int:
-        """How long what is said next will wait before it is sent."""
-        return self._messages.backlog_ns(CONTROL)
+    def backlog_ns(self, stream: int) -> int:
+        """How long what is said next on it will wait before it is sent."""
+        return self._messages.backlog_ns(stream)
 
     def _check_open(self) -> None:
         if self.closed is not None or self._closing is not None:

@@ -33,7 +33,6 @@ from troth.streaming.session.limits import (
     KEY_FRAME_EVERY_US,
     PLAYOUT_DEADLINE_US,
     VERSION,
-    WORDS_BACKLOG_US_MAX,
 )
 from troth.streaming.session.shell_party import Party, now_us
 from troth.streaming.telemetry import Event
@@ -333,7 +332,8 @@ class ClientParty(Party):
             now = now_us()
             for done in self._user.acts(now):
                 self._acts.add(done)
-            act = self._acts.take(lone_moves=self._way.words_backlog_us <= WORDS_BACKLOG_US_MAX)
+            # A newer move would do as well as one that has to wait.
+            act = self._acts.take(lone_moves=self._way.acts_backlog_us == 0)
             if act is not None:
                 return _facts(act)
             if await self.wait(now + INPUT_TICK_US):

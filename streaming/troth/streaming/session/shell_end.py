@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -31,12 +31,16 @@ from troth.streaming.session.shell_waiting import first
 from troth.streaming.shell_recent_blobs import RecentBlobs
 from troth.streaming.telemetry import Event, Telemetry
 from troth.vm.errors import Unusable
+from troth.vm.events import Event as RunEvent
+from troth.vm.events import Opened
 from troth.vm.image import Image
 from troth.vm.shell_options import RunOptions
 from troth.vm.shell_run import RunResult
 from troth.vm.shell_spread import LinkOptions, run_spread
 
 ROLES: Final = ("Client", "Host")
+INPUT_PROTOCOL: Final = "Input"
+"""The session whose messages are what the user does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +125,9 @@ async def run_party(
     )
     links = LinkOptions(hub=end.place, patience_seconds=wanted.patience_seconds, any_key=any_key)
     around = asyncio.gather(_end_in_time(party, end), party.keep_watch())
+    note = _noting(party, end)
     try:
-        result = await run_spread(image, options=options, links=links, on_events=party.note_faults)
+        result = await run_spread(image, options=options, links=links, on_events=note)
     finally:
         around.cancel()
         await asyncio.gather(around, return_exceptions=True)
@@ -134,6 +139,18 @@ async def run_party(
     _, reason = party.ending or ("", "")
     end.close(CLOSE_REASONS.get(reason, CloseReason.POLICY), reason)
     return result
+
+
+def _noting(party: Party, end: TransportEnd) -> Callable[[Sequence[RunEvent]], None]:
+    """Tells the party of faults, and the link of the session that is not to wait."""
+
+    def note(events: Sequence[RunEvent]) -> None:
+        party.note_faults(events)
+        for event in events:
+            if isinstance(event, Opened) and event.protocol == INPUT_PROTOCOL:
+                end.place.hurry(event.session)
+
+    return note
 
 
 async def _end_in_time(party: Party, end: TransportEnd) -> None:

@@ -24,6 +24,7 @@ from troth.streaming.link import (
     Event,
     Frame,
     Identity,
+    InputEdge,
     KeyFrameWanted,
     LinkOptions,
     PathSuspect,
@@ -33,6 +34,7 @@ from troth.streaming.link.outputs import PathState
 from troth.streaming.media.viewing import LaneCounts
 from troth.streaming.session.endings import Ending
 from troth.streaming.session.shell_place import LinkPlace
+from troth.streaming.session.ways_of_words import Stream
 from troth.vm.errors import LimitExceeded, Malformed, Unusable
 from troth.vm.keys import KeyPair, VerifierKey
 
@@ -107,7 +109,11 @@ class TransportEnd(MediaWay):
 
     @property
     def words_backlog_us(self) -> int:
-        return self.link.control_backlog_ns // 1_000
+        return self.link.backlog_ns(Stream.CONTROL) // 1_000
+
+    @property
+    def acts_backlog_us(self) -> int:
+        return self.link.backlog_ns(Stream.INPUT) // 1_000
 
     @property
     def allowed_kbps(self) -> int:
@@ -152,7 +158,7 @@ class TransportEnd(MediaWay):
     def _take(self, event: Event) -> None:
         if isinstance(event, Established):
             self.established.set()
-        elif isinstance(event, ControlMessage):
+        elif isinstance(event, ControlMessage | InputEdge):
             self.place.take(event.data)
         elif isinstance(event, Frame):
             self._take_frame(event)
