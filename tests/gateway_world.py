@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from random import Random
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from relay_world import GATEWAY_PUBLIC, GATEWAY_SIGNING, RELAY_KEY, UNIX_S
 from troth.streaming.gateway import messages as m
@@ -12,9 +12,11 @@ from troth.streaming.gateway.client import GatewayLink, RelayPart
 from troth.streaming.gateway.codec import FrameReader, encode
 from troth.streaming.gateway.core import GatewayCore
 from troth.streaming.gateway.hub import Close, Heard, Hub, Send
+from troth.streaming.gateway.introductions import IntroductionRecord, Opening
 from troth.streaming.gateway.limits import SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.registered_relays import Place, RelayDesk
+from troth.streaming.gateway.rendezvous import Pending
 from troth.streaming.gateway.shell_store import SqliteStore
 from troth.vm.errors import Malformed
 from troth.vm.keys import KeyPair, generate
@@ -26,15 +28,17 @@ CHECK_PASSWORD: Final = "p" * 22
 T = TypeVar("T", bound=m.Message)
 
 
-def introduction(**changed: object) -> m.Introduction:
+def introduction(**changed: object) -> IntroductionRecord:
+    """As a program has it."""
     values: dict[str, object] = {
         "proposal": b"hello",
-        "candidates": CANDIDATES,
+        "candidates": [dict(zip(("kind", "host", "port"), c, strict=True)) for c in CANDIDATES],
         "check_name": "name",
         "check_password": CHECK_PASSWORD,
         "lease_key": b"\x09" + bytes(31),
+        **changed,
     }
-    return m.Introduction(**{**values, **changed})  # type: ignore[arg-type]
+    return cast(IntroductionRecord, values)
 
 
 class Connection:
@@ -187,15 +191,21 @@ class GatewayWorld:
 
     # --- whole steps ------------------------------------------------------------------------
 
-    def offer(self, client: Connection, target: str) -> m.Offer:
-        message = m.Offer(client.link.next_request(), target, introduction())
-        self.say(client, message)
-        return message
+    def offer(self, client: Connection, target: str) -> Pending | None:
+        """What the program of a client asks; a refusal is among what the client has got."""
+        party = self.core.hub.parties[client.number]
+        found = self.core.rendezvous.ask(party, target, introduction(), self.now_ns)
+        if isinstance(found, m.Refused):
+            client.got.append(found)
+            return None
+        return found
 
     def session(self, client: Connection, host: Connection) -> bytes:
         """A session between the two, and its id."""
-        self.offer(client, host.link.key.name)
-        offered = host.last(m.Offered)
-        self.say(host, m.Received(offered.offer))
-        self.say(host, m.Accept(offered.offer, introduction(proposal=b"welcome")))
-        return client.last(m.Opened).session
+        pending = self.offer(client, host.link.key.name)
+        assert pending is not None
+        self.core.rendezvous.received(pending)
+        answer = introduction(proposal=b"welcome")
+        opening = self.core.rendezvous.accept(pending, answer, self.now_ns)
+        assert isinstance(opening, Opening)
+        return opening.session

@@ -83,8 +83,7 @@ def _scripted(
         await asyncio.sleep(LATE_S)
 
     if left is not None and LATE in left:
-        assert result is Primitive.UNIT, "what comes late is dropped"
-        return _late_or_not(left, late, lambda: trace.append((name, "")))
+        return _late_or_not(left, late, lambda: trace.append((name, "")), plainest(result))
 
     def answer(*arguments: object) -> Any:
         trace.append((name, ", ".join(map(_shown, arguments))))
@@ -99,14 +98,20 @@ def _scripted(
 
 
 def _late_or_not(
-    left: list[Any], late: Callable[[], Awaitable[None]], in_time: Callable[[], None]
-) -> Callable[[], Awaitable[None]]:
-    async def answer() -> None:
+    left: list[Any],
+    late: Callable[[], Awaitable[None]],
+    in_time: Callable[[], None],
+    plain: object,
+) -> Callable[[], Awaitable[object]]:
+    """What comes late is dropped, so any answer will do."""
+
+    async def answer() -> object:
         assert left, "it is asked for once more than the scenario says"
         if left.pop(0) is LATE:
             await late()
         else:
             in_time()
+        return plain
 
     return answer
 

@@ -11,6 +11,7 @@ from docs.region_tables import attributes, table
 from troth.streaming.gateway.core import ALLOWED
 from troth.streaming.gateway.hub import GatewayCounters
 from troth.streaming.gateway.hub import Refusal as GatewayRefusal
+from troth.streaming.gateway.legs import LEGS
 from troth.streaming.gateway.limits import GatewayLimits
 from troth.streaming.gateway.messages import Message, PartyKind, Register
 from troth.streaming.gateway.rendezvous import OFFER_TRANSITIONS
@@ -108,6 +109,20 @@ def gateway_messages(_: str) -> str:
         said = " ".join((kind.__doc__ or "").split())
         rows.append((f"`{kind.__name__}`", who, names, said))
     return table(("message", "taken from", "fields", "meaning"), rows)
+
+
+def gateway_legs(_: str) -> str:
+    rows = [
+        (
+            f"`{name}`",
+            " or ".join(kind.value for kind in leg.parties),
+            "the gateway" if leg.by_gateway else "the party",
+            str(leg.at_once),
+            "its connection" if leg.longest_s is None else f"{leg.longest_s:g} s",
+        )
+        for name, leg in LEGS.items()
+    ]
+    return table(("program", "with a", "begun by", "at once", "for at most"), rows)
 
 
 def gateway_refusals(_: str) -> str:

@@ -55,6 +55,7 @@ GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
     "gateway-limits": region_gateway.limits,
     "gateway-machine": region_gateway.machine,
     "gateway-messages": region_gateway.gateway_messages,
+    "gateway-legs": region_gateway.gateway_legs,
     "gateway-refusals": region_gateway.gateway_refusals,
     "relay-kinds": region_gateway.relay_kinds,
     "relay-words": region_gateway.relay_words,

@@ -15,7 +15,7 @@ from typing import Final
 from artifact_surgery import Sample
 from fuzz.fuzzer import Campaign
 from fuzz.typed import byte_campaign, typed
-from gateway_world import GatewayWorld, introduction
+from gateway_world import GatewayWorld
 from path_world import CLIENT, HOST, PathWorld
 from relay_world import RELAY_ADDRESS, RELAY_KEY, RelayWorld
 from troth.streaming.gateway import messages as m
@@ -168,17 +168,14 @@ def gateway(_: Sequence[Sample]) -> Campaign:
     corpus = [
         encode(message)
         for message in (
-            m.Offer(1, "host", introduction()),
-            m.SetConsent(1, "ask", (bytes(32),)),
-            m.Received(bytes(16)),
-            m.Accept(bytes(16), introduction()),
-            m.Deny(bytes(16), "no"),
             m.AddCandidates(session, ((1, "203.0.113.5", 5_000),)),
             m.NeedRelay(1, session, ("x",)),
             m.RenewLease(1, session),
             m.Stopped(session),
             m.Beat(),
             m.Talk("registration", 1, b"frame"),
+            m.Talk("asking", 1, b"frame"),
+            m.EndSession(session, "user"),
             m.Command(1, "sessions", ()),
             m.Register("host", "x", bytes(32), bytes(32), bytes(64), b"", "", 0),
         )

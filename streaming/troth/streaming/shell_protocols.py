@@ -12,7 +12,9 @@ FOLDER: Final = Path(__file__).parent / "protocols"
 
 NAMES: Final = (
     "bind",
-    "rendezvous",
+    "consent",
+    "asking",
+    "consulting",
     "paths",
     "lease",
     "session",

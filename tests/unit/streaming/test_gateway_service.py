@@ -18,10 +18,10 @@ import pytest
 from tls_sample import CERTIFICATE, PRIVATE_KEY
 from troth.streaming.eventsocket.backoff import Backoff
 from troth.streaming.gateway import messages as m
+from troth.streaming.gateway.failures import GatewayFailure
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.shell_client import (
     GatewayClient,
-    GatewayFailure,
     connect_gateway,
     parse_endpoint,
 )

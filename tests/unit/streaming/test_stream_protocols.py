@@ -18,6 +18,8 @@ PICTURE: Final = {"width": 320, "height": 180, "frames_per_second": 60}
 ADMITTED: Final[dict[str, Any]] = {"refusal": "", "codec": "synthetic", "picture": PICTURE}
 LEAVE: Final = {"kind": "leave", "text": "user_disconnect"}
 BLOB: Final = b"frame"
+REFUSED: Final = {"code": "policy", "text": "", "limit": "", "wait_ms": 0}
+NOT_SO: Final = {"code": "policy"}
 
 
 def session(
@@ -123,13 +125,77 @@ SESSIONS: Final = (
 OTHERS: Final = (
     Scenario("bound", "bind", {"bind_epoch": [3]}, {"bound": ["3"], "bind_refused": []}),
     Scenario("not bound", "bind", {"bind_verify": ["wrong_key"]}, {"bind_refused": ["wrong_key"]}),
-    Scenario("consent", "rendezvous", {}, {"answered": ["{candidates: [], fingerprint: }"]}),
-    Scenario("denied", "rendezvous", {"consent": ["unknown"]}, {"not_answered": ["unknown"]}),
     Scenario(
-        "host not there",
-        "rendezvous",
-        {"host_refusal": ["peer_offline"]},
-        {"not_answered": ["peer_offline"], "spared": ["peer_offline"], "delivered": []},
+        "a policy kept",
+        "consent",
+        {"own_policy": ["ask"]},
+        {"keep_policy": ["ask, []"], "policy_kept": [""], "policy_refused": []},
+    ),
+    Scenario(
+        "a policy refused",
+        "consent",
+        {"keep_policy": [NOT_SO]},
+        {"policy_refused": ["{code: policy}"], "policy_kept": []},
+    ),
+    Scenario(
+        "a session",
+        "asking",
+        {"ask_host": [{"offer": b"1"}]},
+        {"delivered": ["b'1'"], "opened": ["{session: }"], "not_opened": [], "withdraw": []},
+    ),
+    Scenario(
+        "no host",
+        "asking",
+        {"ask_host": [{"refusal": REFUSED}]},
+        {"not_opened": ["{code: policy}"], "host_has_offer": [], "delivered": []},
+    ),
+    Scenario(
+        "a host that goes",
+        "asking",
+        {"host_has_offer": [NOT_SO]},
+        {"not_opened": ["{code: policy}"], "host_answer": [], "delivered": []},
+    ),
+    Scenario(
+        "a host that says no",
+        "asking",
+        {"host_answer": [{"refusal": REFUSED}]},
+        {"delivered": ["b''"], "not_opened": ["{code: policy}"], "opened": []},
+    ),
+    Scenario(
+        "an offer that does not arrive",
+        "asking",
+        {"host_has_offer": [LATE]},
+        {"too_late": ["not_delivered"], "withdraw": [""], "delivered": []},
+    ),
+    Scenario(
+        "no answer",
+        "asking",
+        {"host_answer": [LATE]},
+        {"too_late": ["no_answer"], "withdraw": [""], "opened": []},
+    ),
+    Scenario(
+        "consent",
+        "consulting",
+        {},
+        {"host_has_it": [""], "opened": ["{session: }"], "not_opened": []},
+    ),
+    Scenario(
+        "an offer that is over",
+        "consulting",
+        {"open_session": [{"refusal": REFUSED}]},
+        {"not_opened": ["{code: policy}"], "opened": []},
+    ),
+    Scenario(
+        "no consent",
+        "consulting",
+        {"consent": [{"refusal": "busy"}]},
+        {"host_refuses": ["busy"], "open_session": []},
+    ),
+    Scenario(
+        "no consent in time",
+        "consulting",
+        {"consent": [LATE]},
+        {"consent_is_late": [""], "host_is_late": [""], "open_session": []},
     ),
     Scenario(
         "one pair passes, one answers wrongly, one is silent",

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from troth.streaming.gateway import messages as m
+from troth.streaming.gateway.failures import GatewayFailure
 from troth.streaming.gateway.messages import PartyKind
-from troth.streaming.gateway.shell_client import GatewayFailure, connect_gateway
+from troth.streaming.gateway.shell_client import connect_gateway
 from troth.streaming.gateway.shell_gateway import GatewayOptions, GatewayService
 from troth.streaming.gateway.shell_store import SqliteStore
 from troth.streaming.media.interfaces import Picture

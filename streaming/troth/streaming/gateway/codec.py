@@ -14,9 +14,8 @@ import msgpack
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.limits import FRAME_BYTES_MAX
 from troth.streaming.paths.candidates import from_items
-from troth.streaming.paths.checks import Credential
 from troth.streaming.relay.lease import TOKEN_BYTES_MAX
-from troth.vm.errors import Invalid, Malformed
+from troth.vm.errors import Malformed
 from troth.vm.keys import valid_name
 
 LENGTH_BYTES: Final = 4
@@ -25,7 +24,6 @@ KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 ID_BYTES: Final = 16
 TEXT_CHARACTERS_MAX: Final = 200
-PROPOSAL_BYTES_MAX: Final = 8_192
 CANDIDATES_MAX: Final = 16
 LIST_MAX: Final = 256
 TALK_BYTES_MAX: Final = 16_384
@@ -86,21 +84,6 @@ def _candidates(value: object) -> tuple[tuple[int, str, int], ...]:
     return tuple((int(c.kind), c.address.host, c.address.port) for c in found)
 
 
-def _introduction(value: object) -> m.Introduction:
-    if not isinstance(value, list | tuple) or len(value) != 5:
-        raise malformed("an introduction of five", _kind(value))
-    name, password = _text(value[2]), _text(value[3])
-    try:
-        Credential(name, password)
-    except Invalid as error:
-        raise malformed(error.expected or "a credential", error.actual or "") from None
-    proposal = _bytes(0, PROPOSAL_BYTES_MAX)(value[0])
-    lease_key = _bytes(KEY_BYTES, KEY_BYTES)(value[4])
-    assert isinstance(proposal, bytes)
-    assert isinstance(lease_key, bytes)
-    return m.Introduction(proposal, _candidates(value[1]), name, password, lease_key)
-
-
 _KEY: Final = _bytes(KEY_BYTES, KEY_BYTES)
 _ID: Final = _bytes(ID_BYTES, ID_BYTES)
 _SIGNATURE: Final = _bytes(SIGNATURE_BYTES, SIGNATURE_BYTES)
@@ -113,15 +96,7 @@ SHAPES: Final[Mapping[type[m.Message], tuple[Checker, ...]]] = {
     m.Register: (_text, _name, _KEY, _KEY, _SIGNATURE, _OPTIONAL_KEY, _text, _port),
     m.Bound: (_name, _SIGNATURE),
     m.Refused: (_number, _text, _text, _text, _number),
-    m.SetConsent: (_number, _text, _list(_KEY, LIST_MAX)),
     m.Done: (_number,),
-    m.Offer: (_number, _name, _introduction),
-    m.Offered: (_ID, _name, _KEY, _introduction),
-    m.Received: (_ID,),
-    m.Delivered: (_number, _ID),
-    m.Accept: (_ID, _introduction),
-    m.Deny: (_ID, _text),
-    m.Opened: (_number, _ID, _ID, _name, _KEY, _introduction),
     m.AddCandidates: (_ID, _candidates),
     m.NeedRelay: (_number, _ID, _list(_text, LIST_MAX)),
     m.RenewLease: (_number, _ID),
@@ -141,7 +116,7 @@ _BY_NAME: Final = {kind.__name__: kind for kind in SHAPES}
 
 def encode(message: m.Message) -> bytes:
     """The message with its length in front."""
-    items = [type(message).__name__, *(_plain(getattr(message, n)) for n in _fields(message))]
+    items = [type(message).__name__, *(getattr(message, n) for n in _fields(message))]
     body: bytes = msgpack.packb(items)
     if len(body) > FRAME_BYTES_MAX:
         raise malformed(f"at most {FRAME_BYTES_MAX} bytes", f"{len(body)}")
@@ -201,15 +176,6 @@ class FrameReader:
 
 def _fields(message: m.Message) -> tuple[str, ...]:
     return tuple(type(message).__dataclass_fields__)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, m.Introduction):
-        return [
-            value.proposal, value.candidates, value.check_name, value.check_password,
-            value.lease_key,
-        ]  # fmt: skip
-    return value
 
 
 def _kind(value: object) -> str:

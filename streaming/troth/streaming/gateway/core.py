@@ -29,11 +29,6 @@ _CLIENT, _HOST, _RELAY, _ADMIN = (
 )  # fmt: skip
 
 ALLOWED: Final[Mapping[type[m.Message], tuple[PartyKind, ...]]] = {
-    m.SetConsent: (_HOST,),
-    m.Offer: (_CLIENT,),
-    m.Received: (_HOST,),
-    m.Accept: (_HOST,),
-    m.Deny: (_HOST,),
     m.AddCandidates: (_CLIENT, _HOST),
     m.NeedRelay: (_CLIENT, _HOST),
     m.RenewLease: (_CLIENT, _HOST),
@@ -99,7 +94,6 @@ class GatewayCore:
             self.revocations.gone(party, now_ns)
 
     def tick(self, now_ns: int) -> None:
-        self.rendezvous.tick(now_ns)
         self.revocations.tick(now_ns)
         for party in list(self.hub.parties.values()):
             refusal = overdue(self.hub, party, now_ns)
@@ -158,16 +152,6 @@ class GatewayCore:
 def _handle(core: GatewayCore, party: Party, message: m.Message, now_ns: int) -> None:
     """One case for each message that `ALLOWED` has."""
     match message:
-        case m.SetConsent():
-            core.rendezvous.set_consent(party, message)
-        case m.Offer():
-            core.rendezvous.offer(party, message, now_ns)
-        case m.Received():
-            core.rendezvous.received(party, message, now_ns)
-        case m.Accept():
-            core.rendezvous.accept(party, message, now_ns)
-        case m.Deny():
-            core.rendezvous.deny(party, message)
         case m.AddCandidates():
             core.add_candidates(party, message)
         case m.NeedRelay():

@@ -180,17 +180,16 @@ class Hub:
     def send(self, party: Party, message: m.Message) -> None:
         self.out.append(Send(party.connection, message))
 
-    def refuse(
+    def refusal(
         self,
-        party: Party,
         refusal: Refusal,
         request: int = 0,
         *,
         detail: str = "",
         limit: str = "",
         wait_ns: int = 0,
-    ) -> None:
-        """Says why something is refused, and counts it."""
+    ) -> m.Refused:
+        """Why something is refused; it is counted."""
         counted = self.counters.refused
         counted[refusal.code] = counted.get(refusal.code, 0) + 1
         if limit:
@@ -198,14 +197,23 @@ class Hub:
         self.happenings.note("refused", code=refusal.code, limit=limit)
         text = f"{refusal.value}: {detail}" if detail else refusal.value
         wait_ms = -(-wait_ns // 1_000_000)
-        self.send(party, m.Refused(request, refusal.code, text[:200], limit, wait_ms))
+        return m.Refused(request, refusal.code, text[:200], limit, wait_ms)
+
+    def limit_refusal(self, limit: str, request: int = 0, wait_ns: int = 0) -> m.Refused:
+        """It is refused because of the limit of that name."""
+        most = getattr(self.limits, limit)
+        return self.refusal(
+            Refusal.LIMIT, request, detail=f"{limit} is {most}", limit=limit, wait_ns=wait_ns
+        )
+
+    def refuse(
+        self, party: Party, refusal: Refusal, request: int = 0, *, detail: str = ""
+    ) -> None:  # fmt: skip
+        """Says why something is refused."""
+        self.send(party, self.refusal(refusal, request, detail=detail))
 
     def over_limit(self, party: Party, request: int, limit: str, wait_ns: int = 0) -> None:
-        most = getattr(self.limits, limit)
-        self.refuse(
-            party, Refusal.LIMIT, request, detail=f"{limit} is {most}", limit=limit,
-            wait_ns=wait_ns,
-        )  # fmt: skip
+        self.send(party, self.limit_refusal(limit, request, wait_ns))
 
     def connected(self, kind: PartyKind, key: bytes) -> Party | None:
         return self.by_key.get((kind, key))

@@ -21,16 +21,21 @@ class LegShape:
         role: the party's role; the other one is the gateway's.
         by_gateway: the gateway begins its runs; else the party does.
         at_once: runs that go on side by side on one connection, at most.
+        longest_s: a run that goes on for longer is cut off; None lets it.
     """
 
     parties: tuple[PartyKind, ...]
     role: str
     by_gateway: bool
     at_once: int
+    longest_s: float | None = None
 
 
 LEGS: Final[Mapping[str, LegShape]] = {
     "registration": LegShape((PartyKind.RELAY,), "Relay", by_gateway=False, at_once=1),
+    "consent": LegShape((PartyKind.HOST,), "Host", False, at_once=1, longest_s=10),
+    "asking": LegShape((PartyKind.CLIENT,), "Client", False, at_once=8, longest_s=60),
+    "consulting": LegShape((PartyKind.HOST,), "Host", by_gateway=True, at_once=32, longest_s=60),
 }
 """By the name of the protocol's file."""
 

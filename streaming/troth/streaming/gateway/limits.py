@@ -28,8 +28,6 @@ class GatewayLimits:
         leases_per_minute: of one party.
         offers_pending_max: offers without an answer, of one host.
         sessions_per_host: sessions of one host at once.
-        delivery_s: seconds for the host to say that it has an offer.
-        answer_s: seconds for the host to answer it.
         session_s: seconds for which a session may get leases.
         lease_s: seconds that a lease lasts.
         lease_bytes_per_s: bytes a second that a lease allows.
@@ -42,14 +40,12 @@ class GatewayLimits:
     connections_per_address: int = 64
     register_s: int = 10
     silence_s: int = 20
-    messages_per_second: int = 50
+    messages_per_second: int = 200
     registrations_per_minute: int = 120
     offers_per_minute: int = 30
     leases_per_minute: int = 30
     offers_pending_max: int = 16
     sessions_per_host: int = 32
-    delivery_s: int = 5
-    answer_s: int = 30
     session_s: int = 86_400
     lease_s: int = 300
     lease_bytes_per_s: int = 6_250_000

@@ -70,92 +70,10 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Introduction:
-    """What a party tells the other of itself; the password is good for checks of paths only."""
-
-    proposal: bytes
-    candidates: tuple[tuple[int, str, int], ...]
-    check_name: str
-    check_password: str = field(repr=False)
-    lease_key: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class SetConsent:
-    """Host: from now on let through these."""
-
-    request: int
-    policy: str
-    keys: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Done:
     """Gateway: that request is carried out."""
 
     request: int
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """Client: a session with the host of that name, please."""
-
-    request: int
-    target: str
-    introduction: Introduction
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """Gateway, to the host."""
-
-    offer: bytes
-    client_name: str
-    client_key: bytes
-    introduction: Introduction
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """Host: I have this offer, and will answer it."""
-
-    offer: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """Gateway, to the client: the host has the offer."""
-
-    request: int
-    offer: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Accept:
-    """Host: yes."""
-
-    offer: bytes
-    introduction: Introduction
-
-
-@dataclass(frozen=True, slots=True)
-class Deny:
-    """Host: no."""
-
-    offer: bytes
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """Gateway, to both: there is a session. For the client with what the host said."""
-
-    request: int
-    offer: bytes
-    session: bytes
-    peer_name: str
-    peer_key: bytes
-    introduction: Introduction
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +175,6 @@ class Report:
 
 
 Message = (
-    Challenge | Register | Bound | Refused | SetConsent | Done | Offer | Offered | Received
-    | Delivered | Accept | Deny | Opened | AddCandidates | NeedRelay | RenewLease | Leased
+    Challenge | Register | Bound | Refused | Done | AddCandidates | NeedRelay | RenewLease | Leased
     | EndSession | Revoked | Stopped | Beat | BeatBack | Talk | Command | Report
 )  # fmt: skip

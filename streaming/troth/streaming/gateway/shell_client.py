@@ -14,11 +14,18 @@ from typing import Final
 
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.client import NO_RELAY_PART, GatewayLink, LinkState, RelayPart
+from troth.streaming.gateway.failures import (
+    gateway_ended,
+    gateway_failure,
+    refused,
+)
 from troth.streaming.gateway.limits import SECOND_NS
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.shell_legs import Answer, Legs, LegsEnd
 from troth.streaming.gateway.shell_line import READ_BYTES, close_writer, now_ns
+from troth.streaming.gateway.shell_offers import HeardOffer
 from troth.vm.errors import TrothError, Unusable
+from troth.vm.escape import plain
 from troth.vm.keys import KeyPair
 
 CONNECT_S: Final = 10.0
@@ -38,11 +45,11 @@ class PartyLegs:
 
     answers: Mapping[str, Answer] = field(default_factory=dict)
     record: Path | None = None
-    log: Callable[[str], None] = lambda text: print(text, file=sys.stderr)
+    log: Callable[[str], None] = lambda text: print(plain(text), file=sys.stderr)
 
 
-class GatewayFailure(TrothError):
-    """The gateway cannot be reached, or has refused."""
+Heard = m.Message | HeardOffer
+"""What the owner of a connection is told."""
 
 
 class GatewayClient:
@@ -61,7 +68,7 @@ class GatewayClient:
         self.link = link
         self._reader = reader
         self._writer = writer
-        self._waiting: list[m.Message] = []
+        self._waiting: list[Heard] = []
         self._over = False
         self._problem: TrothError | None = None
         self._changed = asyncio.Event()
@@ -84,14 +91,19 @@ class GatewayClient:
             assert self.link.gateway_key is not None, "it is registered"
             given = self._party_legs
             end = LegsEnd(False, self.link.key, self.link.gateway_key, given.record, given.log)
-            self._legs = Legs(end, given.answers, self.send)
+            answers = {"consulting": lambda: HeardOffer(self._hear), **given.answers}
+            self._legs = Legs(end, answers, self.send)
         return self._legs
+
+    def _hear(self, offer: HeardOffer) -> None:
+        self._waiting.append(offer)
+        self._changed.set()
 
     def send(self, message: m.Message) -> None:
         self.link.send(message)
         self._flush()
 
-    async def __aiter__(self) -> AsyncIterator[m.Message]:
+    async def __aiter__(self) -> AsyncIterator[Heard]:
         while True:
             while self._waiting:
                 yield self._waiting.pop(0)
@@ -110,7 +122,7 @@ class GatewayClient:
             GatewayFailure: codes `gateway.refused` and `gateway.ended`.
         """
         self.send(message)
-        aside: list[m.Message] = []
+        aside: list[Heard] = []
         try:
             async for found in self:
                 if isinstance(found, answers):
@@ -120,11 +132,11 @@ class GatewayClient:
                 aside.append(found)
         finally:
             self.put_back(aside)
-        raise _failure("ended", "the gateway's connection ended", "an answer", "its end")
+        raise gateway_ended("an answer")
 
-    def put_back(self, messages: Sequence[m.Message]) -> None:
+    def put_back(self, heard: Sequence[Heard]) -> None:
         """What was read too early is read again; the newest when there are too many."""
-        self._waiting = [*messages[-ASIDE_MAX:], *self._waiting]
+        self._waiting = [*heard[-ASIDE_MAX:], *self._waiting]
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -198,7 +210,7 @@ class GatewayClient:
                 raise refused(message)
             if isinstance(message, m.Bound):
                 return
-        raise _failure("ended", "the gateway's connection ended", "Bound", "its end")
+        raise gateway_ended("Bound")
 
 
 async def connect_gateway(
@@ -224,8 +236,8 @@ async def connect_gateway(
         )
     except (TimeoutError, OSError) as error:
         reason = str(error) or f"silence for {CONNECT_S:g} s"
-        raise _failure(
-            "unreachable", f"there is no connection to {host}:{port}", "a gateway", reason
+        raise gateway_failure(
+            "gateway.unreachable", f"there is no connection to {host}:{port}", "a gateway", reason
         ) from error
     link = GatewayLink(
         kind=kind,
@@ -240,35 +252,14 @@ async def connect_gateway(
         await asyncio.wait_for(client.registered(), CONNECT_S)
     except TimeoutError as error:
         await client.close()
-        raise _failure(
-            "unreachable", f"{host}:{port} does not register us", "a gateway",
+        raise gateway_failure(
+            "gateway.unreachable", f"{host}:{port} does not register us", "a gateway",
             f"silence for {CONNECT_S:g} s",
         ) from error  # fmt: skip
     except TrothError:
         await client.close()
         raise
     return client
-
-
-def refused(message: m.Refused) -> GatewayFailure:
-    """The error of a refusal, with the limit and the wait when there are some."""
-    wait = f"; try again in {message.wait_ms / 1_000:g} s" if message.wait_ms else ""
-    return GatewayFailure(
-        "gateway.refused",
-        f"the gateway refuses: {message.text}",
-        actual=message.code,
-        advice=f"See the page on gateways for {message.code}{wait}",
-    )
-
-
-def _failure(code: str, what: str, expected: str, actual: str) -> GatewayFailure:
-    return GatewayFailure(
-        f"gateway.{code}",
-        what,
-        expected=expected,
-        actual=actual,
-        advice="See that the gateway runs and that the address is right",
-    )
 
 
 def parse_endpoint(text: str) -> tuple[str, int]:

@@ -21,6 +21,8 @@ from troth.streaming.gateway.limits import SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.metrics import prometheus
 from troth.streaming.gateway.registered_relays import RelayDesk
+from troth.streaming.gateway.rendezvous import Pending
+from troth.streaming.gateway.shell_desks import AskingDesk, ConsentDesk, ConsultingDesk
 from troth.streaming.gateway.shell_legs import Answer, Legs, LegsEnd
 from troth.streaming.gateway.shell_line import READ_BYTES, close_writer, now_ns, unix_offset_ns
 from troth.streaming.gateway.store import Store
@@ -29,6 +31,7 @@ from troth.streaming.paths.stun_server import StunServer
 from troth.streaming.shell_metrics import MetricsServer
 from troth.streaming.shell_role_events import RoleEvents
 from troth.vm.errors import Malformed
+from troth.vm.escape import plain
 from troth.vm.keys import KeyPair
 
 CLOSE_WAIT_S: Final = 2.0
@@ -228,7 +231,17 @@ class GatewayService:
 
     def _answers(self, party: Party) -> Mapping[str, Answer]:
         """What runs here when a party begins it."""
-        return {"registration": lambda: RelayDesk(self.core.hub, party)}
+        rendezvous = self.core.rendezvous
+        return {
+            "registration": lambda: RelayDesk(self.core.hub, party),
+            "consent": lambda: ConsentDesk(rendezvous, party),
+            "asking": lambda: AskingDesk(rendezvous, party, self._consult),
+        }
+
+    def _consult(self, pending: Pending) -> None:
+        """Begins the program that shows an offer to its host."""
+        owner = ConsultingDesk(self.core.rendezvous, pending)
+        self._legs_of(pending.host.connection).begin("consulting", owner)
 
     def _say(self, connection: int, talk: m.Talk) -> None:
         found = self._open.get(connection)
@@ -237,4 +250,4 @@ class GatewayService:
 
 
 def _log(text: str) -> None:
-    print(f"gateway: {text}", file=sys.stderr)
+    print(f"gateway: {plain(text)}", file=sys.stderr)

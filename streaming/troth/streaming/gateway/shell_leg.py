@@ -7,7 +7,7 @@ in order, and each proves the key that the connection was registered with.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -121,8 +121,20 @@ class Leg:
 
 
 def effects_of(image: Image, owner: object) -> dict[str, object]:
-    """The functions of one role; those of the other are there and refuse."""
-    return {effect.name: getattr(owner, effect.name, _elsewhere) for effect in image.effects}
+    """The functions of one role; those of the other are there and refuse.
+
+    They are run in the event loop, as all else that the owner knows of: none of them takes long.
+    """
+    found = {effect.name: getattr(owner, effect.name, _elsewhere) for effect in image.effects}
+    return {name: _in_loop(function) for name, function in found.items()}
+
+
+def _in_loop(function: Callable[..., object]) -> Callable[..., Awaitable[object]]:
+    async def run(*given: object) -> object:
+        found = function(*given)
+        return await found if isinstance(found, Awaitable) else found
+
+    return run
 
 
 def _elsewhere(*_: object) -> object:

@@ -117,7 +117,13 @@ class Legs:
 
     async def _watch(self, name: str, number: int) -> None:
         leg, owner = self._running[name, number]
-        await leg.over()
+        try:
+            async with asyncio.timeout(LEGS[name].longest_s):
+                await leg.over()
+        except TimeoutError:
+            # Whoever does not answer is not waited for: what there is stands in the record.
+            owner.cut()
+            await leg.end()
         del self._running[name, number]
         owner.over(leg.result is not None and leg.result.ok)
         if leg.problem:

@@ -12,8 +12,12 @@ from typing import Final
 from troth.streaming.eventsocket.backoff import Backoff
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.codec import CANDIDATES_MAX
-from troth.streaming.gateway.shell_client import GatewayClient, GatewayFailure, refused
+from troth.streaming.gateway.failures import GatewayFailure, gateway_ended, refused
+from troth.streaming.gateway.introductions import Introduction, Opening
+from troth.streaming.gateway.messages import ConsentPolicy
+from troth.streaming.gateway.shell_client import GatewayClient, Heard
 from troth.streaming.gateway.shell_line import now_ns
+from troth.streaming.gateway.shell_offers import ConsentSaid, HeardOffer, HostAsked
 from troth.streaming.paths.addresses import Address, address_of
 from troth.streaming.paths.candidates import Candidate, CandidateKind, from_items
 from troth.streaming.paths.checks import Credential, Side, new_credential
@@ -46,7 +50,7 @@ class Prepared:
 
     credential: Credential
     lease_key: ExchangeKey
-    introduction: m.Introduction
+    introduction: Introduction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ async def prepare(
     candidates, _ = await media.gather(stun_servers)
     credential, lease_key = new_credential(os.urandom), new_exchange_key(os.urandom)
     listed = tuple((int(c.kind), c.address.host, c.address.port) for c in candidates)
-    introduction = m.Introduction(
+    introduction = Introduction(
         proposal, listed, credential.name, credential.password, lease_key.public
     )
     return Prepared(credential, lease_key, introduction)
@@ -92,7 +96,7 @@ class Meeting:
         gateway: GatewayClient,
         media: MediaSocket,
         prepared: Prepared,
-        opened: m.Opened,
+        opened: Opening,
         side: Side,
         options: MeetingOptions,
     ) -> None:
@@ -106,7 +110,7 @@ class Meeting:
         self._leaving: asyncio.Task[None] | None = None
         self._to_confirm = False
         self._finishing = False
-        self._later: list[m.Message] = []
+        self._later: list[Heard] = []
         self._gateway: GatewayClient | None = gateway
         self._options = options
         self._prepared = prepared
@@ -214,7 +218,7 @@ class Meeting:
     def _request(self) -> int:
         return 0 if self._gateway is None else self._gateway.link.next_request()
 
-    def _take(self, message: m.Message) -> None:
+    def _take(self, message: Heard) -> None:
         match message:
             case m.Leased() if message.session == self.session:
                 self._leased(message)
@@ -229,9 +233,9 @@ class Meeting:
                 self._ended_by_others(message.reason)
             case m.Refused() if message.code == "banned":
                 self._ended_by_others(REVOKED)
-            case m.Offered() if self._leaving is None and not self._finishing:
-                self._say(m.Deny(message.offer, HOST_BUSY))
-            case m.Offered():
+            case HeardOffer() if self._leaving is None and not self._finishing:
+                message.deny(HOST_BUSY)
+            case HeardOffer():
                 # This session is about to be over, and the next may begin.
                 self._later = [*self._later, message][-OFFERS_KEPT:]
             case m.Refused() if message.code in ("no_relay", "limit"):
@@ -297,10 +301,11 @@ async def call(
         GatewayFailure: the gateway or the host refuses, or the host is another than `host_key`.
     """
     prepared = await prepare(media, stun_servers, proposal)
-    request = gateway.link.next_request()
-    offer = m.Offer(request, target, prepared.introduction)
-    opened = await gateway.ask(offer, m.Opened)
-    assert isinstance(opened, m.Opened)
+    asked = HostAsked(target, prepared.introduction)
+    gateway.legs.begin("asking", asked)
+    opened = await asked.result()
+    if opened is None:
+        raise gateway_ended("a session")
     if host_key not in (None, opened.peer_key):
         gateway.send(m.EndSession(opened.session, "identity_mismatch"))
         raise GatewayFailure(
@@ -316,39 +321,47 @@ async def call(
 async def answer(
     gateway: GatewayClient,
     media: MediaSocket,
-    offered: m.Offered,
+    offer: HeardOffer,
     *,
     stun_servers: Sequence[Address] = (),
     proposal: bytes = b"",
     options: MeetingOptions | None = None,
 ) -> Meeting:
-    """Takes an offer: a receipt at once, and consent when the candidates are there.
+    """Consents to an offer, when the candidates are there.
 
     Raises:
         GatewayFailure: the offer is over.
     """
-    gateway.send(m.Received(offered.offer))
     prepared = await prepare(media, stun_servers, proposal)
-    opened = await gateway.ask(m.Accept(offered.offer, prepared.introduction), m.Opened)
-    assert isinstance(opened, m.Opened)
+    opened = await offer.accept(prepared.introduction)
     return Meeting(gateway, media, prepared, opened, Side.CONTROLLED, options or MeetingOptions())
 
 
-async def next_offer(gateway: GatewayClient) -> m.Offered:
+async def next_offer(gateway: GatewayClient) -> HeardOffer:
     """Waits for somebody to call.
 
     Raises:
         GatewayFailure: the gateway's connection ends, or it refuses something.
     """
     async for message in gateway:
-        if isinstance(message, m.Offered):
+        if isinstance(message, HeardOffer):
             return message
         if isinstance(message, m.Refused):
             raise refused(message)
-    raise GatewayFailure(
-        "gateway.ended", "the gateway's connection ended", expected="an offer", actual="its end",
-        advice="Register again",
-    )  # fmt: skip
+    raise gateway_ended("an offer")
+
+
+async def let_through(
+    gateway: GatewayClient, policy: ConsentPolicy, keys: Sequence[bytes] = ()
+) -> None:
+    """Says whose offers the gateway may let through to this host.
+
+    Raises:
+        GatewayFailure: the gateway refuses, or is gone.
+    """
+    said = ConsentSaid(policy, keys)
+    gateway.legs.begin("consent", said)
+    await said.result()
 
 
 def _is_end_of_relay(event: PathOutput) -> bool:

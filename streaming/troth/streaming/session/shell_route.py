@@ -12,11 +12,13 @@ import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from troth.streaming.eventsocket.backoff import Backoff
+from troth.streaming.gateway.failures import GatewayFailure
 from troth.streaming.gateway.messages import PartyKind
-from troth.streaming.gateway.shell_client import GatewayClient, GatewayFailure, connect_gateway
+from troth.streaming.gateway.shell_client import GatewayClient, PartyLegs, connect_gateway
 from troth.streaming.gateway.shell_meeting import REVOKED, Meeting
 from troth.streaming.paths.addresses import Address, address_of
 from troth.streaming.paths.outputs import PathOutput, PathTaken
@@ -44,6 +46,7 @@ class GatewayWay:
         key: the public key that it has to have.
         name: ours; None for one made of the role and the key.
         stun: servers that say what our address is; None for those of the gateway.
+        record: the folder for the records of the programs that run with the gateway.
     """
 
     host: str
@@ -52,6 +55,7 @@ class GatewayWay:
     tls: ssl.SSLContext | None = None
     name: str | None = None
     stun: Sequence[Address] | None = None
+    record: Path | None = None
 
     async def connect(self, kind: PartyKind, principal: KeyPair) -> GatewayClient:
         """
@@ -61,8 +65,9 @@ class GatewayWay:
         name = self.name or f"{kind.value}-{principal.public_key.hex()[:8]}"
         known = KeyPair(name, principal.public_key, principal.signing_key)
         return await connect_gateway(
-            self.host, self.port, kind=kind, key=known, gateway_key=self.key, tls=self.tls
-        )
+            self.host, self.port, kind=kind, key=known, gateway_key=self.key, tls=self.tls,
+            legs=PartyLegs(record=self.record),
+        )  # fmt: skip
 
     async def connect_again(self, kind: PartyKind, principal: KeyPair) -> GatewayClient:
         """As often as it takes.

@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from troth.streaming.gateway import messages as m
+from troth.streaming.gateway.failures import GatewayFailure, refused
 from troth.streaming.gateway.messages import ConsentPolicy, PartyKind
-from troth.streaming.gateway.shell_client import GatewayClient, GatewayFailure, refused
+from troth.streaming.gateway.shell_client import GatewayClient, Heard
 from troth.streaming.gateway.shell_meeting import (
     MeetingOptions,
     answer,
     call,
+    let_through,
 )
+from troth.streaming.gateway.shell_offers import HeardOffer
 from troth.streaming.link import Listener, SecureLink
 from troth.streaming.paths.limits import PathLimits
 from troth.streaming.paths.routed import PEER
@@ -128,8 +131,7 @@ class _RoutedHost:
     async def _consent(self, gateway: GatewayClient) -> None:
         keys = () if self._peer is None else (self._peer.public_key,)
         policy = ConsentPolicy.LISTED if keys else ConsentPolicy.ASK
-        request = gateway.link.next_request()
-        await gateway.ask(m.SetConsent(request, policy.value, keys), m.Done)
+        await let_through(gateway, policy, keys)
 
     async def _reconnect(self) -> GatewayClient:
         return await self.options.way.connect_again(PartyKind.HOST, self._principal)
@@ -155,7 +157,7 @@ class _RoutedHost:
                 await self._gateway.close()
         return ok
 
-    async def _offered_or_stopped(self) -> m.Offered | None:
+    async def _offered_or_stopped(self) -> HeardOffer | None:
         offer = asyncio.ensure_future(self._offered())
         stopped = asyncio.ensure_future(self.stopped.wait())
         try:
@@ -167,7 +169,7 @@ class _RoutedHost:
                 wait.cancel()
             await asyncio.gather(offer, stopped, return_exceptions=True)
 
-    async def _offered(self) -> m.Offered:
+    async def _offered(self) -> HeardOffer:
         """Waits for somebody to call whom we let in; the gateway may go and come back.
 
         Raises:
@@ -184,13 +186,13 @@ class _RoutedHost:
             self._gateway = None
             await gateway.close()
 
-    def _take(self, gateway: GatewayClient, message: m.Message) -> m.Offered | None:
+    def _take(self, gateway: GatewayClient, message: Heard) -> HeardOffer | None:
         match message:
-            case m.Offered():
+            case HeardOffer():
                 if self._peer is None or message.client_key == self._peer.public_key:
                     return message
                 # The gateway was told whom we let in: this one it should not have let through.
-                gateway.send(m.Deny(message.offer, NO_SUCH_KEY))
+                message.deny(NO_SUCH_KEY)
             case m.Revoked():
                 # A session that is over already.
                 gateway.send(m.Stopped(message.session))
@@ -198,7 +200,7 @@ class _RoutedHost:
                 raise refused(message)
         return None
 
-    async def _serve(self, offered: m.Offered, name: str) -> bool | None:
+    async def _serve(self, offered: HeardOffer, name: str) -> bool | None:
         """One session; None when the offer was over before it began."""
         assert self._gateway is not None
         options = self.options.party

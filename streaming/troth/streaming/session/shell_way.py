@@ -48,6 +48,7 @@ def gateway_way(given: argparse.Namespace) -> GatewayWay | None:
         tls=ssl.create_default_context() if given.tls else None,
         name=given.name,
         stun=given.stun,
+        record=None if given.record is None else given.record / "gateway",
     )
 
 
