@@ -26,6 +26,8 @@ from troth.vm.shell_workers import ThreadWorkers
 
 LONG: Final = os.environ.get("TROTH_LONG") == "1"
 MEMBERS: Final = int(os.environ.get("TROTH_PARITY_MEMBERS", "20000" if LONG else "1000"))
+ENOUGH: Final = 1_000
+"""Of fewer machines it is chance what happens in them."""
 STRESS_SECONDS: Final = 600 if LONG else 4
 SEED: Final = 20250301
 HAPPENS: Final[Mapping[str, int]] = {
@@ -73,7 +75,7 @@ def test_every_runner_makes_the_same_bytes_and_the_reference_agrees() -> None:
     rare = {
         kind: tally.happened[kind]
         for kind, least in HAPPENS.items()
-        if tally.happened[kind] < least * MEMBERS // 1_000
+        if tally.happened[kind] < least * MEMBERS // 1_000 and MEMBERS >= ENOUGH
     }
     assert not rare
     assert sum(count > 3 for count in tally.lanes) > MEMBERS // 2
