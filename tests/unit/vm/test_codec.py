@@ -396,6 +396,8 @@ def test_plain_arrays_hold_nothing_else(data: bytes, code: str) -> None:
         ((), "[]"),
         ((1, 2), "[1, 2]"),
         (("a", 'b"\n'), '["a", "b\\"\\n"]'),
+        ((" ", "\x1f~\x7f"), '[" ", "\\x1f~\\x7f"]'),
+        (b" ~\x7f\x80", 'b" ~\\x7f\\x80"'),
         (Record((("x", 1), ("y", "s"))), '{x: 1, y: "s"}'),
         (Record(()), "{}"),
         (((None,), (True,)), "[[()], [true]]"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -14,6 +15,7 @@ from troth.vm.errors import Unusable
 from troth.vm.events import Status
 from troth.vm.image import Image, Protocol
 from troth.vm.instructions import Branch, Cancel, Case, Instruction, Policy
+from troth.vm.limits import DEFAULT_LIMITS
 from troth.vm.machine import Machine, MachineState, Outcome
 from troth.vm.types import Mu, Var
 
@@ -268,6 +270,14 @@ def test_cancelling_what_is_cancelled_changes_nothing() -> None:
     events = b.run(b.make_machine(b.duo(ONE, cancelling(0), cancelling(5, "too late"))))
     assert len(b.of_type(events, ev.Cancelled)) == 1
     assert b.faults(events) == []
+
+
+@pytest.mark.parametrize(("spare", "code"), [(0, []), (1, ["vm.fault.limit"])])
+def test_a_reason_is_as_long_as_a_message_may_be(spare: int, code: list[str]) -> None:
+    """A text of 200 characters takes two bytes more."""
+    limits = replace(DEFAULT_LIMITS, message_bytes_max=202 - spare)
+    machine = b.make_machine(b.duo(ONE, cancelling(0, "r" * 200), [b.HALT]), limits=limits)
+    assert b.faults(b.run(machine))[: len(code) or 1] == code
 
 
 def test_the_host_can_cancel() -> None:

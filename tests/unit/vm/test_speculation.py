@@ -10,7 +10,7 @@ import builders as b
 from troth.vm.errors import Unusable
 from troth.vm.events import Cancelled, Event, Invoked, Received, Sent, Status, Undelivered
 from troth.vm.host_signer import HostSigner
-from troth.vm.image import Effect
+from troth.vm.image import EdgeSettings, Effect
 from troth.vm.instructions import (
     Abort,
     Branch,
@@ -41,6 +41,8 @@ def chain(length: int) -> dict[str, Term]:
 
 
 TWO = b.protocol("Two", chain(2))
+GROWING = EdgeSettings(sender="A", receiver="B", capacity=1, policy=Policy.RESIZE, resize_max=2)
+THREE = b.protocol("Three", chain(3), GROWING)
 GIVE = b.send(0, "B", "n", 1)
 TAKE = b.recv(0, "A", "n", 2)
 ONE = b.set_(1, 1)
@@ -151,10 +153,17 @@ def test_nobody_waits_for_what_cannot_come_before_the_join() -> None:
     a = [ONE, GIVE, GIVE]
     machine = b.make_machine(b.duo(TWO, a, [Fork(0), TAKE, TAKE], capacity=1))
     b.run(machine)
-    assert faults(machine)[0] == (
+    full = (
         SPECULATION,
         "the buffer of edge A -> B has no place for another message before the commit",
     )
+    assert faults(machine)[0] == full
+    # One that grows has a place for one more than it began with, and not for a third.
+    for taken, refused in ((2, False), (3, True)):
+        a = [ONE, GIVE, *b.naps(5), GIVE, *b.naps(5), GIVE, b.HALT]
+        taking = [Fork(0), *[TAKE] * taken, Join(), b.HALT]
+        b.run(machine := b.make_machine(b.duo(THREE, a, taking)))
+        assert (full in faults(machine)) == refused
 
 
 # --- how it fails ----------------------------------------------------------------------------
