@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
 import threading
 import time
@@ -158,6 +159,27 @@ def test_an_error_in_a_lane_comes_when_all_lanes_have_ended() -> None:
     pool.run([lambda: ended.append("again")])
     pool.close()
     assert ended[-1] == "again"
+
+
+def test_an_interruption_waits_until_nothing_is_running() -> None:
+    pool = ThreadWorkers(2)
+    begun = threading.Event()
+    ended: list[str] = []
+
+    def slow() -> None:
+        if threading.current_thread() is threading.main_thread():
+            assert begun.wait(30)
+            return
+        begun.set()
+        time.sleep(0.05)
+        _thread.interrupt_main()
+        time.sleep(0.2)
+        ended.append("slow")
+
+    with pytest.raises(KeyboardInterrupt):
+        pool.run([slow, slow])
+    assert ended == ["slow"]
+    pool.close()
 
 
 def test_libraries_that_do_not_bear_threads(monkeypatch: pytest.MonkeyPatch) -> None:
