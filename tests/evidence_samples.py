@@ -142,7 +142,7 @@ def noticed(session: bytes, role: str, peer: str, count: int, key: bytes) -> ev.
 def receipted(
     session: bytes, role: str, sender: str, count: int, root: bytes | None, key: bytes
 ) -> ev.Receipted:
-    facts = (session, role, sender, 0, count, 0, root)
+    facts = (session, role, sender, 0, count, count, 0, root)
     return ev.Receipted(*facts, signer().sign(key, statements.receipt_statement(*facts)), key)
 
 
@@ -195,7 +195,7 @@ def spread_session(number: int = 2) -> list[Event]:
     head = (bytes(32), 7, bytes(32), bytes(32), 3, 1, 0, False)
     finals = (("Client", 0, 1),)
     over = (session, "Server", "Client", 0, 1)
-    receipt = (session, "Server", "Client", 0, 1, 0, bytes(32))
+    receipt = (session, "Server", "Client", 0, 1, 1, 0, bytes(32))
     return [
         ev.Met(MAIN, (("Server", FARAWAY, nonces[1]),), 3),
         opened(agreed),

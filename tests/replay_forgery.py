@@ -73,7 +73,7 @@ class _Sides:
                 return with_field(record, 5, self._taken[key].retire())
             case ev.Receipted():
                 key = (event.session, event.sender, event.role)
-                return with_field(record, 7, self._taken[key].root)
+                return with_field(record, 8, self._taken[key].root)
         return record
 
     def _overwrite(self, key: Edge, event: ev.Overwritten) -> None:

@@ -265,7 +265,7 @@ def leaf_of(record: RawRecord) -> bytes:
             covered = statements.notice_statement(session, ROLES[items[2]], finals)
         case Kind.RECEIPT:
             names = (ROLES[items[2]], ROLES[items[3]])
-            covered = statements.receipt_statement(session, *names, *items[4:8])
+            covered = statements.receipt_statement(session, *names, *items[4:9])
         case Kind.DELEGATE | Kind.CANCEL:
             raise AssertionError("nobody delegates or cancels in the example")
     return record.index.to_bytes(8, "big") + covered

@@ -84,6 +84,7 @@ class Endings(Part):
         self.stated(record, session, receiver.signer, said, facts["signature"])
         counted = (facts["consumed"], facts["discarded"])
         require(counted == (edge.consumed, edge.discarded), "does not count what was received")
+        require(facts["reliable"] == edge.reliable, "does not count what may not be lost")
         require(facts["root"] == edge.root, "not the consumption root")
         edge.receipt, edge.signed_for, edge.signed_at = counted, True, record.number
 
@@ -103,6 +104,11 @@ class Endings(Part):
             "a receipt that takes something back",
         )
         require(sum(counted) <= edge.sent, "a receipt for what was not sent")
+        reliable = facts["reliable"]
+        require(edge.lossy or reliable == counted[0], "something may be lost on such an edge")
+        require(reliable <= min(counted[0], edge.reliable_sent), "a receipt for what was not sent")
+        require(reliable >= edge.reliable_signed, "a receipt that takes something back")
+        edge.reliable_signed = reliable
         if edge.replay == "sequence":
             require(facts["root"] == edge.sent_roots[counted[0]], "not the root of what was sent")
         del edge.flight[: sum(counted) - sum(edge.receipt)]
@@ -112,7 +118,7 @@ class Endings(Part):
     def _receipt(self, session: Session, edge: Edge, facts: Facts) -> bytes:
         generation = edge.last_generation(facts["consumed"])
         require(facts["generation"] == generation, "not the generation of the last message")
-        names = ("generation", "consumed", "discarded", "root")
+        names = ("generation", "consumed", "reliable", "discarded", "root")
         said = (facts[name] for name in names)
         return statement("receipt", session.id, edge.receiver, edge.sender, *said)
 
@@ -195,6 +201,7 @@ class Endings(Part):
         sender = self.role(session, facts["sender"])
         edge = self.edge(session, sender, self.role(session, facts["receiver"]))
         place = (facts["generation"], facts["sequence"])
+        require(edge.room_due < 0, "nothing made room for what arrived")
         require(bool(edge.flight), "nothing is in flight on the edge")
         first = edge.flight.pop(0)
         require(place == (first.generation, first.sequence), "not the first in flight")

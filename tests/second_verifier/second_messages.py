@@ -37,9 +37,7 @@ class Messages(Part):
         place = (facts["generation"], facts["sequence"])
         require(place == edge.place_of(edge.sent), "not the next number of the edge")
         require(place[0] == edge.rotated, "a generation that its sender has not begun")
-        full = len(edge.flight) >= edge.capacity
-        lost_on_the_way = edge.lossy and not receiver.here
-        require(lost_on_the_way or not full, "more in flight than the edge holds")
+        require(edge.room(receiver.here) > 0, "more in flight than the edge holds")
         self.may_act(sender)
         step = self._step(sender, SEND, receiver.name, label)
         require(facts["step_kind"] == (len(sender.at.transitions) > 1), "not the step kind")
@@ -47,6 +45,7 @@ class Messages(Part):
         self._hand_over(message, step, sender, receiver)
         sender.state, sender.moved = step.next, True
         edge.sent += 1
+        edge.reliable_sent += not step.lossy
         edge.sent_roots.append(history(edge.sent_roots[-1], said))
         edge.flight.append(message)
 
@@ -157,9 +156,11 @@ class Messages(Part):
         require(place not in edge.corrupted, "a message that was changed in flight")
         self.may_act(receiver)
         edge.flight.remove(message)
+        require(edge.room_due < 0, "nothing made room for what arrived")
         edge.consume(message)
         require(facts["root"] == edge.root, "not the consumption root")
         step = self._step(receiver, RECEIVE, sender.name, message.label)
+        edge.reliable += not step.lossy
         if message.payload is not None and not sender.here:
             checker = Checker()
             checker.payload(message.payload, step.fields)
@@ -183,8 +184,13 @@ class Messages(Part):
         elif edge.replay == "nullifier":
             require(place_said not in edge.arrived, "a message that came before")
         require(place_said[0] <= edge.rotated, "a generation that its sender has not begun")
-        full = len(edge.flight) >= edge.capacity + edge.lossy
-        require(not full, "more in flight than the edge holds")
+        require(edge.room_due < 0, "nothing made room for what arrived")
+        if len(edge.flight) >= edge.capacity:
+            lossy = session.protocol.lossy(sender.name, receiver.name)
+            gives_way = edge.latest or label not in lossy
+            found = any(one.label in lossy for one in edge.flight)
+            require(gives_way and found, "more in flight than the edge holds")
+            edge.room_due = record.number + 1
         edge.arrived.add(place_said)
         self.tell(session, said, own=False)
         message = Message(*place_said, label, said, facts["payload"], None, sender.signer)
@@ -224,6 +230,11 @@ class Messages(Part):
         lossy = session.protocol.lossy(sender.name, receiver.name)
         require(found[0].label in lossy, "a message that may not be lost")
         require(len(edge.flight) >= edge.capacity, "there is room in the buffer")
+        if not sender.here:
+            oldest = next(one for one in edge.flight if one.label in lossy)
+            require(found[0] is oldest, "not the oldest that may be lost")
+            require(edge.room_due == record.number, "nothing arrived that needs its place")
+            edge.room_due = -1
         edge.flight.remove(found[0])
         edge.overwrite(found[0])
         self.leaf(record)
@@ -238,7 +249,7 @@ class Messages(Part):
         label = labels[facts["label"]]
         step = self._step(sender, SEND, receiver.name, label)
         require(step.lossy and edge.lossy, "a message that may not be lost")
-        require(len(edge.flight) >= edge.capacity, "there is room in the buffer")
+        require(edge.room(receiver.here) <= 0, "there is room in the buffer")
         self.leaf(record)
 
     def on_rotate(self, record: Record, facts: Facts) -> None:
@@ -286,6 +297,7 @@ class Messages(Part):
         receiver = self.local(session, facts["receiver"])
         edge = self.edge(session, self.role(session, facts["sender"]), receiver)
         require(bool(edge.flight), "nothing was there to reject")
+        require(edge.room_due < 0, "nothing made room for what arrived")
         require(not edge.parted, "a message passes a partition")
         edge.flight.pop(0)
         edge.discarded += 1

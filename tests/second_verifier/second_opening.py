@@ -219,7 +219,8 @@ class Opening(Part):
         require(bool(lossy) or not loses, "loses messages without saying so")
         require(not lossy or replay != "sequence", "counts messages that may be lost")
         require(rotate == 0 or replay == "nullifier", "generations of nothing")
-        return Edge(*pair, replay, top, payload == "digest", bool(lossy), rotate)
+        latest = buffer == "latest"
+        return Edge(*pair, replay, top, payload == "digest", bool(lossy), latest, rotate)
 
     def on_join(self, record: Record, facts: Facts) -> None:
         session = self.session(facts)

@@ -124,6 +124,7 @@ _RECEIPT: Final[Mapping[str, Rule]] = {
     "sender": INDEX,
     "generation": NUMBER,
     "consumed": NUMBER,
+    "reliable": NUMBER,
     "discarded": NUMBER,
     "root": or_nil(HASH),
 }

@@ -69,6 +69,7 @@ class Edge:
     capacity: int
     digest: bool
     lossy: bool = False
+    latest: bool = False
     rotate: int = 0
     """How many messages a generation has; 0 where there is one only."""
     rotated: int = 0
@@ -79,6 +80,13 @@ class Edge:
     arrived: set[tuple[int, int]] = field(default_factory=set)
     flight: list[Message] = field(default_factory=list)
     consumed: int = 0
+    reliable: int = 0
+    """Of those consumed, the ones that may not be lost."""
+    reliable_sent: int = 0
+    reliable_signed: int = 0
+    """Of those sent to another machine, what its receipts cover."""
+    room_due: int = -1
+    """The number of the record that has to make room for what arrived."""
     discarded: int = 0
     root: bytes = NOTHING
     nullifiers: list[bytes] = field(default_factory=list)
@@ -99,6 +107,12 @@ class Edge:
 
     def last_generation(self, count: int) -> int:
         return self.place_of(max(0, count - 1))[0]
+
+    def room(self, receiver_here: bool) -> int:
+        """For how many messages more there is a place, as far as the sender can know."""
+        if self.lossy and not receiver_here:
+            return self.capacity - (self.reliable_sent - self.reliable_signed)
+        return self.capacity - len(self.flight)
 
     def overwrite(self, message: Message) -> None:
         """It is not accepted again, and counts as discarded."""

@@ -123,7 +123,7 @@ def said_in(event: Event | None) -> Said | None:
         case ev.PeerNoticed():
             return _said(event, event.role, statements.notice_statement(*event[:3]), own=False)
         case ev.PeerReceipted():
-            return _said(event, event.role, statements.receipt_statement(*event[:7]), own=False)
+            return _said(event, event.role, statements.receipt_statement(*event[:8]), own=False)
         case ev.PeerCancelled():
             return _said(event, event.role, statements.cancel_statement(*event[:3]), own=False)
         case ev.PeerFailed():

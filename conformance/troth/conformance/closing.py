@@ -7,6 +7,8 @@ not received is listed. Every ended session lists exactly what was sent and not 
 
 from __future__ import annotations
 
+from typing import Final
+
 from troth.conformance.divergence import Divergence
 from troth.conformance.tables import describe_state
 from troth.conformance.world import Bundle, Edge, Session, World
@@ -14,6 +16,8 @@ from troth.vm.events import Status
 from troth.vm.lifecycle import LIVE
 from troth.vm.record_codec import Items
 from troth.vm.step_end import linger_detail
+
+_COUNTS: Final = "generation {}, {} received, {} of them reliable, {} discarded"
 
 
 class Closing:
@@ -92,25 +96,27 @@ class Closing:
             one.latched = latched
 
     def receipt(self, items: Items) -> None:
-        _, _, role, _, generation, consumed, discarded, _, _ = items
+        _, _, role, _, *said, _, _ = items
         edge = self.world.edge
         assert edge is not None
         if edge.session.skip:
             return
         if edge.session.ending:
             raise after_its_end(edge.session, role)
-        counted = (edge.config.generation_of(edge.received), edge.received, edge.discarded)
-        if (generation, consumed, discarded) != counted:
+        reliable = edge.received - edge.lossy_received
+        counts = (edge.received, reliable, edge.discarded)
+        counted = [edge.config.generation_of(edge.received), *counts]
+        if said != counted:
             raise broken(
                 edge.session,
                 role,
                 "protocol.receipt",
                 f"the receipt for {edge} does not count what was received",
-                expected="generation {}, {} received, {} discarded".format(*counted),
-                actual=f"generation {generation}, {consumed} received, {discarded} discarded",
+                expected=_COUNTS.format(*counted),
+                actual=_COUNTS.format(*said),
                 edge=edge,
             )
-        edge.receipted = (consumed, discarded)
+        edge.receipted = (edge.received, edge.discarded)
         edge.receipted_at = self.world.record.index
 
     def reject(self, items: Items) -> None:  # noqa: ARG002 - level 3 has taken the message

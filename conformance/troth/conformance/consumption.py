@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from troth.conformance.divergence import Divergence
-from troth.conformance.edge_divergence import diverged, wrong_root
+from troth.conformance.edge_divergence import diverged, require_room_made, wrong_root
 from troth.conformance.generations import Generations, not_retired
 from troth.conformance.losses import Losses
 from troth.conformance.peers_consumption import (
@@ -68,8 +68,10 @@ class ConsumptionLevel:
                 f"generation {generation}, number {sequence}",
             )
         edge.sent += 1
+        if edge.config.lossy and edge.may_lose(items[5]):
+            edge.lossy_sent += 1
         if edge.outbound:
-            self.peers.sent(edge)
+            self.peers.sent(edge, items)
             return
         in_flight = edge.in_flight
         in_flight.append((generation, sequence, items[5], world.statement))
@@ -96,6 +98,7 @@ class ConsumptionLevel:
         _, _, _, _, generation, sequence, root = items
         in_flight = edge.in_flight
         if edge.inbound:
+            require_room_made(edge)
             bring_forward(edge, generation, sequence)
         if not in_flight or in_flight[0][:2] != (generation, sequence):
             raise _not_next(edge, generation, sequence)
@@ -117,6 +120,8 @@ class ConsumptionLevel:
             raise not_retired(edge)
         consumption.consume(generation, sequence, statement)
         edge.received += 1
+        if edge.config.lossy and edge.may_lose(message[2]):
+            edge.lossy_received += 1
         world.message = message
         if consumption.root != root:
             raise wrong_root(edge, consumption.root, root)
@@ -136,8 +141,8 @@ class ConsumptionLevel:
     def receipt(self, items: Items) -> None:
         edge = self.world.edge
         assert edge is not None
-        if not edge.skip and items[7] != edge.consumption.root:
-            raise wrong_root(edge, edge.consumption.root, items[7])
+        if not edge.skip and items[8] != edge.consumption.root:
+            raise wrong_root(edge, edge.consumption.root, items[8])
 
     def undelivered(self, items: Items) -> None:
         edge = self.world.edge
@@ -146,6 +151,7 @@ class ConsumptionLevel:
         self.world.message = None
         if edge.skip:
             return
+        require_room_made(edge)
         _, _, _, _, generation, sequence = items
         if not edge.in_flight or edge.in_flight[0][:2] != (generation, sequence):
             raise diverged(
@@ -176,6 +182,7 @@ class ConsumptionLevel:
                 "none",
             )
         if edge.inbound:
+            require_room_made(edge)
             bring_digest_forward(edge, items[5])
         self.world.message = edge.in_flight.popleft()
         if edge.seals_due:

@@ -132,10 +132,11 @@ def _delegate(items: Items, names: Names) -> str:
 
 
 def _receipt(items: Items, names: Names) -> str:
-    _, session, receiver, sender, _, consumed, discarded, *_ = items
+    _, session, receiver, sender, _, consumed, reliable, discarded, *_ = items
+    lossy = "" if reliable == consumed else f", {reliable} of them reliable"
     return (
         f"{names.session(session)}: {names.role(session, receiver)} took {consumed} of "
-        f"{names.role(session, sender)}, {discarded} discarded"
+        f"{names.role(session, sender)}{lossy}, {discarded} discarded"
     )
 
 

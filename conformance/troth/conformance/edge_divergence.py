@@ -28,3 +28,16 @@ def wrong_root(edge: Edge, expected: bytes | None, actual: bytes | None) -> Dive
         "no root" if expected is None else expected.hex(),
         "no root" if actual is None else actual.hex(),
     )
+
+
+def require_room_made(edge: Edge) -> None:
+    """Whatever arrives in a full buffer, the one that gives way to it is the next record."""
+    if edge.room_due >= 0:
+        edge.room_due = -1
+        raise diverged(
+            edge,
+            "consumption.sent.capacity",
+            "a message arrived in a full buffer, and none gave way to it",
+            f"at most {edge.in_flight_max} messages in flight",
+            str(len(edge.in_flight)),
+        )

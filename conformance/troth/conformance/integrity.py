@@ -251,11 +251,11 @@ class Integrity:
         self._signed("integrity.notice", session, role, statement, signature)
 
     def receipt(self, items: Items) -> None:
-        _, _, role, sender, generation, consumed, discarded, root, signature = items
+        _, _, role, sender, generation, consumed, reliable, discarded, root, signature = items
         session = self.world.judged
         roles = session.protocol.roles
         statement = statements.receipt_statement(
-            session.id, roles[role], roles[sender], generation, consumed, discarded, root
+            session.id, roles[role], roles[sender], generation, consumed, reliable, discarded, root
         )
         self._signed("integrity.receipt", session, role, statement, signature)
 

@@ -30,6 +30,10 @@ class Losses:
         what = f"generation {generation}, number {sequence}"
         if edge.config.buffer != BufferMode.LATEST and not edge.inbound:
             raise _refuse(edge, "a message is overwritten in a buffer that keeps all", "fifo", what)
+        due, edge.room_due = edge.room_due, -1
+        if edge.inbound and due != self.world.record.index:
+            expected = "right behind the message that has no place without it"
+            raise _refuse(edge, "a message is overwritten though there is room", expected, what)
         if len(edge.in_flight) < edge.in_flight_max:
             found = f"{len(edge.in_flight)} messages in flight"
             expected = f"a full buffer of {edge.in_flight_max} messages"
@@ -51,20 +55,24 @@ class Losses:
         if edge.skip:
             return
         label = edge.session.protocol.labels[items[4]]
-        if edge.config.policy != Policy.DROP or not edge.may_lose(items[4]) or edge.outbound:
+        if edge.config.policy != Policy.DROP or not edge.may_lose(items[4]):
             expected = "the policy drop, and a label that may be lost"
             found = f"policy {edge.config.policy}, label {label}"
             raise _refuse(edge, "a message is dropped that cannot be", expected, found)
-        if len(edge.in_flight) < edge.in_flight_max:
+        waiting = edge.untaken if edge.outbound else len(edge.in_flight)
+        if waiting < edge.in_flight_max:
             expected = f"a full buffer of {edge.in_flight_max} messages"
-            found = f"{len(edge.in_flight)} messages in flight"
+            found = f"{waiting} messages in flight"
             raise _refuse(edge, "a message is dropped though there is room", expected, found)
 
 
 def _place_of(edge: Edge, generation: int, sequence: int) -> int | None:
     for place, message in enumerate(edge.in_flight):
+        may_be_lost = edge.may_lose(message[2])
         if message[:2] == (generation, sequence):
-            return place if edge.may_lose(message[2]) else None
+            return place if may_be_lost else None
+        if edge.inbound and may_be_lost:
+            return None  # The oldest gives way.
     return None
 
 

@@ -6,9 +6,9 @@ sent is in flight until the receiver has signed for it.
 
 from __future__ import annotations
 
-from troth.conformance.edge_divergence import diverged, wrong_root
+from troth.conformance.edge_divergence import diverged, require_room_made, wrong_root
 from troth.conformance.world import Edge, World
-from troth.vm.instructions import ReplayMode
+from troth.vm.instructions import BufferMode, ReplayMode
 from troth.vm.record_codec import Items
 from troth.vm.statements import identity_digest
 
@@ -37,32 +37,38 @@ class PeerConsumption:
                 else "a message that did not come before",
                 f"generation {generation}, number {sequence}",
             )
+        require_room_made(edge)
+        if len(edge.in_flight) >= edge.in_flight_max:
+            self._require_way(edge, items[5])
+            edge.room_due = world.record.index + 1
         edge.in_flight.append((generation, sequence, items[5], world.statement))
-        # Where messages may be lost, the record of the one that makes room follows, or it is the
-        # one that its receiver waits for.
-        if len(edge.in_flight) > edge.in_flight_max + bool(edge.config.lossy):
+
+    def _require_way(self, edge: Edge, label: int) -> None:
+        """A full buffer takes a message only if one that may be lost gives way, the very next."""
+        lossy = bool(edge.config.lossy)
+        gives_way = lossy and (edge.config.buffer == BufferMode.LATEST or not edge.may_lose(label))
+        if not gives_way or not any(edge.may_lose(message[2]) for message in edge.in_flight):
             raise diverged(
                 edge,
                 "consumption.sent.capacity",
                 "the message has no place in the buffer",
                 f"at most {edge.in_flight_max} messages in flight",
-                str(len(edge.in_flight)),
+                str(len(edge.in_flight) + 1),
             )
 
-    def sent(self, edge: Edge) -> None:
+    def sent(self, edge: Edge, items: Items) -> None:
         """A message left for another machine: there is credit for so many at once."""
         if edge.history is not None:
             edge.history.add(self.world.statement)
-        if edge.config.lossy:
-            # What is lost on the way is never receipted, so its sender does not wait for that.
-            return
-        if edge.sent - edge.acknowledged > edge.in_flight_max:
+        # What may be lost goes where there is credit for one more, and takes none of it.
+        lossy = bool(edge.config.lossy) and edge.may_lose(items[5])
+        if edge.untaken + lossy > edge.in_flight_max:
             raise diverged(
                 edge,
                 "consumption.sent.capacity",
                 "the message has no place in the buffer of its receiver",
                 f"at most {edge.in_flight_max} messages that no receipt covers",
-                str(edge.sent - edge.acknowledged),
+                str(edge.untaken + lossy),
             )
 
     def receipt(self, items: Items) -> None:
@@ -70,7 +76,7 @@ class PeerConsumption:
         assert edge is not None
         if edge.skip:
             return
-        generation, consumed, discarded, root = items[4:8]
+        generation, consumed, reliable, discarded, root = items[4:9]
         taken = consumed + discarded
         holds = generation == edge.config.generation_of(consumed)
         if not holds or not edge.acknowledged <= taken <= edge.sent:
@@ -82,11 +88,30 @@ class PeerConsumption:
                 f"{edge.acknowledged} to {edge.sent} messages",
                 f"generation {generation}, {taken} messages",
             )
+        if not _counts_reliable(edge, consumed, reliable):
+            raise diverged(
+                edge,
+                "consumption.receipt",
+                "the receiver signs for other messages that may not be lost than it was sent",
+                f"{edge.reliable_acknowledged} to {edge.sent - edge.lossy_sent}"
+                if edge.config.lossy
+                else f"{consumed}: none may be lost",
+                str(reliable),
+            )
         if edge.history is not None:
             if not edge.history.holds(consumed, root):
                 raise wrong_root(edge, None, root)
             edge.history.acknowledge(consumed)
         edge.acknowledged = taken
+        edge.reliable_acknowledged = reliable
+
+
+def _counts_reliable(edge: Edge, consumed: int, reliable: int) -> bool:
+    """Whether so many messages that may not be lost can be among those taken."""
+    if not edge.config.lossy:
+        return reliable == consumed
+    sent = edge.sent - edge.lossy_sent
+    return edge.reliable_acknowledged <= reliable <= min(sent, consumed)
 
 
 def _arrival_flaw(edge: Edge, generation: int, sequence: int, statement: bytes) -> str:

@@ -148,7 +148,7 @@ class PeerIntegrity:
         self._said(
             "integrity.receipt",
             items,
-            lambda role: (role, sender, *items[4:8]),
+            lambda role: (role, sender, *items[4:9]),
             statements.receipt_statement,
         )
 

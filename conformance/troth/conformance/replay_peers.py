@@ -122,7 +122,7 @@ class PeerInputs:
 
     def _receipt(self, items: Items) -> Envelope:
         session, role = self._role(items)
-        return ReceiptEnvelope(session, role, self._roles(items[1])[items[3]], *items[4:9])
+        return ReceiptEnvelope(session, role, self._roles(items[1])[items[3]], *items[4:10])
 
     def _rotate(self, items: Items) -> Envelope:
         session, role = self._role(items)

@@ -109,9 +109,9 @@ class Counters:
         elif kind == Kind.PEER_RECEIPT:
             # The file has no RECEIVE of it: what its receiver signs for stands in its place.
             counts[_RECEIVED] = items[5]
-            counts[_REJECTED] = counts[_DISCARDED] = items[6]
+            counts[_REJECTED] = counts[_DISCARDED] = items[7]
         else:
-            counts[_DISCARDED] = items[6]
+            counts[_DISCARDED] = items[7]
 
     def _status(self, items: Items) -> None:
         number, status, detail = items[1], items[2], items[4]

@@ -143,10 +143,11 @@ def _is_final(row: object) -> bool:
 
 
 def _receipt(items: Items, _: bytes | None) -> Covered:
-    session, role, sender, generation, consumed, discarded, root = items
+    session, role, sender, generation, consumed, reliable, discarded, root = items
     # Two receipts that contradict each other can have the same numbers.
     after = "" if root is None else f", with root {root.hex()[:_ROOT_CHARACTERS]}…"
-    text = f"{role} took {consumed} messages of {sender} and discarded {discarded}{after}"
+    lossy = "" if reliable == consumed else f", {reliable} of them reliable,"
+    text = f"{role} took {consumed} messages of {sender}{lossy} and discarded {discarded}{after}"
     slot = ("receipt", session, role, sender, generation, consumed, discarded)
     return Covered("receipt", text, session, role, slot=slot)
 
@@ -216,7 +217,7 @@ _FORMS: Final[dict[bytes, _Form]] = {
     b"arrival": _Form((_BYTES, _BYTES, (tuple, type(None)), _NUMBER), statements.arrival, _arrival),
     b"notice": _Form((_BYTES, _TEXT, _LIST), statements.notice_statement, _notice),
     b"receipt": _Form(
-        (_BYTES, _TEXT, _TEXT, _NUMBER, _NUMBER, _NUMBER, (bytes, type(None))),
+        (_BYTES, _TEXT, _TEXT, *(_NUMBER,) * 4, (bytes, type(None))),
         statements.receipt_statement,
         _receipt,
     ),

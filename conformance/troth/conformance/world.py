@@ -158,7 +158,10 @@ class Edge:
     `elsewhere` that both are. Of an
     inbound edge, level 3 counts in `arrived` the messages that came and level 4 keeps in `final`
     how many there are by the sender's notice. Of an outbound edge, level 3 keeps in
-    `acknowledged` and `history` what the receiver has signed for.
+    `acknowledged` and `history` what the receiver has signed for, and in `reliable_acknowledged`
+    how many of these may not be lost. `room_due` is the number of the record that has to make room
+    for a message that arrived, -1 when there is room for all. `lossy_sent` and `lossy_received` are
+    how many of those sent and received may be lost.
     """
 
     __slots__ = (
@@ -175,6 +178,8 @@ class Edge:
         "in_flight_max",
         "inbound",
         "listed",
+        "lossy_received",
+        "lossy_sent",
         "outbound",
         "overwritten",
         "parted",
@@ -183,6 +188,8 @@ class Edge:
         "received",
         "receiver",
         "rejected",
+        "reliable_acknowledged",
+        "room_due",
         "rotated",
         "seals_due",
         "sender",
@@ -200,7 +207,9 @@ class Edge:
         self.seals_due: deque[tuple[Principal, int]] = deque()
         self.in_flight_max = max(config.capacity, config.resize_max)
         self.sent = 0
+        self.lossy_sent = 0
         self.received = 0
+        self.lossy_received = 0
         self.consumption = start(ReplayMode(config.replay), config.rotate)
         self.rotated = 0
         self.skip = False
@@ -217,8 +226,10 @@ class Edge:
         self.outbound = away == (False, True)
         self.elsewhere = away == (True, True)
         self.arrived = 0
+        self.room_due = -1
         self.final: int | None = None
         self.acknowledged = 0
+        self.reliable_acknowledged = 0
         self.history: SentHistory | None = None
         if self.outbound and config.replay == ReplayMode.SEQUENCE:
             self.history = SentHistory()
@@ -229,6 +240,16 @@ class Edge:
         if self.inbound and (self.final is None or self.arrived < self.final):
             return self.final is not None and bool(self.config.lossy) and not self.in_flight
         return not self.in_flight
+
+    @property
+    def untaken(self) -> int:
+        """Of an outbound edge, for how many messages its receiver has not signed.
+
+        What may be lost is never waited for.
+        """
+        if self.config.lossy:
+            return self.sent - self.lossy_sent - self.reliable_acknowledged
+        return self.sent - self.acknowledged
 
     @property
     def discarded(self) -> int:

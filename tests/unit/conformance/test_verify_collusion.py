@@ -175,7 +175,7 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "root": ("drain", _flip(Kind.RECEIVE, 1, 6), "consumption.root"),
     "no root": ("drain", _set(Kind.RECEIVE, 1, 6, None), "consumption.root"),
     "nullifier root": ("nested_recursion", _flip(Kind.RECEIVE, 3, 6), "consumption.root"),
-    "receipt's root": ("drain", _flip(Kind.RECEIPT, 0, 7), "consumption.root"),
+    "receipt's root": ("drain", _flip(Kind.RECEIPT, 0, 8), "consumption.root"),
     "message": (
         "drain",
         _set(Kind.SEND, 1, 9, encode_payload([7])),
@@ -207,7 +207,7 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "another rotation": ("rotates", _edge_field(9, 4), "protocol.setting"),
     # level 4
     "others may be lost": ("drops", _edge_field(8, ("done", "frame")), "protocol.setting"),
-    "discards of overwritten": ("latest", _set(Kind.RECEIPT, 0, 6, 0), "protocol.receipt"),
+    "discards of overwritten": ("latest", _set(Kind.RECEIPT, 0, 7, 0), "protocol.receipt"),
     "dropped after the notice": ("drops", _after_notice, "protocol.turn"),
     "edges missing": ("hidden", _no_edges, "protocol.turn"),
     "shown after all": ("hidden", _edge_field(7, "inline"), "protocol.setting"),
@@ -227,7 +227,9 @@ CASES: Final[dict[str, tuple[str, Edit, str]]] = {
     "no finals": ("drain", _set(Kind.NOTICE, 0, 3, ()), "protocol.notice"),
     "receipt dropped": ("drain", dropped(Kind.RECEIPT, 0), "protocol.receipt"),
     "receipt count": ("drain", _set(Kind.RECEIPT, 0, 5, 5), "protocol.receipt"),
-    "receipt discards": ("drain", _set(Kind.RECEIPT, 0, 6, 1), "protocol.receipt"),
+    "receipt discards": ("drain", _set(Kind.RECEIPT, 0, 7, 1), "protocol.receipt"),
+    "receipt of fewer reliable": ("drain", _set(Kind.RECEIPT, 0, 6, 0), "protocol.receipt"),
+    "receipt of more reliable": ("latest", _set(Kind.RECEIPT, 0, 6, 2), "protocol.receipt"),
     "epoch": ("hello", _set(Kind.STATUS, 1, 3, 2), "protocol.epoch"),
     "draining epoch": ("hello", _set(Kind.STATUS, 0, 3, 1), "protocol.epoch"),
     "drains unasked": ("hello", _move(Kind.STATUS, 0, Kind.SEND), "protocol.close"),

@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from artifact_surgery import parse
+from lossy_scripts import HOMES, KEYS_FIRST, Line, counts_of, in_order
 from replay_samples import record_run, require_reproduced
 from second_verifier import judge
-from spread_machines import Courier, Party, run_spread
+from spread_machines import Party, run_spread
 from troth.dsl import compile_source
 from troth.vm.deliver import FULL
 from troth.vm.envelope import MessageEnvelope
-from troth.vm.events import Event, Received, Refused, Status, Undelivered
+from troth.vm.events import Dropped, Faulted, Refused, Sent, Status, Undelivered
 from troth.vm.image import Image
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.records import Kind
@@ -115,7 +116,7 @@ def test_the_latest_messages_stay() -> None:
     lost = [record[5] for record in parse(recorded.data) if record[0] == Kind.OVERWRITE]
     assert lost == [0, 1]
     receipt = next(record for record in parse(recorded.data) if record[0] == Kind.RECEIPT)
-    assert receipt[5:7] == (3, 2), "received and discarded"
+    assert receipt[5:8] == (3, 1, 2), "received, those of them that had to come, and discarded"
 
 
 def test_what_cannot_hold_is_refused_at_open() -> None:
@@ -155,62 +156,12 @@ def test_between_machines_a_sender_never_waits_for_what_was_lost(
     host, viewer = (counts(party.data) for party in parties)
     assert viewer[Kind.ARRIVE] == viewer[Kind.RECEIVE] + viewer[Kind.OVERWRITE]
     refused = courier.codes["vm.fault.buffer"] + courier.codes["vm.fault.replay.duplicate"]
-    assert host[Kind.SEND] == 21
+    assert host[Kind.SEND] + host[Kind.DROP] == 21
+    assert more == ", policy = drop" or not host[Kind.DROP]
     assert host[Kind.SEND] - courier.lost - viewer[Kind.ARRIVE] <= refused
     assert parties[1].printed[-1] == "keys 4"
     status = [record for record in parse(parties[1].data) if record[0] == Kind.STATUS][-1]
     assert (status[2], status[4]) == (Status.CLOSED, ""), "closed without waiting for the lost"
-
-
-IN_ORDER: Final = """
-protocol Stream(Host, Viewer):
-    edge Host -> Viewer: replay = nullifier, capacity = {capacity}{more}
-    loop at Host:
-        Host -> Viewer: frame(n: int) lossy
-    Host -> Viewer: one(n: int)
-    Host -> Viewer: two(n: int)
-    Host -> Viewer: three(n: int)
-    Viewer -> Host: seen()
-    Host -> Viewer: four(n: int)
-
-program host(s: Stream.Host):
-    for i in range({frames}):
-        send s.Viewer frame(i)
-    send s.Viewer done()
-    send s.Viewer one(1)
-    send s.Viewer two(2)
-    send s.Viewer three(3)
-    recv s.Viewer seen()
-    send s.Viewer four(4)
-    close s
-
-program viewer(s: Stream.Viewer):
-    loop:
-        recv s.Host:
-            frame(n):
-                continue
-            done():
-                break
-    recv s.Host one(first)
-    recv s.Host two(second)
-    recv s.Host three(third)
-    send s.Host seen()
-    recv s.Host four(fourth)
-    print str(first) + str(second) + str(third) + str(fourth)
-    close s
-
-main:
-    open Stream as h, v
-    spawn host(h)
-    spawn viewer(v)
-"""
-HOMES: Final = (("Host",), ("Viewer",))
-
-
-def in_order(capacity: int = 1, more: str = "", frames: int = 3) -> Image:
-    return compile_source(
-        IN_ORDER.format(capacity=capacity, more=more, frames=frames), "in_order.troth"
-    )
 
 
 @pytest.mark.parametrize("seal", Seal)
@@ -235,6 +186,7 @@ def test_what_may_not_be_lost_finds_its_place_in_whatever_order_it_comes(
     assert parties[1].printed == ["1234"]
     assert viewer[Kind.ARRIVE] == viewer[Kind.RECEIVE] + viewer[Kind.OVERWRITE] + left(parties[1])
     assert host[Kind.SEND] - viewer[Kind.ARRIVE] <= courier.codes["vm.fault.buffer"]
+    assert not courier.codes[FULL], "who may not be lost has credit, so a place"
 
 
 def left(party: Party) -> int:
@@ -242,61 +194,70 @@ def left(party: Party) -> int:
     return counts_of(party, Undelivered)
 
 
-class Line:
-    """The machine of the viewer, and what that of the host has said to it, by label."""
-
-    def __init__(self, image: Image) -> None:
-        parties = [Party(image, home, bytes([n + 1]) * 32) for n, home in enumerate(HOMES)]
-        self.host, self.viewer = parties
-        self.said: dict[str, MessageEnvelope] = {}
-        for party in parties:
-            party.machine.start()
-        courier = Courier(parties)
-        while "three" not in self.said:
-            assert self._step(courier), "the host says what it has to say"
-
-    def _step(self, courier: Courier) -> bool:
-        stepped = [party.step() for party in courier.parties]
-        courier.introduce()
-        for party, other in ((self.host, self.viewer), (self.viewer, self.host)):
-            for outgoing in party.machine.poll_outgoing():
-                if isinstance(outgoing.envelope, MessageEnvelope):
-                    self.said[outgoing.envelope.label] = outgoing.envelope
-                else:
-                    other.machine.deliver(outgoing.envelope)
-        return any(stepped)
-
-    def deliver(self, label: str) -> str:
-        return self.viewer.machine.deliver(self.said[label]).code
+def test_a_sender_is_held_back_by_what_may_not_be_lost_and_was_not_taken() -> None:
+    line = Line(in_order(capacity=2, frames=5))
+    assert set(line.said) == {"frame", "done", "one"}, "two messages are under way"
+    assert line.deliver("one") == "", "it has a place, though nobody waits for it"
+    assert line.deliver("frame") == ""
+    assert line.deliver("done") == ""
+    assert line.receipts[-1].reliable == 2
+    assert line.receipt() == ""
+    assert set(line.said) == {"frame", "done", "one", "two", "three"}
 
 
-def test_what_is_waited_for_is_taken_beyond_the_capacity_and_nothing_else_is() -> None:
+def test_what_may_be_lost_takes_no_credit_however_much_of_it_there_is() -> None:
+    line = Line(in_order(capacity=1, frames=200))
+    assert set(line.said) == {"frame", "done"}
+    assert line.said["frame"].sequence == 199
+    assert line.said["done"].sequence == 200
+
+
+@pytest.mark.parametrize(
+    ("more", "drops", "faults"),
+    [
+        ("", 0, []),
+        (", policy = drop", 100, []),
+        (", buffer = latest", 0, []),
+        (", policy = error", 0, ["vm.fault.buffer"]),
+    ],
+)
+def test_the_policy_says_what_becomes_of_a_sender_without_credit(
+    more: str, drops: int, faults: list[str]
+) -> None:
+    line = Line(compile_source(KEYS_FIRST.format(more=more), "keys.troth"))
+    assert counts_of(line.host, Sent) == 2
+    assert counts_of(line.host, Dropped) == drops
+    assert [one.code for one in line.host.events if isinstance(one, Faulted)] == faults
+
+
+def test_receipts_that_count_what_cannot_be_are_refused() -> None:
+    line = Line(in_order(capacity=2, frames=5))
+    line.deliver("frame")
+    line.deliver("done")
+    said = line.receipts[-1]
+    assert (said.consumed, said.reliable) == (2, 1)
+    for reliable in (3, 2**40):
+        forged = said._replace(reliable=reliable)
+        assert line.host.machine.deliver(forged).code == "vm.fault.close"
+    forged = said._replace(reliable=2)
+    assert line.host.machine.deliver(forged).code == "vm.fault.verification"
+    assert line.receipt() == ""
+    back = said._replace(consumed=3, reliable=0)
+    assert line.host.machine.deliver(back).code == "vm.fault.close"
+
+
+def test_where_copies_are_accepted_they_take_nobodys_place_for_good() -> None:
+    line = Line(in_order(capacity=1, frames=0), replay=ReplayMode.OFF)
+    viewer = line.viewer.machine
+    assert viewer.deliver(line.said["done"]).code == ""
+    refused = counts_of(line.viewer, Refused)
+    assert viewer.deliver(line.said["done"]).code == FULL, "it comes again"
+    while line.step():
+        pass
+    assert counts_of(line.viewer, Refused) == refused, "what comes again is no refusal"
+
+
+def test_a_sender_without_credit_is_refused() -> None:
     line = Line(in_order(capacity=1, frames=1))
-    assert line.deliver("two") == ""
-    refused_before = counts_of(line.viewer, Refused)
-    assert line.deliver("three") == FULL, "nobody waits for it yet"
-    assert line.deliver("frame") == "vm.fault.buffer", "what may be lost is"
-    assert line.deliver("done") == "", "the viewer waits for it"
-    assert line.deliver("three") == FULL
-    assert line.deliver("one") == FULL, "there is one place beyond the capacity, and it is taken"
-    assert line.deliver("done") == "vm.fault.replay.duplicate"
-    line.viewer.step()
-    assert line.deliver("three") == FULL
-    assert line.deliver("one") == ""
-    line.viewer.step()
-    assert line.deliver("three") == "", "two was taken in its turn"
-    line.viewer.step()
-    assert counts_of(line.viewer, Refused) == refused_before + 2, "what has no place is no refusal"
-    received = [event.sequence for event in line.viewer.events if isinstance(event, Received)]
-    assert received == [line.said[label].sequence for label in ("done", "one", "two", "three")]
-
-
-def counts_of(party: Party, kind: type[Event]) -> int:
-    return sum(type(event) is kind for event in party.events)
-
-
-def test_a_forged_message_has_no_place_to_wait_for() -> None:
-    line = Line(in_order(capacity=1, frames=0))
-    assert line.deliver("two") == ""
-    forged = line.said["three"]._replace(signature=bytes(64))
-    assert line.viewer.machine.deliver(forged).code == "vm.fault.verification"
+    assert line.viewer.machine.deliver(line.said["done"]).code == ""
+    assert line.viewer.machine.deliver(line.said["frame"]).code == "vm.fault.buffer"

@@ -84,11 +84,12 @@ def test_notices_and_receipts_account_for_every_message() -> None:
     (receipt,) = [event for event in events if isinstance(event, ev.Receipted)]
     (received,) = [event for event in events if isinstance(event, ev.Received)]
     assert (receipt.role, receipt.sender, receipt.consumed, receipt.discarded) == ("B", "A", 1, 0)
+    assert receipt.reliable == 1
     assert receipt.root == received.root
     for notice in notices:
         said = statements.notice_statement(notice.session, notice.role, notice.finals)
         assert signatures.verify(notice.signer, said, notice.signature)
-    said = statements.receipt_statement(receipt.session, "B", "A", 0, 1, 0, receipt.root)
+    said = statements.receipt_statement(receipt.session, "B", "A", 0, 1, 1, 0, receipt.root)
     assert signatures.verify(receipt.signer, said, receipt.signature)
 
 

@@ -243,7 +243,7 @@ def test_control_is_believed_only_with_a_signature() -> None:
         JoinEnvelope(session, "Client", bytes(64)),
     ):
         assert server.machine.deliver(envelope).code == "vm.fault.verification"
-    receipt = ReceiptEnvelope(session, "Client", "Server", 0, 1, 0, bytes(32), bytes(64))
+    receipt = ReceiptEnvelope(session, "Client", "Server", 0, 1, 1, 0, bytes(32), bytes(64))
     assert server.machine.deliver(receipt).code == "vm.fault.close", "nothing was sent to it"
     assert not [e for e in server.machine.poll_events() if isinstance(e, ev.StatusChanged)]
 

@@ -20,7 +20,7 @@ def statement_of(event: Event | None) -> bytes | None:
         case ev.Rotated():
             return statements.rotate_statement(*event[:5])
         case ev.Receipted():
-            return statements.receipt_statement(*event[:7])
+            return statements.receipt_statement(*event[:8])
         case ev.Delegated():
             return statements.delegation_statement(*event[:4])
         case ev.Cancelled() if event.role:

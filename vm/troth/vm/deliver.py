@@ -215,7 +215,9 @@ class Door(NamedTuple):
             return Delivery(REPEATED)
         if taken > edge.sent or envelope.generation != edge.config.generation_of(envelope.consumed):
             return Delivery("vm.fault.close")
-        statement = statements.receipt_statement(*envelope[:7])
+        if not _counts_reliable(edge, envelope.consumed, envelope.reliable):
+            return Delivery("vm.fault.close")
+        statement = statements.receipt_statement(*envelope[:8])
         if not self._verifies(speaker, statement, envelope.signature):
             return Delivery(_VERIFICATION)
         if edge.history is not None:
@@ -224,6 +226,7 @@ class Door(NamedTuple):
             edge.history.acknowledge(envelope.consumed)
         self.turn.events.append(PeerReceipted(*envelope, self.rounds))
         edge.acknowledged = taken
+        edge.reliable_acknowledged = envelope.reliable
         edge.receipts += 1
         if edge.waiting_sender is not None:
             self.turn.woken.append(edge.waiting_sender)
@@ -362,6 +365,14 @@ class Door(NamedTuple):
             )
 
 
+def _counts_reliable(edge: Edge, consumed: int, reliable: int) -> bool:
+    """Whether so many messages that may not be lost can be among those taken."""
+    if not edge.may_lose:
+        return reliable == consumed
+    sent = edge.sent - edge.lossy_sent
+    return edge.reliable_acknowledged <= reliable <= min(sent, consumed)
+
+
 def places_of(edge: Edge) -> int:
     """How many messages the buffer of an inbound edge may hold."""
     return max(edge.config.capacity, edge.config.resize_max)
@@ -370,9 +381,9 @@ def places_of(edge: Edge) -> int:
 def room_flaw(edge: Edge, label: str) -> str:
     """What the buffer says to a message that arrives; "" when it finds a place, or is given one.
 
-    What may be lost gives way to what may not. Where nothing in a full buffer may be lost, a
-    message that may not be lost comes again: its sender has no credit to keep to, since receipts
-    cannot say which messages they cover.
+    What may be lost gives way to what may not. So a message that may not be lost has a place:
+    its sender has credit for so many of them. Only where a message can be accepted twice, the
+    copies of others may have taken it; then it comes again.
     """
     buffer, places = edge.buffer, places_of(edge)
     if len(buffer) < places:
@@ -380,21 +391,8 @@ def room_flaw(edge: Edge, label: str) -> str:
     gives_way = buffer.latest or label not in buffer.lossy
     if gives_way and buffer.oldest_lossy() is not None:
         return ""
-    if not edge.may_lose or label in buffer.lossy:
-        return "vm.fault.buffer"
-    return "" if len(buffer) == places and _is_waited_for(edge, label) else FULL
-
-
-def _is_waited_for(edge: Edge, label: str) -> bool:
-    """The receiver's type can take such a message, and none of those that came before it.
-
-    If it had to wait for a place, and they for it, nobody would go on. So it is taken beyond the
-    capacity; it is the next to be received, and until then there is no other such message.
-    """
-    receives, peer = edge.receiver.state.receives, edge.receiver.state.peer
-    if edge.config.replay != ReplayMode.NULLIFIER or peer != edge.sender.role:
-        return False  # They are received in the order in which they came.
-    return label in receives and all(one.label not in receives for one in edge.buffer.messages)
+    repeats = edge.config.replay == ReplayMode.OFF
+    return FULL if repeats and edge.may_lose and label not in buffer.lossy else "vm.fault.buffer"
 
 
 def arrival_flaw(edge: Edge, generation: int, sequence: int, statement: bytes) -> str:

@@ -92,6 +92,7 @@ class ReceiptEnvelope(NamedTuple):
     sender: str
     generation: int
     consumed: int
+    reliable: int
     discarded: int
     root: bytes | None
     signature: bytes
@@ -135,11 +136,15 @@ Envelope: TypeAlias = (
 
 
 class Outgoing(NamedTuple):
-    """An envelope and the roles whose machines are to get it, of one session."""
+    """An envelope and the roles whose machines are to get it, of one session.
+
+    `lossy` says that it is a message which may be lost on the way.
+    """
 
     session: bytes
     roles: tuple[str, ...]
     envelope: Envelope
+    lossy: bool = False
 
 
 def _count(name: str) -> Field:
@@ -228,6 +233,7 @@ _FORMS: Final[dict[str, tuple[type[Envelope], tuple[Field, ...]]]] = {
             _name("sender"),
             _count("generation"),
             _count("consumed"),
+            _count("reliable"),
             _count("discarded"),
             _ROOT,
             _SIGNATURE,

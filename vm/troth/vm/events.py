@@ -213,11 +213,14 @@ class Noticed(NamedTuple):
 
 
 class Receipted(NamedTuple):
+    """Of the messages `consumed` so many were `reliable`: they may not be lost."""
+
     session: bytes
     role: str
     sender: str
     generation: int
     consumed: int
+    reliable: int
     discarded: int
     root: bytes | None
     signature: bytes

@@ -25,4 +25,4 @@ def proved(outgoing: Sequence[Outgoing], proofs: Mapping[Position, Sealed]) -> I
         if head not in told:
             told.add(head)
             yield Outgoing(item.session, item.roles, sealed.head)
-        yield Outgoing(item.session, item.roles, message._replace(proof=sealed.proof))
+        yield item._replace(envelope=message._replace(proof=sealed.proof))

@@ -153,6 +153,7 @@ class PeerReceipted(NamedTuple):
     sender: str
     generation: int
     consumed: int
+    reliable: int
     discarded: int
     root: bytes | None
     signature: bytes

@@ -284,7 +284,7 @@ class EventDecoder:
         return ev.Noticed(session.id, name, finals, signature, session.signers[role])
 
     def _receipt(self, items: Items) -> Event:
-        number, role, sender, generation, consumed, discarded, root, signature = items
+        number, role, sender, generation, consumed, reliable, discarded, root, signature = items
         session = self._session_at(number)
         return ev.Receipted(
             session.id,
@@ -292,6 +292,7 @@ class EventDecoder:
             self._role(session, sender),
             generation,
             consumed,
+            reliable,
             discarded,
             root,
             signature,

@@ -294,7 +294,7 @@ class EventRecords(ABC):
         session = self._session(event.session)
         role, sender = session.roles[event.role], session.roles[event.sender]
         head = (Kind.RECEIPT, session.number, role, sender)
-        self._stated(event.signer, session, head + tuple(event[3:8]), event)
+        self._stated(event.signer, session, head + tuple(event[3:9]), event)
 
     def _rotated(self, event: ev.Rotated) -> None:
         session = self._session(event.session)

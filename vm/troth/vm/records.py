@@ -45,7 +45,8 @@ class Kind(IntEnum):
     | RECEIVE | session, receiver, sender, generation, sequence, root? |
     | DELEGATE | session, role, new principal, signature |
     | NOTICE | session, role, rows of (receiver, generation, count), signature |
-    | RECEIPT | session, receiver, sender, generation, consumed, discarded, root?, signature |
+    | RECEIPT | session, receiver, sender, generation, consumed, reliable, discarded, then |
+    | | root?, signature |
     | ROTATE | session, sender, receiver, generation, count, signature |
     | RETIRE | session, receiver, sender, generation, root? |
     | STATUS | session, status, epoch, detail |
@@ -79,8 +80,8 @@ class Kind(IntEnum):
     | | sessions ended, final, signature, round |
     | PEER_JOIN | session, role, signature, round |
     | PEER_NOTICE | session, role, rows of (receiver, generation, count), signature, round |
-    | PEER_RECEIPT | session, receiver, sender, generation, consumed, discarded, root?, then |
-    | | signature, round |
+    | PEER_RECEIPT | session, receiver, sender, generation, consumed, reliable, discarded, then |
+    | | root?, signature, round |
     | PEER_ROTATE | session, sender, receiver, generation, count, signature, round |
     | PEER_CANCEL | session, role, reason, signature, round |
     | PEER_FAIL | session, role, code, reason, signature, round |

@@ -129,7 +129,9 @@ class Edge:
         rotated: of an inbound edge, how many generations the sender has said to be over.
         arrived: messages that were accepted from another machine.
         final: how many messages the sender's notice says there are, None before it.
+        lossy_sent, lossy_consumed: how many of those sent and taken may be lost.
         acknowledged: of an outbound edge, how many messages the receiver's receipts cover.
+        reliable_acknowledged: of these, the ones taken that may not be lost.
         receipted: of an inbound edge, how many the last receipt covered.
         receipts: of an outbound edge, how many receipts came.
         history: of an outbound edge in mode `sequence`, what receipts are checked against.
@@ -151,12 +153,15 @@ class Edge:
         "final",
         "history",
         "inbound",
+        "lossy_consumed",
+        "lossy_sent",
         "outbound",
         "own",
         "receipted",
         "receipts",
         "receiver",
         "rejects",
+        "reliable_acknowledged",
         "rotated",
         "sealed",
         "sender",
@@ -191,7 +196,10 @@ class Edge:
         self.arrived = 0
         self.rotated = 0
         self.final: int | None = None
+        self.lossy_sent = 0
+        self.lossy_consumed = 0
         self.acknowledged = 0
+        self.reliable_acknowledged = 0
         self.receipted = 0
         self.receipts = 0
         self.waiting: set[bytes] | None = set() if self.inbound else None
@@ -205,8 +213,15 @@ class Edge:
 
     @property
     def in_flight(self) -> int:
-        """Messages sent that the receiver, here or at another machine, has not taken."""
-        return self.sent - self.acknowledged if self.outbound else len(self.buffer.messages)
+        """Messages sent that the receiver, here or at another machine, has not taken.
+
+        What may be lost on the way to another machine is not waited for.
+        """
+        if not self.outbound:
+            return len(self.buffer.messages)
+        if self.may_lose:
+            return self.sent - self.lossy_sent - self.reliable_acknowledged
+        return self.sent - self.acknowledged
 
     @property
     def complete(self) -> bool:

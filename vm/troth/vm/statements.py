@@ -116,11 +116,16 @@ def receipt_statement(
     sender: str,
     generation: int,
     consumed: int,
+    reliable: int,
     discarded: int,
     root: bytes | None,
 ) -> bytes:
-    """`role` received `consumed` messages of `sender` in all, and discarded `discarded`."""
-    return _RECEIPT + pack_array((session, role, sender, generation, consumed, discarded, root))
+    """`role` received `consumed` messages of `sender` in all, and discarded `discarded`.
+
+    Of those that it received, `reliable` may not be lost.
+    """
+    counts = consumed, reliable, discarded
+    return _RECEIPT + pack_array((session, role, sender, generation, *counts, root))
 
 
 def rotate_statement(

@@ -211,7 +211,8 @@ def prepare_close(turn: Turn, endpoint: EndpointState) -> Farewell:
 
 
 def _receipt(turn: Turn, endpoint: EndpointState, sender: str, edge: Edge) -> Receipted:
-    counts = (edge.consumption.generation, edge.consumed, edge.discarded)
+    reliable = edge.consumed - edge.lossy_consumed
+    counts = (edge.consumption.generation, edge.consumed, reliable, edge.discarded)
     root = edge.consumption.root
     session = endpoint.session.id
     statement = statements.receipt_statement(session, endpoint.role, sender, *counts, root)
@@ -248,7 +249,7 @@ def acknowledge(turn: Turn, edge: Edge) -> None:
 
 def tell_receipt(turn: Turn, edge: Edge, receipt: Receipted) -> None:
     edge.receipted = receipt.consumed + receipt.discarded
-    envelope = ReceiptEnvelope(*receipt[:8])
+    envelope = ReceiptEnvelope(*receipt[:9])
     turn.tell(Outgoing(receipt.session, (receipt.sender,), envelope))
 
 

@@ -205,9 +205,6 @@ def _admission(edge: Edge, endpoint: EndpointState, transition: TransitionTable)
     Raises:
         Fault: `vm.fault.buffer`, when the policy of the edge is `error`.
     """
-    if edge.outbound and edge.may_lose:
-        # What is lost is never receipted, so receipts cannot say what has a place there.
-        return Admission.ADMIT
     in_flight = edge.in_flight if edge.outbound else None
     admission = edge.buffer.admission(in_flight, lossy=transition.lossy, read=read_ahead(edge))
     if admission is Admission.REFUSE:
@@ -216,7 +213,7 @@ def _admission(edge: Edge, endpoint: EndpointState, transition: TransitionTable)
             f"the buffer of edge {edge} is full",
             endpoint=endpoint,
             expected=f"space among {edge.buffer.capacity} messages",
-            actual=f"{len(edge.buffer)} messages waiting",
+            actual=f"{edge.in_flight} messages waiting",
         )
     return admission
 
@@ -358,7 +355,7 @@ def _outgoing(edge: Edge, envelope: Envelope) -> Outgoing:
         envelope.signature,
         None,
     )
-    return Outgoing(session, (receiver,), message)
+    return Outgoing(session, (receiver,), message, envelope.label in edge.buffer.lossy)
 
 
 def _commit(
@@ -372,6 +369,8 @@ def _commit(
     if rotated is not None:
         _rotate(turn, edge, rotated)
     edge.sent += 1
+    if transition.lossy:
+        edge.lossy_sent += 1
     if not edge.outbound:
         edge.buffer.put(envelope)
     endpoint.state = transition.next

@@ -397,6 +397,8 @@ def commit_receive(
         _retire(turn, edge)
     consumption.consume(envelope.generation, envelope.sequence, statement)
     edge.consumed += 1
+    if transition.lossy:
+        edge.lossy_consumed += 1
     endpoint.state = transition.next
     endpoint.fresh = False
     turn.events.append(

@@ -142,7 +142,8 @@ def take_leave(world: World, me: bytes, end: Endpoint) -> World:
     signer = end_of(world, end).signer
     for (sender, receiver), edge in session.edges.items():
         if receiver == role:
-            counts = (edge.taken.generation, edge.consumed, edge.discarded, edge.taken.root)
+            numbers = (edge.consumed, edge.reliable, edge.discarded)
+            counts = (edge.taken.generation, *numbers, edge.taken.root)
             statement = statements.receipt_statement(name, role, sender, *counts)
             signature = sign(world, end, statement)
             world = say(world, Receipted(name, role, sender, *counts, signature, signer))

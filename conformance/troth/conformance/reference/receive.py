@@ -150,7 +150,13 @@ def consume(world: World, key: EdgeKey) -> World:
     world = with_edge(
         world,
         key,
-        edge._replace(letters=tuple(rest), taken=taken, consumed=edge.consumed + 1, sender=None),
+        edge._replace(
+            letters=tuple(rest),
+            taken=taken,
+            consumed=edge.consumed + 1,
+            reliable=edge.reliable + (not letter.lossy),
+            sender=None,
+        ),
     )
     got = Received(
         session, receiver, sender, letter.generation, letter.sequence, taken.root, signer

@@ -78,6 +78,8 @@ class Letter(NamedTuple):
 class Edge(NamedTuple):
     """`receiver`, `sender`: the coroutine that waits here for a message, or for space.
 
+    Of the messages `consumed` so many are `reliable`: they may not be lost.
+
     Nothing passes while it is `parted`.
     """
 
@@ -87,6 +89,7 @@ class Edge(NamedTuple):
     letters: tuple[Letter, ...] = ()
     sent: int = 0
     consumed: int = 0
+    reliable: int = 0
     discarded: int = 0
     receiver: bytes | None = None
     sender: bytes | None = None
