@@ -18,7 +18,7 @@ from troth.conformance.replay import CAPPED, QUANTUM_MAX
 from troth.conformance.replay_meter import Budget
 from troth.conformance.run_diff import WAITING_MAX
 from troth.conformance.shell_views import VIEWS_MAX
-from troth.vm import limits
+from troth.vm import limits, link, turned_away, unsent
 from troth.vm.assembly_codes import CODES as ASSEMBLY_CODES
 from troth.vm.assembly_syntax import SYNTAX, form
 from troth.vm.effect_traits import TIMEOUT_SECONDS_MAX
@@ -134,6 +134,20 @@ def limits_of_proofs(_: str) -> str:
         ("`PUBLICATIONS_BYTES_MAX`", PUBLICATIONS_BYTES_MAX, "bytes of its file"),
         ("`TRUST_BYTES_MAX`", TRUST_BYTES_MAX, "bytes of a trust file, or of one of witnesses"),
         ("`WAITING_MAX`", WAITING_MAX, "actions of one track that wait in `troth diff`"),
+    ]
+    return table(
+        ("limit", "value", "counts"), [(name, f"{value:,}", text) for name, value, text in rows]
+    )
+
+
+def limits_of_lines(_: str) -> str:
+    rows = [
+        ("`WINDOW_MAX`", link.WINDOW_MAX, "envelopes under way at once on one line"),
+        ("`WINDOW_BYTES_MAX`", link.WINDOW_BYTES_MAX, "their bytes together, if not of one"),
+        ("`LOSSY_MAX`", unsent.LOSSY_MAX, "messages that may be lost and wait for the line"),
+        ("`LOSSY_BYTES_MAX`", unsent.LOSSY_BYTES_MAX, "their bytes together"),
+        ("`MESSAGES_MAX`", turned_away.MESSAGES_MAX, "messages that were turned away"),
+        ("`BYTES_MAX`", turned_away.BYTES_MAX, "their bytes together"),
     ]
     return table(
         ("limit", "value", "counts"), [(name, f"{value:,}", text) for name, value, text in rows]

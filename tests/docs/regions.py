@@ -30,6 +30,7 @@ GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
     "lifecycle": region_tables.lifecycle,
     "lifecycle-diagram": region_tables.lifecycle_diagram,
     "limits-of-effects": region_tables.limits_of_effects,
+    "limits-of-lines": region_tables.limits_of_lines,
     "limits-of-pages": region_tables.limits_of_pages,
     "limits-of-views": region_tables.limits_of_views,
     "limits-of-proofs": region_tables.limits_of_proofs,

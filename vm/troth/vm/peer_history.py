@@ -68,6 +68,7 @@ class PeerHistory:
         self._opening: dict[bytes, Met] = {}
         self._awaited: dict[bytes, Met] = {}
         self._taken: dict[tuple[bytes, str, str], int] = {}
+        self._forgotten: dict[tuple[bytes, str, str], int] = {}
         self._rotate: dict[tuple[bytes, str, str], int] = {}
         self._ended: dict[bytes, None] = {}
         self._pruned_to = 0
@@ -78,7 +79,7 @@ class PeerHistory:
         self.asked.update((meeting.coroutine, meeting) for meeting in meetings)
         for event in events:
             self._take(event)
-        self.said += said
+        self.said += (outgoing for outgoing in said if not outgoing.lossy)
         if len(self.said) - self._pruned_to >= PRUNE_EVERY:
             self.prune()
 
@@ -100,14 +101,18 @@ class PeerHistory:
                 self._opened(event, self._opening.pop(event.coroutine))
             case ev.PeerReceipted():
                 key = event.session, event.sender, event.role
-                self._taken[key] = event.consumed + event.discarded
+                lossy = key in self._forgotten
+                self._taken[key] = event.reliable if lossy else event.consumed + event.discarded
             case ev.StatusChanged() if event.status >= Status.CLOSED:
                 self._end(event.session)
 
     def _opened(self, event: ev.Opened, met: Met) -> None:
         self.sessions[event.session] = met
         for edge in event.edges:
-            self._rotate[event.session, edge.sender, edge.receiver] = edge.rotate
+            key = event.session, edge.sender, edge.receiver
+            self._rotate[key] = edge.rotate
+            if edge.lossy:
+                self._forgotten[key] = 0
 
     def _end(self, session: bytes) -> None:
         self._ended[session] = None
@@ -118,11 +123,27 @@ class PeerHistory:
 
     def prune(self) -> None:
         """Forgets what has been heard."""
+        self._forget_lossy()
         self.said = [outgoing for outgoing in self.said if self._is_due(outgoing)]
         self._pruned_to = len(self.said)
         live = self.sessions.keys() - self._ended.keys()
         self._taken = {edge: n for edge, n in self._taken.items() if edge[0] in live}
         self._rotate = {edge: n for edge, n in self._rotate.items() if edge[0] in live}
+        self._forgotten = {edge: n for edge, n in self._forgotten.items() if edge[0] in live}
+
+    def _forget_lossy(self) -> None:
+        """On edges that may lose messages, receipts count those apart that may not be lost."""
+        kept = []
+        for outgoing in self.said:
+            envelope = outgoing.envelope
+            if isinstance(envelope, MessageEnvelope):
+                edge = outgoing.session, envelope.sender, envelope.receiver
+                forgotten = self._forgotten.get(edge)
+                if forgotten is not None and forgotten < self._taken.get(edge, 0):
+                    self._forgotten[edge] = forgotten + 1
+                    continue
+            kept.append(outgoing)
+        self.said = kept
 
     def _is_due(self, outgoing: Outgoing) -> bool:
         session, envelope = outgoing.session, outgoing.envelope
@@ -132,7 +153,8 @@ class PeerHistory:
             edge = session, envelope.sender, envelope.receiver
             # Receipts count the messages of all generations together.
             index = envelope.generation * self._rotate.get(edge, 0) + envelope.sequence
-            return session not in self._ended and index >= self._taken.get(edge, 0)
+            heard = edge not in self._forgotten and index < self._taken.get(edge, 0)
+            return session not in self._ended and not heard
         if isinstance(envelope, RotateEnvelope):
             edge = session, envelope.role, envelope.receiver
             sent = (envelope.generation + 1) * envelope.messages

@@ -30,6 +30,7 @@ from troth.vm.machine import Machine, Meeting
 from troth.vm.peer_history import Met, PeerHistory
 from troth.vm.statements import child_nonce
 from troth.vm.turned_away import Carried, TurnedAway
+from troth.vm.unsent import Care
 
 EARLY_MAX: Final = 1024
 """Envelopes that are kept for sessions which are not open here yet."""
@@ -101,6 +102,7 @@ class Switchboard:
         self._turned_away = TurnedAway()
         self._ended: OrderedDict[bytes, None] = OrderedDict()
         self._heads: dict[bytes, bytes] = {}
+        self._opened: set[bytes] = set()
         self._told_offers: set[tuple[bytes, bytes]] = set()
         self._lost_sight: dict[bytes, Met] = {}
         self._unsent: list[tuple[Outgoing, bytes]] = []
@@ -342,10 +344,11 @@ class Switchboard:
             self._offer_again(session)
         for meeting in self._machine.poll_meetings():
             self._ask(meeting)
+        self._opened.clear()
         for outgoing in self._machine.poll_outgoing():
             data = encode_envelope(outgoing.envelope)
             self._route(outgoing, data)
-            if outgoing.session in self._lost_sight:
+            if outgoing.session in self._lost_sight and not outgoing.lossy:
                 known = self._routes[outgoing.session]
                 missing = tuple(role for role in outgoing.roles if role not in known)
                 self._unsent.append((outgoing._replace(roles=missing), data))
@@ -362,14 +365,23 @@ class Switchboard:
                 self._children[child_nonce(event.bundle, child.name)] = routes
 
     def _route(self, outgoing: Outgoing, data: bytes) -> None:
-        """To the parties that are known; a log's head goes to each of them once in a row."""
+        """To the parties that are known; a log's head goes to each of them once in a row.
+
+        What leaves at once brings the heads that it needs, unless the first was just said.
+        """
+        care = Care.LOSSY if outgoing.lossy else Care.RELIABLE
+        if isinstance(outgoing.envelope, HeadEnvelope):
+            care = Care.HEAD
         routes = self._routes.get(outgoing.session, {})
         for party in sorted({routes[role] for role in outgoing.roles if role in routes}):
-            if isinstance(outgoing.envelope, HeadEnvelope):
+            opens = False
+            if care is Care.HEAD:
+                opens = party not in self._opened
+                self._opened.add(party)
                 if self._heads.get(party) == data:
                     continue
                 self._heads[party] = data
-            self.links[party].send(data)
+            self.links[party].send(data, care, opens=opens)
 
     def lost_since_ns(self) -> int | None:
         """Since when a resumed machine waits for others to be seen again; None when it does not."""
