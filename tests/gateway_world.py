@@ -11,12 +11,13 @@ from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.client import GatewayLink, RelayPart
 from troth.streaming.gateway.codec import FrameReader, encode
 from troth.streaming.gateway.core import GatewayCore
-from troth.streaming.gateway.hub import Close, Heard, Hub, Send
+from troth.streaming.gateway.hub import Begin, Close, Heard, Hub, Order, Send
 from troth.streaming.gateway.introductions import IntroductionRecord, Opening
 from troth.streaming.gateway.limits import SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.registered_relays import Place, RelayDesk
 from troth.streaming.gateway.rendezvous import Pending
+from troth.streaming.gateway.revocation import RevocationDesk
 from troth.streaming.gateway.shell_store import SqliteStore
 from troth.vm.errors import Malformed
 from troth.vm.keys import KeyPair, generate
@@ -50,6 +51,7 @@ class Connection:
         self.reader = FrameReader()
         self.got: list[m.Message] = []
         self.heard: list[bytes] = []
+        self.desks: list[RevocationDesk] = []
         self.open = True
 
     def all(self, kind: type[T]) -> list[T]:
@@ -174,6 +176,13 @@ class GatewayWorld:
                 connection.got += found
             elif isinstance(output, Heard):
                 connection.heard.append(output.talk.frame)
+            elif isinstance(output, Begin):
+                assert output.leg == "revoke"
+                party = self.core.hub.parties[output.connection]
+                desk = RevocationDesk(
+                    self.core.revocations, party, lambda: self.now_ns, lambda: None
+                )  # fmt: skip
+                connection.desks.append(desk)
             elif isinstance(output, Close):
                 connection.open = False
                 self.core.closed(connection.number, self.now_ns)
@@ -188,6 +197,17 @@ class GatewayWorld:
                     connection.link.tick(self.now_ns)
             self.core.tick(self.now_ns)
             self.settle()
+
+    # --- what programs do --------------------------------------------------------------------
+
+    def told(self, connection: Connection) -> list[Order]:
+        """The next orders of the program that was begun last."""
+        return connection.desks[-1].next_orders()
+
+    def stopped(self, connection: Connection) -> None:
+        """The party answers them."""
+        connection.desks[-1].sessions_stopped()
+        self.settle()
 
     # --- whole steps ------------------------------------------------------------------------
 

@@ -102,10 +102,10 @@ def _late_or_not(
     late: Callable[[], Awaitable[None]],
     in_time: Callable[[], None],
     plain: object,
-) -> Callable[[], Awaitable[object]]:
+) -> Callable[..., Awaitable[object]]:
     """What comes late is dropped, so any answer will do."""
 
-    async def answer() -> object:
+    async def answer(*_: object) -> object:
         assert left, "it is asked for once more than the scenario says"
         if left.pop(0) is LATE:
             await late()

@@ -171,7 +171,6 @@ def gateway(_: Sequence[Sample]) -> Campaign:
             m.AddCandidates(session, ((1, "203.0.113.5", 5_000),)),
             m.NeedRelay(1, session, ("x",)),
             m.RenewLease(1, session),
-            m.Stopped(session),
             m.Beat(),
             m.Talk("registration", 1, b"frame"),
             m.Talk("asking", 1, b"frame"),

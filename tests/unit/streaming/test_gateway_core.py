@@ -256,10 +256,10 @@ def test_a_revocation_reaches_relay_host_and_client_and_says_when() -> None:
     world.say(carol, m.NeedRelay(1, session, ()))
     world.say(root, m.Command(7, "revoke", (session.hex(), "left", "the", "firm")))
     for party in (carol, harry, rita):
-        assert party.last(m.Revoked) == m.Revoked(session, "left the firm")
+        assert world.told(party) == [{"session": session, "reason": "left the firm"}]
     assert root.all(m.Report) == []
     for party in (carol, harry, rita):
-        world.say(party, m.Stopped(session))
+        world.stopped(party)
     report = root.last(m.Report)
     assert report.request == 7
     assert {row[1:] for row in report.rows[1:]} == {
@@ -291,7 +291,8 @@ def test_the_report_comes_in_a_second_and_says_who_has_not_confirmed() -> None:
         "relay": "not connected",
     }
     for kind, name in ((HOST, "harry"), (RELAY, "rita")):
-        assert world.connect(kind, name).last(m.Revoked).session == session
+        order = {"session": session, "reason": "revoked"}
+        assert world.told(world.connect(kind, name)) == [order]
 
 
 def test_a_banned_key_is_out_with_its_sessions() -> None:
@@ -300,9 +301,8 @@ def test_a_banned_key_is_out_with_its_sessions() -> None:
     root = world.connect(ADMIN, "root")
     session = world.session(carol, harry)
     world.say(root, m.Command(1, "ban", ("carol", "abuse")))
-    assert harry.last(m.Revoked) == m.Revoked(session, "abuse")
-    assert carol.last(m.Revoked).session == session
-    assert not carol.open
+    assert world.told(harry) == [{"session": session, "reason": "abuse"}]
+    assert (carol.desks, carol.refused, carol.open) == ([], ["banned"], False)
     assert world.connect(CLIENT, "carol").refused == ["banned"]
     world.say(root, m.Command(2, "unban", ("carol",)))
     assert world.connect(CLIENT, "carol").link.state is LinkState.BOUND
@@ -483,7 +483,7 @@ def test_any_bytes_are_messages_or_refused_and_the_gateway_goes_on() -> None:
             m.EndSession(bytes(16), "x"),
             m.Command(1, "ban", ("harry",)),
             m.Register("host", "x", bytes(32), bytes(32), bytes(64), b"", "", 0),
-            m.Stopped(bytes(16)),
+            m.RenewLease(1, bytes(16)),
         )
     ]
     outcomes = {"read": 0, "refused": 0}

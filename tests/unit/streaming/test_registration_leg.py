@@ -142,7 +142,7 @@ def test_a_relay_registers_beats_and_leaves_and_both_records_hold(tmp_path: Path
             relay = desk.relay()
             await relay.start()
             await _until(lambda: desk.load() == (0, 1_000))
-            assert relay._ready() == (200, "ok\n")
+            await _until(lambda: relay._ready() == (200, "ok\n"))
             await asyncio.sleep(2.2)
             relay.drain()
             await _until(lambda: desk.load() == (0, 0))

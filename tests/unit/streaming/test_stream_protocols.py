@@ -252,14 +252,25 @@ OTHERS: Final = (
     Scenario(
         "revoked",
         "revoke",
-        {"revocation": ["s"]},
-        {"deny_session": ["s"], "stop_session": ["s", "s"], "revoked": ["3"]},
+        {"next_orders": [[{"session": b"s", "reason": "r"}], []]},
+        {
+            "stop_sessions": ["[{'reason': 'r', 'session': b's'}]"],
+            "sessions_stopped": [""],
+            "sessions_late": [],
+        },
     ),
     Scenario(
-        "may not revoke",
+        "one that takes too long to stop, and another",
         "revoke",
-        {"may_revoke": ["not_admin"]},
-        {"deny_session": [], "revocation_refused": ["not_admin"]},
+        {
+            "next_orders": [
+                [{"session": b"s", "reason": ""}],
+                [{"session": b"t", "reason": ""}],
+                [],
+            ],
+            "stop_sessions": [LATE, None],
+        },
+        {"stop_sessions": ["late", ""], "sessions_late": [""], "sessions_stopped": [""]},
     ),
     Scenario(
         "registered, beats, drained",

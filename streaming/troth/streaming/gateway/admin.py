@@ -50,8 +50,8 @@ class Administration:
         if principal is None:
             return Refusal.NO_SUBJECT
         live = [r for r in self._hub.store.sessions_of(principal.key) if r.live]
-        self._revocations.revoke(live, _reason(message), admin, message.request, now_ns)
         self._revocations.ban(principal)
+        self._revocations.revoke(live, _reason(message), admin, message.request, now_ns)
         return None
 
     def unban(self, admin: Party, message: m.Command, _now_ns: int) -> Refusal | None:

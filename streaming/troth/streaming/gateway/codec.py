@@ -102,8 +102,6 @@ SHAPES: Final[Mapping[type[m.Message], tuple[Checker, ...]]] = {
     m.RenewLease: (_number, _ID),
     m.Leased: (_number, _ID, _name, _text, _port, _TOKEN),
     m.EndSession: (_ID, _text),
-    m.Revoked: (_ID, _text),
-    m.Stopped: (_ID,),
     m.Beat: (),
     m.BeatBack: (_number,),
     m.Talk: (_text, _number, _TALK),

@@ -33,7 +33,6 @@ ALLOWED: Final[Mapping[type[m.Message], tuple[PartyKind, ...]]] = {
     m.NeedRelay: (_CLIENT, _HOST),
     m.RenewLease: (_CLIENT, _HOST),
     m.EndSession: (_CLIENT, _HOST),
-    m.Stopped: (_CLIENT, _HOST, _RELAY),
     m.Beat: (_CLIENT, _HOST, _RELAY, _ADMIN),
     m.Talk: tuple(dict.fromkeys(kind for leg in LEGS.values() for kind in leg.parties)),
     m.Command: (_ADMIN,),
@@ -160,8 +159,6 @@ def _handle(core: GatewayCore, party: Party, message: m.Message, now_ns: int) ->
             core.leasing.renew(party, message, now_ns)
         case m.EndSession():
             core.end_session(party, message)
-        case m.Stopped():
-            core.revocations.stopped(party, message, now_ns)
         case m.Beat():
             core.beat(party, now_ns)
         case m.Talk():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Final, TypedDict
 
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.limits import MINUTE_S, SECOND_NS, GatewayLimits
@@ -73,7 +73,22 @@ class Heard:
     talk: m.Talk
 
 
-GatewayOutput = Send | Close | Heard
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Begin a run of this leg's program with that party."""
+
+    connection: int
+    leg: str
+
+
+GatewayOutput = Send | Close | Heard | Begin
+
+
+class Order(TypedDict):
+    """A session that a party is to stop, and why."""
+
+    session: bytes
+    reason: str
 
 
 @dataclass(slots=True, eq=False)
@@ -81,6 +96,7 @@ class Party:
     """A connection that has registered, or is about to. `challenge` is its own.
 
     A relay's `load` is its sessions, and how many it takes: none before its program has said so.
+    `orders` are those that no program has taken yet; `ordered` says that one runs that will.
     """
 
     connection: int
@@ -95,6 +111,9 @@ class Party:
     registration: m.Register | None = None
     load: tuple[int, int] = (0, 0)
     draining: bool = False
+    orders: list[Order] = field(default_factory=list)
+    ordered: bool = False
+    banned: bool = False
 
 
 class Rates:

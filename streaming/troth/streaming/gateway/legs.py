@@ -32,6 +32,9 @@ class LegShape:
 
 
 LEGS: Final[Mapping[str, LegShape]] = {
+    "revoke": LegShape(
+        (PartyKind.CLIENT, PartyKind.HOST, PartyKind.RELAY), "Party", True, at_once=2, longest_s=60
+    ),
     "registration": LegShape((PartyKind.RELAY,), "Relay", by_gateway=False, at_once=1),
     "consent": LegShape((PartyKind.HOST,), "Host", False, at_once=1, longest_s=10),
     "asking": LegShape((PartyKind.CLIENT,), "Client", False, at_once=8, longest_s=60),
@@ -42,6 +45,9 @@ LEGS: Final[Mapping[str, LegShape]] = {
 
 class LegOwner:
     """What one run's program asks for: its effects are methods of the same names."""
+
+    def leave(self) -> None:
+        """The connection is about to be closed: the program is to come to its end."""
 
     def cut(self) -> None:
         """The connection is over: an effect that waits for something is to fail."""

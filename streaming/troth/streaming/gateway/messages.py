@@ -122,21 +122,6 @@ class EndSession:
 
 
 @dataclass(frozen=True, slots=True)
-class Revoked:
-    """Gateway, to host, client and relay: stop this session now."""
-
-    session: bytes
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """Party or relay: stopped."""
-
-    session: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Beat:
     """Any party, every few seconds: I am there."""
 
@@ -176,5 +161,5 @@ class Report:
 
 Message = (
     Challenge | Register | Bound | Refused | Done | AddCandidates | NeedRelay | RenewLease | Leased
-    | EndSession | Revoked | Stopped | Beat | BeatBack | Talk | Command | Report
+    | EndSession | Beat | BeatBack | Talk | Command | Report
 )  # fmt: skip

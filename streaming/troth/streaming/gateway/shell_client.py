@@ -21,14 +21,17 @@ from troth.streaming.gateway.failures import (
 )
 from troth.streaming.gateway.limits import SECOND_NS
 from troth.streaming.gateway.messages import PartyKind
-from troth.streaming.gateway.shell_legs import Answer, Legs, LegsEnd
+from troth.streaming.gateway.shell_legs import Answer, Legs, LegsEnd, compile_legs
 from troth.streaming.gateway.shell_line import READ_BYTES, close_writer, now_ns
 from troth.streaming.gateway.shell_offers import HeardOffer
+from troth.streaming.gateway.shell_stopping import Stop, Stopping, nothing_to_stop
 from troth.vm.errors import TrothError, Unusable
 from troth.vm.escape import plain
 from troth.vm.keys import KeyPair
 
 CONNECT_S: Final = 10.0
+LEAVE_S: Final = 1.0
+"""How long programs may take to come to an end before their connection is closed."""
 ASIDE_MAX: Final = 256
 """Messages that come while somebody waits for another, and are kept for whoever reads next."""
 
@@ -56,6 +59,9 @@ class GatewayClient:
     """A connection that registers. Iterate over it for messages; it ends when the connection does.
 
     It is read all the time, so that the programs on it go on while nobody iterates.
+
+    Attributes:
+        stop: stops a session that the gateway takes away; whoever has sessions sets it.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class GatewayClient:
         legs: PartyLegs,
     ) -> None:
         self.link = link
+        self.stop: Stop = nothing_to_stop
         self._reader = reader
         self._writer = writer
         self._waiting: list[Heard] = []
@@ -91,13 +98,21 @@ class GatewayClient:
             assert self.link.gateway_key is not None, "it is registered"
             given = self._party_legs
             end = LegsEnd(False, self.link.key, self.link.gateway_key, given.record, given.log)
-            answers = {"consulting": lambda: HeardOffer(self._hear), **given.answers}
+            answers = {
+                "consulting": lambda: HeardOffer(self._hear),
+                "revoke": lambda: Stopping(self._stop_session),
+                **given.answers,
+            }
             self._legs = Legs(end, answers, self.send)
         return self._legs
 
     def _hear(self, offer: HeardOffer) -> None:
         self._waiting.append(offer)
         self._changed.set()
+
+    async def _stop_session(self, session: bytes, reason: str) -> None:
+        """What was revoked in our absence may be told before somebody has set `stop`."""
+        await self.stop(session, reason)
 
     def send(self, message: m.Message) -> None:
         self.link.send(message)
@@ -139,6 +154,8 @@ class GatewayClient:
         self._waiting = [*heard[-ASIDE_MAX:], *self._waiting]
 
     async def close(self) -> None:
+        if self._legs is not None and not self._over:
+            await self._legs.leave(LEAVE_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -230,6 +247,7 @@ async def connect_gateway(
         GatewayFailure: codes `gateway.unreachable`, `gateway.refused`, `gateway.ended`.
         Malformed, Invalid: what answers is no gateway, or the wrong one.
     """
+    compile_legs(kind)
     try:
         reader, writer = await asyncio.wait_for(
             asyncio.open_connection(host, port, ssl=tls), CONNECT_S

@@ -16,14 +16,15 @@ from typing import Final, cast
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.codec import FrameReader, encode
 from troth.streaming.gateway.core import TICK_NS, GatewayCore
-from troth.streaming.gateway.hub import Close, Heard, Hub, Party, Send
+from troth.streaming.gateway.hub import Begin, Close, Heard, Hub, Party, Send
 from troth.streaming.gateway.limits import SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.metrics import prometheus
 from troth.streaming.gateway.registered_relays import RelayDesk
 from troth.streaming.gateway.rendezvous import Pending
+from troth.streaming.gateway.revocation import RevocationDesk
 from troth.streaming.gateway.shell_desks import AskingDesk, ConsentDesk, ConsultingDesk
-from troth.streaming.gateway.shell_legs import Answer, Legs, LegsEnd
+from troth.streaming.gateway.shell_legs import Answer, Legs, LegsEnd, compile_legs
 from troth.streaming.gateway.shell_line import READ_BYTES, close_writer, now_ns, unix_offset_ns
 from troth.streaming.gateway.store import Store
 from troth.streaming.paths.addresses import Address
@@ -114,6 +115,7 @@ class GatewayService:
 
     async def start(self) -> None:
         options = self._options
+        compile_legs(*PartyKind)
         self._server = await asyncio.start_server(
             self._serve, options.host, options.port, ssl=options.tls
         )
@@ -203,7 +205,9 @@ class GatewayService:
                 continue
             if isinstance(output, Heard) and not found.closing:
                 self._legs_of(output.connection).take(output.talk)
-            if isinstance(output, Send) and not found.closing:
+            elif isinstance(output, Begin) and not found.closing:
+                self._begin(output)
+            elif isinstance(output, Send) and not found.closing:
                 self._write(found, output.message)
             elif isinstance(output, Close):
                 found.closing = True
@@ -242,6 +246,13 @@ class GatewayService:
         """Begins the program that shows an offer to its host."""
         owner = ConsultingDesk(self.core.rendezvous, pending)
         self._legs_of(pending.host.connection).begin("consulting", owner)
+
+    def _begin(self, begin: Begin) -> None:
+        """A run that the core wants. There is one leg whose runs the gateway begins."""
+        party = self.core.hub.parties.get(begin.connection)
+        if party is not None:
+            desk = RevocationDesk(self.core.revocations, party, now_ns, self._carry_out)
+            self._legs_of(begin.connection).begin(begin.leg, desk)
 
     def _say(self, connection: int, talk: m.Talk) -> None:
         found = self._open.get(connection)

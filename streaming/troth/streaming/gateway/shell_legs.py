@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from troth.streaming.gateway.legs import GATEWAY, LEGS, LegOwner
-from troth.streaming.gateway.messages import Talk
+from troth.streaming.gateway.messages import PartyKind, Talk
 from troth.streaming.gateway.shell_leg import Leg, LegSide, effects_of
 from troth.streaming.shell_protocols import load_protocol
 from troth.vm.image import Image
@@ -71,6 +71,13 @@ class Legs:
 
     def running(self, name: str) -> int:
         return sum(leg == name for leg, _ in self._running)
+
+    async def leave(self, seconds: float) -> None:
+        """Gives the programs so long to come to an end while there is a connection."""
+        for _, owner in list(self._running.values()):
+            owner.leave()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
 
     async def end(self) -> None:
         """The connection is over: programs are given time to say so in their records."""
@@ -134,6 +141,13 @@ class Legs:
 def leg_image(name: str) -> Image:
     """Compiled once: a gateway runs it for everybody."""
     return load_protocol(name).image
+
+
+def compile_legs(*kinds: PartyKind) -> None:
+    """Beforehand, so that the first run of a leg with such a party does not wait for it."""
+    for name, shape in LEGS.items():
+        if set(kinds) & set(shape.parties):
+            leg_image(name)
 
 
 def record_path(folder: Path | None, name: str, number: int, key: bytes) -> Path | None:

@@ -108,10 +108,10 @@ class Meeting:
         self.on_event: Callable[[PathOutput], None] = lambda _event: None
         self.farewell: Callable[[str], Awaitable[None]] | None = None
         self._leaving: asyncio.Task[None] | None = None
-        self._to_confirm = False
         self._finishing = False
         self._later: list[Heard] = []
         self._gateway: GatewayClient | None = gateway
+        gateway.stop = self._stop
         self._options = options
         self._prepared = prepared
         self._relay = ""
@@ -169,6 +169,13 @@ class Meeting:
         if self._leaving is None and self.ended is None:
             self._leaving = asyncio.get_running_loop().create_task(self._leave(reason))
 
+    async def _stop(self, session: bytes, _reason: str) -> None:
+        """The gateway takes a session away; this one, if it is not over yet."""
+        if session == self.session:
+            self._ended_by_others(REVOKED)
+            if self._leaving is not None:
+                await asyncio.wait({self._leaving})
+
     async def _leave(self, reason: str) -> None:
         seconds = FAREWELL_S if reason == REVOKED else LAST_WORDS_S
         # Whoever does not come to an end in time is ended all the same.
@@ -178,8 +185,6 @@ class Meeting:
                     await self.farewell(reason)
         if self.media.agent is not None:
             self.media.agent.close(now_ns())
-        if self._to_confirm:
-            self._say(m.Stopped(self.session))
         self._end(reason)
 
     async def _listen(self) -> None:
@@ -201,6 +206,7 @@ class Meeting:
             await asyncio.sleep(delay_s)
             with contextlib.suppress(TrothError):
                 self._gateway = await self._options.reconnect()
+                self._gateway.stop = self._stop
                 self._relay_again()
 
     def _relay_again(self) -> None:
@@ -226,9 +232,6 @@ class Meeting:
                 if self.media.agent is not None:
                     found = _candidates(message.candidates)
                     self.media.agent.add_candidates(found, now_ns())
-            case m.Revoked() if message.session == self.session:
-                self._to_confirm = True
-                self._ended_by_others(REVOKED)
             case m.EndSession() if message.session == self.session:
                 self._ended_by_others(message.reason)
             case m.Refused() if message.code == "banned":

@@ -200,16 +200,17 @@ class RelayService:
 
     async def _obey(self, gateway: GatewayClient) -> bool:
         """Until the connection ends; whether the gateway had registered the relay."""
+        gateway.stop = self._stop_session
         registration = self._begin_registration(gateway)
         async for message in gateway:
-            if isinstance(message, m.Revoked):
-                told = self.core.revoke(message.session, now_ns())
-                self._flush()
-                gateway.send(m.Stopped(message.session))
-                self._log(f"revoked a session; {told} parties told")
-            elif isinstance(message, m.Refused):
+            if isinstance(message, m.Refused):
                 self._log(f"the gateway refuses: {message.text} [{message.code}]")
         return registration.known
+
+    async def _stop_session(self, session: bytes, _reason: str) -> None:
+        told = self.core.revoke(session, now_ns())
+        self._flush()
+        self._log(f"revoked a session; {told} parties told")
 
     def _begin_registration(self, gateway: GatewayClient) -> RelayRegistration:
         """The program that registers the relay and beats, for as long as the connection lasts."""

@@ -180,22 +180,19 @@ class _RoutedHost:
                 self._gateway = await self._reconnect()
             gateway = self._gateway
             async for message in gateway:
-                offered = self._take(gateway, message)
+                offered = self._take(message)
                 if offered is not None:
                     return offered
             self._gateway = None
             await gateway.close()
 
-    def _take(self, gateway: GatewayClient, message: Heard) -> HeardOffer | None:
+    def _take(self, message: Heard) -> HeardOffer | None:
         match message:
             case HeardOffer():
                 if self._peer is None or message.client_key == self._peer.public_key:
                     return message
                 # The gateway was told whom we let in: this one it should not have let through.
                 message.deny(NO_SUCH_KEY)
-            case m.Revoked():
-                # A session that is over already.
-                gateway.send(m.Stopped(message.session))
             case m.Refused() if message.code in FINAL:
                 raise refused(message)
         return None
