@@ -128,11 +128,15 @@ class Telemetry:
 
     # --- the path in use ---------------------------------------------------------------------
 
-    def path_begins(self, kind: str = DIRECT) -> None:
-        """From now on time is spent on a path of that kind."""
+    def path_begins(self) -> None:
+        """From now on time is spent on a path."""
+        self.path_settle()
+        self._path_since_us = self._clock.mono_us()
+
+    def path_is(self, kind: str) -> None:
+        """The path is of that kind from now on, or will be when the session begins."""
         self.path_settle()
         self.path_kind = kind
-        self._path_since_us = self._clock.mono_us()
 
     def path_ends(self) -> None:
         """The session is over."""

@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from path_world import CLIENT, HOST, RELAY, Party, PathWorld
-from troth.streaming.paths.addresses import Address, address_of, parse_address
-from troth.streaming.paths.agent import PathAgent
+from troth.streaming.paths.addresses import Address, address_of, parse_address, why_unusable
+from troth.streaming.paths.agent import TOO_MANY, PathAgent
 from troth.streaming.paths.candidates import (
     Candidate,
     CandidateKind,
@@ -20,7 +20,7 @@ from troth.streaming.paths.candidates import (
 from troth.streaming.paths.checks import Credential, Side, new_credential
 from troth.streaming.paths.limits import MILLISECOND_NS, SECOND_NS, PathLimits
 from troth.streaming.paths.liveness import Liveness
-from troth.streaming.paths.outputs import Inbound, LivenessChanged
+from troth.streaming.paths.outputs import CandidateMet, Inbound, LivenessChanged
 from troth.streaming.paths.path import PathState
 from troth.vm.errors import Invalid, Malformed, Unusable
 
@@ -266,6 +266,22 @@ def test_candidates_are_sorted_out_with_reasons() -> None:
 def test_candidates_are_read_back_from_a_message() -> None:
     items = [Candidate(CandidateKind.SERVER_REFLEXIVE, Address("2001:db8::1", 5))]
     assert list(from_items(to_items(items), 16)) == items
+
+
+def test_every_candidate_is_told_with_its_address_and_why_it_is_not_tried() -> None:
+    agent = PathWorld().client.agent
+    items = [Candidate(CandidateKind.HOST, Address("10.1.0.1", port)) for port in range(1, 20)]
+    nowhere = Candidate(CandidateKind.HOST, Address("0.0.0.0", 1))
+    agent.add_candidates([nowhere, *items], 0)
+    agent.add_candidates(items, 0)
+    told = [said for said in agent.poll() if isinstance(said, CandidateMet)]
+    tried = [said.address.port for said in told if not said.refused]
+    assert tried == list(range(1, agent.limits.candidates_max + 1))
+    others = [(said.address.text, said.refused) for said in told if said.refused]
+    reason = why_unusable(nowhere.address)
+    assert others[0] == ("0.0.0.0:1", reason)
+    assert ("10.1.0.1:17", TOO_MANY) in others
+    assert len(others) == len(agent.refused) <= agent.limits.candidates_max
 
 
 @pytest.mark.parametrize(

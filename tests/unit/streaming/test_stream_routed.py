@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -202,6 +203,28 @@ def test_two_sessions_over_a_direct_path(here: Here, capsys: pytest.CaptureFixtu
     assert "host-2 ended: time_is_up by Client" in capsys.readouterr().out
 
 
+def test_a_session_that_begins_on_the_relay_says_so(here: Here) -> None:
+    async def test(place: Place) -> None:
+        place.blocked = True
+        host = await place.host()
+        seen, result = await place.client(1)
+        assert result.ok
+        assert await host
+        assert seen.ways == ["relay"]
+        for record, name in (("seen", "client"), ("hosted", "host")):
+            candidates = place.events(record, name, "candidate")
+            met = {(one["kind"], one["address"]) for one in candidates if "refused" not in one}
+            assert {kind for kind, _ in met} == {"host", "relay"}
+            assert ("relay", place.relay.address.text) in met
+            page = (place.folder / record / f"{name}.prom").read_text()
+            assert "troth_stream_path_seconds_total{" in page
+            assert 'kind="direct"' not in page, "no time was spent on a path that was not taken"
+            (ratio,) = re.findall(r"^troth_stream_relay_ratio\S* (\S+)", page, re.MULTILINE)
+            assert float(ratio) == 1
+
+    here(test)
+
+
 def test_a_path_that_is_blocked_is_left_and_taken_again(here: Here) -> None:
     async def test(place: Place) -> None:
         place.limits = HASTY
@@ -222,6 +245,7 @@ def test_a_path_that_is_blocked_is_left_and_taken_again(here: Here) -> None:
             assert place.changes(record, name) == [1, 2, 3], name
         assert len(place.events("seen", "client", "handshake_ok")) == 1, "the same keys"
         freezes = [event["ms"] for event in place.events("seen", "client", "freeze")]
+        assert 0.05 < seen.telemetry.tally.relay_ratio < 0.95, "time on both is counted"
         print(f"longest freeze {max(freezes, default=0)} ms; frames {dict(seen.viewing.outcomes)}")
 
     here(test)

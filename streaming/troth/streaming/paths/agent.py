@@ -23,6 +23,7 @@ from troth.streaming.paths.limits import MILLISECOND_NS, PathLimits
 from troth.streaming.paths.liveness import Liveness, LivenessCore
 from troth.streaming.paths.migration import ChoiceSignal, Chooser
 from troth.streaming.paths.outputs import (
+    CandidateMet,
     Inbound,
     LivenessChanged,
     PathChanged,
@@ -46,6 +47,8 @@ from troth.vm.errors import Malformed
 TRIGGERED_EVERY_NS: Final = 50 * MILLISECOND_NS
 JITTER_PARTS: Final = 1_280
 """An interval is up to a fifth longer by chance: checks must not keep step with an interruption."""
+
+TOO_MANY: Final = "there are too many"
 
 _REASONS: Final = {
     ChoiceSignal.DIRECT_READY: "it answers",
@@ -126,10 +129,15 @@ class PathAgent:
     def add_candidates(self, candidates: Sequence[Candidate], now_ns: int) -> None:
         """Paths to the other party's candidates; what is of no use is kept in `refused`."""
         good, refused = sort_out(candidates, self._own_addresses)
-        self.refused += refused[: self.limits.candidates_max - len(self.refused)]
-        for candidate in good[: self.limits.candidates_max]:
-            if self._path_to(candidate.address) is None:
-                self._add(candidate.kind, candidate.address, None, now_ns)
+        most = self.limits.candidates_max
+        refused += [RefusedCandidate(candidate, TOO_MANY) for candidate in good[most:]]
+        for candidate in good[:most]:
+            known = self._path_to(candidate.address) is not None
+            if not known and self._add(candidate.kind, candidate.address, None, now_ns) is None:
+                refused.append(RefusedCandidate(candidate, TOO_MANY))
+        for one in refused[: most - len(self.refused)]:
+            self.refused.append(one)
+            self._out.append(CandidateMet(one.candidate.kind, one.candidate.address, one.reason))
         self.tick(now_ns)
 
     def add_relay(self, leg: RelayLeg, now_ns: int) -> None:
@@ -344,6 +352,7 @@ class PathAgent:
         checks: deque[Check] = deque(maxlen=self.limits.checks_kept)
         path = Path(self._numbers, kind, address, leg, checks, next_check_ns=now_ns)
         self.paths.append(path)
+        self._out.append(CandidateMet(kind, address, ""))
         return path
 
     def _drop_failed(self) -> bool:

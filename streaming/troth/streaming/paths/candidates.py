@@ -48,8 +48,12 @@ class Candidate:
 class RefusedCandidate:
     """A candidate that is not tried, and why: for the log and for whoever asks."""
 
-    text: str
+    candidate: Candidate
     reason: str
+
+    @property
+    def text(self) -> str:
+        return self.candidate.text
 
 
 def to_items(candidates: Iterable[Candidate]) -> list[list[int | str]]:
@@ -101,7 +105,7 @@ def sort_out(
         if reason is None:
             good[candidate.address] = candidate
         else:
-            refused.append(RefusedCandidate(candidate.text, reason))
+            refused.append(RefusedCandidate(candidate, reason))
     return list(good.values()), refused
 
 

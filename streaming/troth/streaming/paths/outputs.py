@@ -30,6 +30,15 @@ class Inbound:
 
 
 @dataclass(frozen=True, slots=True)
+class CandidateMet:
+    """An address of the other party. `refused` says why it is not tried; "" when it is."""
+
+    kind: CandidateKind
+    address: Address
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
 class PathTaken:
     """From now on this path is in use. `gap_ns` is for how long the one before was silent."""
 
@@ -60,6 +69,7 @@ class LivenessChanged:
 PathOutput = (
     Transmit
     | Inbound
+    | CandidateMet
     | PathTaken
     | PathChanged
     | LivenessChanged

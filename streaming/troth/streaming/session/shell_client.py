@@ -218,8 +218,7 @@ class ClientParty(Party):
     def capped(self, bitrate_kbps: int) -> None:
         self.telemetry.emit("cap", "control", bitrate_kbps=bitrate_kbps)
 
-    def path_nonce(self, path: int) -> bytes:
-        self.telemetry.emit("candidate", "control", path=path)
+    def path_nonce(self, path: int) -> bytes:  # noqa: ARG002
         self._nonce = os.urandom(16)
         return self._nonce
 

@@ -10,6 +10,7 @@ import asyncio
 import os
 import ssl
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +22,13 @@ from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.shell_client import GatewayClient, PartyLegs, connect_gateway
 from troth.streaming.gateway.shell_meeting import REVOKED, Meeting
 from troth.streaming.paths.addresses import Address, address_of
-from troth.streaming.paths.outputs import PathOutput, PathTaken
+from troth.streaming.paths.candidates import CandidateKind
+from troth.streaming.paths.outputs import CandidateMet, PathOutput, PathTaken
 from troth.streaming.session.endings import Ending
 from troth.streaming.session.shell_client import ClientParty
 from troth.streaming.session.shell_party import Party
 from troth.streaming.session.shell_transport import TransportEnd
+from troth.streaming.telemetry import DIRECT, RELAY
 from troth.vm.errors import Unusable
 from troth.vm.keys import KeyPair
 from troth.vm.shell_run import RunResult
@@ -34,6 +37,8 @@ STUN_PORTS: Final = (3_478, 4_478)
 REACH_S: Final = 0.5
 """The client's choice comes with a check, which may be lost once: so long the host waits for it."""
 REACH_STEP_S: Final = 0.01
+CANDIDATES_KEPT: Final = 64
+"""Of those that are met before the party is there."""
 FINAL: Final = frozenset({"banned", "replaced", "not_admitted", "name_taken"})
 """Refusals that another connection would not change."""
 
@@ -100,6 +105,7 @@ class Route:
         self.taken = asyncio.Event()
         self.over = asyncio.Event()
         self.party: Party | None = None
+        self._met: deque[CandidateMet] = deque(maxlen=CANDIDATES_KEPT)
         meeting.on_event = self._event
         for event in meeting.events:
             self._event(event)
@@ -137,7 +143,7 @@ class Route:
     ) -> None:
         """The party's programs run: they are told of paths, and of an end that others give it."""
         self.party = party
-        self._tell()
+        self._tell_before(party)
 
         async def farewell(reason: str) -> None:
             if reason == REVOKED:
@@ -163,15 +169,28 @@ class Route:
         if isinstance(event, PathTaken):
             self.taken.set()
             self._tell(event)
+        elif isinstance(event, CandidateMet):
+            if self.party is None:
+                self._met.append(event)
+            else:
+                _tell_candidate(self.party, event)
 
-    def _tell(self, event: PathTaken | None = None) -> None:
-        party = self.party
+    def _tell_before(self, party: Party) -> None:
+        """What happened before there was a party: its candidates, and the last path taken."""
+        for met in self._met:
+            _tell_candidate(party, met)
+        self._met.clear()
         taken = [e for e in self.meeting.events if isinstance(e, PathTaken)]
-        event = event or (taken[-1] if taken else None)
-        if party is None or event is None:
+        if taken:
+            self._tell(taken[-1])
+
+    def _tell(self, event: PathTaken) -> None:
+        party = self.party
+        if party is None:
             return
         kind = event.kind.name.lower()
         party.ways.append(kind)
+        party.telemetry.path_is(RELAY if event.kind is CandidateKind.RELAY else DIRECT)
         party.telemetry.emit(
             "path_nominated",
             path=self.choice,
@@ -199,6 +218,13 @@ class Route:
     def stands(self, path: int) -> bool:
         """For the client: whether that is still the path that we want."""
         return self.choice == path
+
+
+def _tell_candidate(party: Party, met: CandidateMet) -> None:
+    facts = {"refused": met.refused} if met.refused else {}
+    party.telemetry.emit(
+        "candidate", "control", kind=met.kind.name.lower(), address=met.address.text, **facts
+    )
 
 
 _ENDINGS: Final = {
