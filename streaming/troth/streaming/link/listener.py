@@ -9,13 +9,13 @@ peer may change at any time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from troth.streaming.handshake import messages
 from troth.streaming.handshake.cookie import SECRET_BYTES, CookieJar
 from troth.streaming.handshake.identity import Entropy
 from troth.streaming.handshake.responder import Responder
+from troth.streaming.link.deadlines import Deadlines
 from troth.streaming.link.options import LinkOptions
 from troth.streaming.link.outputs import Address, Datagram
 from troth.streaming.link.secure_link import SecureLink
@@ -71,6 +71,11 @@ class Listener:
         self._thirds: dict[int, bytes] = {}
         """The digest of the third message of every link, to know it when it is repeated."""
         self._closed_ns: dict[int, int] = {}
+        self._due = Deadlines()
+        self._touched: dict[int, None] = {}
+        """Links whose deadlines may have changed."""
+        self._speaking: dict[int, None] = {}
+        """Links that may have something to send."""
         self._datagrams: list[Datagram] = []
         self._accepted: list[SecureLink] = []
 
@@ -91,6 +96,8 @@ class Listener:
                 self.counts.wrong_connection += 1
             else:
                 link.receive(datagram, address, now_ns)
+                self._touched[link.local_connection] = None
+                self._speaking[link.local_connection] = None
             return
         try:
             self._receive_handshake(datagram, address, now_ns)
@@ -158,6 +165,7 @@ class Listener:
         if connection in self._links:
             if self._thirds.get(connection) == digest:
                 self._links[connection].confirm_again()
+                self._touched[connection] = None
             else:
                 self.counts.bad_handshake += 1
             return
@@ -175,6 +183,8 @@ class Listener:
         )
         self._links[connection] = link
         self._thirds[connection] = digest
+        self._touched[connection] = None
+        link.on_wanted = lambda: self._touched.update({connection: None})
         self._accepted.append(link)
 
     def _forget(self, connection: int) -> None:
@@ -183,39 +193,59 @@ class Listener:
 
     def _expire(self, now_ns: int) -> None:
         for connection, responder in list(self._half_open.items()):
-            if responder.expires_ns <= now_ns:
-                self.counts.not_completed += 1
-                self._forget(connection)
+            if responder.expires_ns > now_ns:
+                return  # those behind it began later
+            self.counts.not_completed += 1
+            self._forget(connection)
 
     def tick(self, now_ns: int) -> None:
         self._expire(now_ns)
-        for connection, link in list(self._links.items()):
+        self._settle()
+        for connection in self._due.take(now_ns):
+            link = self._links[connection]
             deadline_ns = link.deadline_ns
             if deadline_ns is not None and deadline_ns <= now_ns:
                 link.tick(now_ns)
+            self._touched[connection] = self._speaking[connection] = None
             if link.closed is not None:
                 since_ns = self._closed_ns.setdefault(connection, now_ns)
                 if now_ns - since_ns >= KEPT_CLOSED_NS:
                     self._drop(connection)
 
     def _drop(self, connection: int) -> None:
+        self._datagrams += self._links[connection].datagrams()
         del self._links[connection], self._thirds[connection], self._closed_ns[connection]
+        self._touched.pop(connection, None)
+        self._speaking.pop(connection, None)
+        self._due.set(connection, None)
 
-    def _times(self) -> Iterator[int | None]:
-        for responder in self._half_open.values():
-            yield responder.expires_ns
-        for connection, link in self._links.items():
-            yield link.deadline_ns
-            if link.closed is not None:
-                yield self._closed_ns.get(connection, -KEPT_CLOSED_NS) + KEPT_CLOSED_NS
+    def _settle(self) -> None:
+        """Finds the deadlines of the links that something has happened to."""
+        for connection in self._touched:
+            link = self._links.get(connection)
+            if link is not None:
+                self._due.set(connection, self._due_ns(connection, link))
+        self._touched.clear()
+
+    def _due_ns(self, connection: int, link: SecureLink) -> int | None:
+        if link.closed is None:
+            return link.deadline_ns
+        since_ns = self._closed_ns.get(connection)
+        return 0 if since_ns is None else since_ns + KEPT_CLOSED_NS
 
     @property
     def deadline_ns(self) -> int | None:
-        return min((time for time in self._times() if time is not None), default=None)
+        self._settle()
+        soonest_ns = self._due.soonest_ns
+        if not self._half_open:
+            return soonest_ns
+        expires_ns = next(iter(self._half_open.values())).expires_ns
+        return expires_ns if soonest_ns is None else min(soonest_ns, expires_ns)
 
     def datagrams(self) -> list[Datagram]:
         """What is to be sent, once: our own, and that of every link."""
         found, self._datagrams = self._datagrams, []
-        for link in self._links.values():
-            found += link.datagrams()
+        for connection in self._speaking:
+            found += self._links[connection].datagrams()
+        self._speaking.clear()
         return found

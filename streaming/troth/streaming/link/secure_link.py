@@ -62,6 +62,8 @@ class SecureLink:
         self._room = room - chunks.FRAGMENT.size
         self._closing: Closing | None = None
         self._soon = True
+        self.on_wanted: Callable[[], None] = _nobody
+        """Called when a user wants something of the link, so that its deadline is now."""
         self._deadline_ns: int | None = now_ns
         self.paths = Paths(address, self.rtt, now_ns)
         self.media = Media(options, self.rtt, self.counts, now_ns)
@@ -185,7 +187,7 @@ class SecureLink:
         """The newest state, such as where the pointer is: sent once, older ones are dropped."""
         self._check_established()
         self._small.append(self._messages.input_state(state))
-        self._soon = True
+        self._hurry()
 
     def send_frame(
         self,
@@ -215,14 +217,14 @@ class SecureLink:
         )
         self.media.pacer.add(bodies, now_ns + self.options.playout_ns)
         self._frame_numbers[lane] = number + 1
-        self._soon = True
+        self._hurry()
         return number
 
     def probe(self, address: Address, path: int, now_ns: int) -> None:
         """Asks whether the peer can be reached at that address: `PathProbed` is the answer."""
         self._check_established()
         self.paths.probe(address, path, self._entropy, now_ns)
-        self._soon = True
+        self._hurry()
 
     def use_path(self, address: Address, path: int, now_ns: int) -> None:
         """Sends to that address from now on. Keys, streams and frames go on as they are."""
@@ -232,7 +234,7 @@ class SecureLink:
     def _on_path_change(self, now_ns: int) -> None:
         self.media.on_path_change(now_ns)
         self._messages.on_path_change()
-        self._soon = True
+        self._hurry()
 
     def rekey(self, now_ns: int) -> None:
         """Goes to a new key for what we send, before it is time."""
@@ -436,7 +438,7 @@ class SecureLink:
         if self.closed is not None or self._closing is not None:
             return
         self._closing = Closing(Closed(reason, text, by_peer=False, error=error), now_ns)
-        self._soon = True
+        self._hurry()
 
     def _repeat_close(self, now_ns: int) -> None:
         if self._closing is None or self.closed is not None:
@@ -463,13 +465,18 @@ class SecureLink:
             self.closed = closed
             self._events.append(closed)
             self.media.pacer.clear()
+            self.on_wanted()
 
     # --- helpers ----------------------------------------------------------------------------
+
+    def _hurry(self) -> None:
+        self._soon = True
+        self.on_wanted()
 
     def _send_on(self, stream: int, message: bytes) -> None:
         self._check_open()
         self._messages.send(stream, message)
-        self._soon = True
+        self._hurry()
 
     @property
     def control_idle(self) -> bool:
@@ -516,6 +523,10 @@ class SecureLink:
 
 
 _SEALED_FIRST_BYTE: Final = bytes([SEALED_FIRST_BYTE])
+
+
+def _nobody() -> None:
+    """Whoever drives this link looks at its deadline anyway."""
 
 
 def _closed(what: str) -> Unusable:
