@@ -303,7 +303,8 @@ def _latch(turn: Turn, session: Session) -> None:
 def _wake_peers(turn: Turn, endpoint: EndpointState) -> None:
     """Whoever waits for this role to send, or to make space, learns that it never will."""
     for edge in endpoint.outgoing.values():
-        if edge.complete and not edge.buffer.messages:
+        # What another machine sent may be there, and not be what its receiver waits for.
+        if edge.complete and (edge.inbound or not edge.buffer.messages):
             turn.wake_edge(edge)
     for edge in endpoint.incoming.values():
         turn.wake_edge(edge)
