@@ -262,9 +262,9 @@ async def connect_gateway(
     """
     compile_legs(kind)
     try:
-        reader, writer = await asyncio.wait_for(
-            asyncio.open_connection(host, port, ssl=tls), CONNECT_S
-        )
+        # `wait_for` would lose a cancellation that comes together with the answer.
+        async with asyncio.timeout(CONNECT_S):
+            reader, writer = await asyncio.open_connection(host, port, ssl=tls)
     except (TimeoutError, OSError) as error:
         reason = str(error) or f"silence for {CONNECT_S:g} s"
         raise gateway_failure(
@@ -275,14 +275,15 @@ async def connect_gateway(
     )
     client = GatewayClient(binding, reader, writer, legs or PartyLegs())
     try:
-        await asyncio.wait_for(client.registered(), CONNECT_S)
+        async with asyncio.timeout(CONNECT_S):
+            await client.registered()
     except TimeoutError as error:
         await client.close()
         raise gateway_failure(
             "gateway.unreachable", f"{host}:{port} does not register us", "a gateway",
             f"silence for {CONNECT_S:g} s",
         ) from error  # fmt: skip
-    except TrothError:
+    except (TrothError, asyncio.CancelledError):
         await client.close()
         raise
     return client

@@ -24,8 +24,10 @@ def unix_offset_ns() -> int:
 
 async def close_writer(writer: asyncio.StreamWriter) -> None:
     """Lets what was written go out, for a moment, and closes."""
-    with contextlib.suppress(OSError, asyncio.TimeoutError):
-        await asyncio.wait_for(writer.drain(), CLOSE_S)
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await writer.drain()
     writer.close()
-    with contextlib.suppress(OSError, asyncio.TimeoutError):
-        await asyncio.wait_for(writer.wait_closed(), CLOSE_S)
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await writer.wait_closed()
