@@ -209,9 +209,7 @@ class _Body:
                 return self._message(item, bound)
             case Choice():
                 branches = tuple(self.sequence(branch, bound) for branch in item.branches)
-                crashed = None if item.crashed is None else self.role(item.crashed, bound)
-                chooser = self.role(item.chooser, bound)
-                return [replace(item, chooser=chooser, branches=branches, crashed=crashed)]
+                return [replace(item, chooser=self.role(item.chooser, bound), branches=branches)]
             case Rec():
                 return [replace(item, body=self.sequence(item.body, bound))]
             case LoopAt():

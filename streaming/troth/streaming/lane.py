@@ -52,6 +52,11 @@ class MediaWay(Protocol):
         ...
 
     @property
+    def queue_us(self) -> int:
+        """How long what is sent now will stand in a queue of the way, as far as that is known."""
+        ...
+
+    @property
     def words_backlog_us(self) -> int:
         """How long a message of the session will wait before it is sent."""
         ...

@@ -123,24 +123,8 @@ SESSIONS: Final = (
 )
 
 OTHERS: Final = (
-    Scenario(
-        "bound",
-        "bind",
-        {"register": [{"signature": b"s"}]},
-        {"bound": ["b's'"], "not_bound": [], "party_leaves": []},
-    ),
-    Scenario(
-        "not bound",
-        "bind",
-        {"register": [{"refusal": REFUSED}]},
-        {"not_bound": ["{code: policy}"], "bound": []},
-    ),
-    Scenario(
-        "another gateway",
-        "bind",
-        {"answer_challenge": [{"refusal": "wrong_gateway"}]},
-        {"party_leaves": ["wrong_gateway"], "register": []},
-    ),
+    Scenario("bound", "bind", {"bind_epoch": [3]}, {"bound": ["3"], "bind_refused": []}),
+    Scenario("not bound", "bind", {"bind_verify": ["wrong_key"]}, {"bind_refused": ["wrong_key"]}),
     Scenario(
         "a policy kept",
         "consent",

@@ -20,7 +20,6 @@ from troth.vm.image_codec import encode_protocol
 from troth.vm.limits import STATES_MAX
 from troth.vm.local_text import format_state, format_term, to_term
 from troth.vm.types import (
-    CRASH,
     IN_TIME,
     LATE,
     End,
@@ -221,7 +220,6 @@ def labels(local_types: Sequence[LocalType]) -> tuple[str, ...]:
                 for state in local.states
                 if state.kind is not StateKind.TIMED
                 for transition in state.transitions
-                if transition.label != CRASH
             }
         )
     )

@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 from troth.conformance.reference.clocks import runs, start_clock
 from troth.conformance.reference.compute import compute, has_type, shown, size
-from troth.conformance.reference.crashes import clear
 from troth.conformance.reference.endings import (
     cancel,
     close,
@@ -27,7 +26,6 @@ from troth.conformance.reference.world import (
     Trap,
     World,
     end_of,
-    mine,
     program_of,
     say,
     with_coroutine,
@@ -65,7 +63,6 @@ from troth.vm.instructions import (
     Transfer,
     Yield,
 )
-from troth.vm.types import CRASH
 from troth.vm.values import CoroutineHandle, Endpoint, RegisterValue
 
 
@@ -138,9 +135,7 @@ def _straight(world: World, me: Coroutine, instruction: Instruction) -> World:
         case OpenBundle():
             return open_bundle(world, me, instruction)
         case Send() | Select():
-            end = mine(world, me, instruction.endpoint)
-            key = (end.session, end.role, instruction.peer)
-            return clear(send(world, me, instruction), key)
+            return send(world, me, instruction)
         case Close():
             return close(world, me, instruction)
         case Cancel():
@@ -282,8 +277,6 @@ def _can_be_undone(world: World, instruction: Instruction) -> bool:
             return False
         case Transfer() | Spawn() | Halt() | Timer():
             return False
-        case Branch(cases=cases):
-            return all(case.label != CRASH for case in cases)
     return True
 
 
@@ -312,15 +305,16 @@ def _join(world: World, me: Coroutine) -> World:
         merged = around._replace(acts=around.acts + level.acts, ends={**level.ends, **around.ends})
         return with_coroutine(world, me._replace(levels=(*beyond, merged)))
     for act in level.acts:
-        peer = end_of(world, Endpoint(act.edge[0], act.edge[2]))
-        gone = isinstance(act, HeldSend) and peer.noticed and not peer.crashed
+        gone = (
+            isinstance(act, HeldSend) and end_of(world, Endpoint(act.edge[0], act.edge[2])).noticed
+        )
         if gone or not world.sessions[act.end.session].live:
             raise Trap("channel", act.end)
     world = with_coroutine(world, me._replace(levels=()))
     for act in level.acts:
         if isinstance(act, HeldSend):
             try:
-                world = clear(post(world, act), act.edge)
+                world = post(world, act)
             except Trap as trap:
                 # It is the join that fails, whichever of its messages is the first to.
                 raise Trap(trap.code.removeprefix("vm.fault.")) from trap

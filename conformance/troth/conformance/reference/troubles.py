@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from troth.conformance.reference.crashes import crash
+from troth.conformance.reference.endings import fall
 from troth.conformance.reference.world import (
     Coroutine,
+    Trap,
     World,
     end_of,
     say,
@@ -50,7 +51,8 @@ def _part(world: World, trouble: Troubled, *, parted: bool) -> World:
 def _crash(world: World, end: Endpoint) -> World:
     owner = end_of(world, end).owner
     assert owner is not None, "somebody plays the role"
-    return crash(_nowhere(world, owner), owner, end)
+    world = _nowhere(world, owner)
+    return fall(world, world.coroutines[owner], Trap("crash", end))
 
 
 def _nowhere(world: World, gone: bytes) -> World:

@@ -11,6 +11,8 @@ from troth.vm.errors import Malformed, Unusable
 
 KEY_FRAME_WEIGHT: Final = 3
 """A key frame may take as many bytes as so many others."""
+KEY_FRAME_MS_MAX: Final = 100
+"""And as many as the bitrate gives in so long: on a slow way it would come too late to be shown."""
 MONITORS: Final = ("synthetic:0", "synthetic:1")
 
 
@@ -91,7 +93,10 @@ class SyntheticVideo:
         pixels = draw(number, picture.width, picture.height, self._monitor)
         size = self._bitrate_kbps * 125 // picture.frames_per_second
         head = FrameHead(number, key, max(0, number - 1), picture.width, picture.height)
-        data = pack(head, pixels, self._previous, size * KEY_FRAME_WEIGHT if key else size)
+        if key:
+            most = self._bitrate_kbps * KEY_FRAME_MS_MAX // 8
+            size = max(size, min(size * KEY_FRAME_WEIGHT, most))
+        data = pack(head, pixels, self._previous, size)
         self._previous = pixels
         self._next = number + 1
         self._key_wanted = False

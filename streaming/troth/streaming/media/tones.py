@@ -1,7 +1,7 @@
 """Sound without devices: each group of 20 ms is one of four tones, which the other side tells.
 
-16,000 samples a second of 16 bits; the tones have whole periods in a group, so that they do not
-leak into one another.
+8,000 samples a second of 8 bits, as on a telephone; the tones have whole periods in a group, so
+that they do not leak into one another.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from troth.streaming.media.interfaces import SoundGroup
 from troth.vm.errors import Malformed
 
 GROUP_MS: Final = 20
-SAMPLES_PER_SECOND: Final = 16_000
+SAMPLES_PER_SECOND: Final = 8_000
 SAMPLES: Final = SAMPLES_PER_SECOND * GROUP_MS // 1000
 TONES_HZ: Final = (500, 1000, 1500, 2000)
-GROUP_BYTES: Final = 2 * SAMPLES
-_LOUDNESS: Final = 12_000
+GROUP_BYTES: Final = SAMPLES
+_LOUDNESS: Final = 100
 _SURE: Final = 4
 """A tone counts when it is so many times as strong as the next."""
 
 
 def _tone(hertz: int) -> bytes:
     step = 2 * math.pi * hertz / SAMPLES_PER_SECOND
-    return array("h", (round(_LOUDNESS * math.sin(step * i)) for i in range(SAMPLES))).tobytes()
+    return array("b", (round(_LOUDNESS * math.sin(step * i)) for i in range(SAMPLES))).tobytes()
 
 
 _GROUPS: Final = tuple(_tone(hertz) for hertz in TONES_HZ)
@@ -60,7 +60,7 @@ class ToneMeter:
         """
         if len(data) != GROUP_BYTES:
             raise _malformed(f"{GROUP_BYTES} bytes", f"{len(data)} bytes")
-        samples = array("h", data)
+        samples = array("b", data)
         self.level = math.sqrt(sum(sample * sample for sample in samples) / SAMPLES)
         powers = [_power(samples, hertz) for hertz in TONES_HZ]
         best = max(range(len(powers)), key=powers.__getitem__)

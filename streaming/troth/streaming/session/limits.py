@@ -18,6 +18,11 @@ PATIENCE_SECONDS: Final = 1.0
 """After the link has given the other side up, which takes five seconds of silence."""
 BACKLOG_US_MAX: Final = 40_000
 """While more than this waits to be sent, no frame is captured."""
+QUEUE_US_MAX: Final = 150_000
+"""While a longer queue stands on the way, nothing is captured: it would come too late to be shown,
+and the queue would go on to stand."""
+CAPTURED_US_MAX: Final = 500_000
+"""But this long after the last frame one is captured all the same, whatever is known of the way."""
 WORDS_BACKLOG_US_MAX: Final = 40_000
 """While the session's own messages wait longer, nothing is said that a newer one replaces."""
 LEAVE_SECONDS: Final = 1.5

@@ -40,6 +40,8 @@ from troth.vm.errors import Malformed, Unusable
 
 Facts = dict[str, Any]
 INPUT_TICK_US = 4_000
+MOVE_EVERY_US = 15_000
+"""Two moves in the time of a frame look like one."""
 WATCH_EVERY_US = 50_000
 SOUND_GONE_GROUPS = 25
 """So many groups in a row that nobody heard are half a second."""
@@ -93,6 +95,7 @@ class ClientParty(Party):
         self._epoch_ends_us = 0
         self._key_frame_asked_us = -KEY_FRAME_EVERY_US
         self._nonce = b""
+        self._moves_from_us = 0
 
     def arrive(self, content: Content) -> None:
         """A content has come."""
@@ -331,9 +334,12 @@ class ClientParty(Party):
             now = now_us()
             for done in self._user.acts(now):
                 self._acts.add(done)
-            # A newer move would do as well as one that has to wait.
-            act = self._acts.take(lone_moves=self._way.acts_backlog_us == 0)
+            # A newer move would do as well as one that has to wait, or that nobody could see.
+            may_move = self._way.acts_backlog_us == 0 and now >= self._moves_from_us
+            act = self._acts.take(lone_moves=may_move)
             if act is not None:
+                if act.kind is ActKind.MOVE:
+                    self._moves_from_us = now + MOVE_EVERY_US
                 return _facts(act)
             if await self.wait(now + INPUT_TICK_US):
                 return _facts(Act(ActKind.END, now))

@@ -7,7 +7,13 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from troth import vm
-from troth.streaming.adaptation import Controller, LadderController, lowest_scale, scaled
+from troth.streaming.adaptation import (
+    BITRATE_KBPS_MIN,
+    Controller,
+    LadderController,
+    lowest_scale,
+    scaled,
+)
 from troth.streaming.lane import Content, Lane, MediaWay
 from troth.streaming.link.outputs import PathState
 from troth.streaming.media.input_acts import PressedKeys
@@ -19,8 +25,10 @@ from troth.streaming.session.limits import (
     BACKLOG_US_MAX,
     BITRATE_KBPS_DEFAULT,
     BITRATE_KBPS_MAX,
+    CAPTURED_US_MAX,
     CODECS,
     FRAME_RATE_MAX,
+    QUEUE_US_MAX,
     VERSION,
     WORDS_BACKLOG_US_MAX,
 )
@@ -69,6 +77,7 @@ class HostParty(Party):
         """What is captured now, and what was agreed on."""
 
         self._frame_due_us = 0
+        self._captured_us = 0
         self._sound_due_us = 0
 
     def end(self, reason: Ending) -> None:
@@ -201,10 +210,12 @@ class HostParty(Party):
 
     # --- media -------------------------------------------------------------------------------
 
-    @property
-    def _words_get_through(self) -> bool:
-        """Else the message that names a piece of media would come after its time."""
-        return self._way.words_backlog_us <= WORDS_BACKLOG_US_MAX
+    def _gets_through(self, now: int) -> bool:
+        """Else a piece of media, or the message that names it, would come after its time."""
+        way = self._way
+        if way.words_backlog_us > WORDS_BACKLOG_US_MAX:
+            return False
+        return way.queue_us <= QUEUE_US_MAX or now - self._captured_us >= CAPTURED_US_MAX
 
     @vm.effect(cancellable=True)
     async def next_frame(self) -> Facts:
@@ -213,13 +224,15 @@ class HostParty(Party):
                 return {"more": False, "number": 0, "key": False, "at_us": 0, "data": b""}
             now = now_us()
             interval_us = 1_000_000 // self._picture.frames_per_second
-            if self._way.backlog_us <= BACKLOG_US_MAX and self._words_get_through:
+            if self._way.backlog_us <= BACKLOG_US_MAX and self._gets_through(now):
                 break
             # What would only wait is not captured: the next picture is newer.
             self._frame_due_us = now + interval_us
             self.telemetry.count("frames_skipped_total")
         # A host that is late does not send a burst: what was missed is not made up for.
         self._frame_due_us = max(self._frame_due_us + interval_us, now + interval_us // 2)
+        self._fit_way()
+        self._captured_us = now
         frame = self._video.capture(now)
         self.telemetry.gauges["capture_us"] = now_us() - now
         return {
@@ -229,6 +242,13 @@ class HostParty(Party):
             "at_us": frame.captured_at_us,
             "data": frame.data,
         }
+
+    def _fit_way(self) -> None:
+        """A way that has become narrow is not filled until the next report comes through it."""
+        allowed_kbps = self._way.allowed_kbps
+        if 0 < allowed_kbps < self._bitrate_kbps:
+            kbps = max(allowed_kbps, BITRATE_KBPS_MIN)
+            self._video.adapt(kbps, self._picture.frames_per_second)
 
     def transmit_frame(self, number: int, key: bool, data: vm.BlobValue) -> None:
         self.note_frame(data.digest)
@@ -243,7 +263,7 @@ class HostParty(Party):
                 return {"more": False, "number": 0, "at_us": 0, "data": b""}
             now = now_us()
             self._sound_due_us = max(self._sound_due_us + GROUP_MS * 1000, now)
-            if self._words_get_through:
+            if self._gets_through(now):
                 break
             self.telemetry.count("sound_skipped_total")
         group = self._sound.capture(now)

@@ -42,6 +42,9 @@ STATIC_BYTES: Final = 32
 FRAGMENT_BYTES: Final = 1100
 """About what one datagram carries of a frame, to turn a share of parity into fragments."""
 
+QUEUE_KNOWN_NS: Final = 300_000_000
+"""So long after the peer's last report it is believed that the queue of then is still there."""
+
 WAY_SHARE: Final = 90
 """Of a hundred parts of what the way allows, so many are for frames; the rest is around them."""
 
@@ -73,6 +76,7 @@ class TransportEnd(MediaWay):
         self.on_path = on_path
         self._wake = wake
         self._allowed_kbps = 0
+        self._adapted_ns = 0
         self._expected = self._lost = self._burst = 0
 
     @property
@@ -106,6 +110,11 @@ class TransportEnd(MediaWay):
     def backlog_us(self) -> int:
         pacer = self.link.media.pacer
         return pacer.waiting_bytes * 8 * 1_000_000 // max(1, pacer.rate_bits)
+
+    @property
+    def queue_us(self) -> int:
+        known = time.monotonic_ns() - self._adapted_ns < QUEUE_KNOWN_NS
+        return self.link.media.controller.decision.queue_ns // 1_000 if known else 0
 
     @property
     def words_backlog_us(self) -> int:
@@ -171,6 +180,7 @@ class TransportEnd(MediaWay):
             self._lost += own.packets_lost
             self._burst = own.burst_packets_max
         elif isinstance(event, Adapted):
+            self._adapted_ns = time.monotonic_ns()
             self._allowed_kbps = event.decision.target_bits * WAY_SHARE // 100_000
         elif isinstance(event, PathSuspect):
             self._take_suspicion(event)
