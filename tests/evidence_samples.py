@@ -269,6 +269,8 @@ def whole_run(*, payload: str = "inline") -> list[Event]:
         ev.Dropped(session, "Client", "Server", "ask"),
         ev.TimerStarted(session, "Client", 6, 3, CLIENT),
         ev.TimerExpired(session, "Client", MAIN, CLIENT),
+        ev.Departed(session, "Server"),
+        ev.CrashDetected(session, "Client", "Server", CLIENT),
         ev.Rotated(*over, signer().sign(CLIENT, statements.rotate_statement(*over)), CLIENT),
         ev.Retired(session, "Server", "Client", 0, bytes(32), SERVER),
         ev.Rejected(session, "Client", "Server", "vm.fault.verification", bytes(32)),

@@ -8,7 +8,13 @@ from typing import Final, TypeVar, cast
 
 from relay_world import GATEWAY_PUBLIC, GATEWAY_SIGNING, RELAY_KEY, UNIX_S
 from troth.streaming.gateway import messages as m
-from troth.streaming.gateway.client import GatewayLink, RelayPart
+from troth.streaming.gateway.binding import (
+    NO_RELAY_PART,
+    PartyBinding,
+    RelayPart,
+    challenge_record,
+)
+from troth.streaming.gateway.client import GatewayLink
 from troth.streaming.gateway.codec import FrameReader, encode
 from troth.streaming.gateway.core import GatewayCore
 from troth.streaming.gateway.hub import Begin, Close, Heard, Hub, Order, Send
@@ -45,9 +51,10 @@ def introduction(**changed: object) -> IntroductionRecord:
 class Connection:
     """One party's link, and everything that it got; `open` until the gateway closes it."""
 
-    def __init__(self, number: int, link: GatewayLink) -> None:
+    def __init__(self, number: int, link: GatewayLink, binding: PartyBinding) -> None:
         self.number = number
         self.link = link
+        self.binding = binding
         self.reader = FrameReader()
         self.got: list[m.Message] = []
         self.heard: list[bytes] = []
@@ -107,24 +114,48 @@ class GatewayWorld:
         address: str = "203.0.113.5",
         key: KeyPair | None = None,
     ) -> Connection:
-        relay = RelayPart(b"", "", 0)
+        known = key or self.key(name)
+        relay = NO_RELAY_PART
         if kind is PartyKind.RELAY:
             relay = RelayPart(RELAY_KEY.public, "192.0.2.30", 3_479)
-        link = GatewayLink(
-            kind=kind,
-            key=key or self.key(name),
-            random=self.random.randbytes,
-            now_ns=self.now_ns,
-            gateway_key=GATEWAY_PUBLIC,
+        binding = PartyBinding(
+            kind=kind, key=known, random=self.random.randbytes, gateway_key=GATEWAY_PUBLIC,
             relay=relay,
-        )
-        connection = Connection(len(self.connections) + 1, link)
-        self.connections.append(connection)
-        self.core.connected(connection.number, address, self.now_ns)
-        self.settle()
+        )  # fmt: skip
+        connection = self.arrive(binding, address)
+        if connection.open:
+            self.bind(connection)
         if kind is PartyKind.RELAY and connection.open:
             self.load(connection, 0, 100)
         return connection
+
+    def arrive(self, binding: PartyBinding, address: str = "203.0.113.5") -> Connection:
+        """A connection whose program has said its first word."""
+        number = len(self.connections) + 1
+        link = GatewayLink(binding.key, self.now_ns)
+        connection = Connection(number, link, binding)
+        self.connections.append(connection)
+        self.core.connected(number, address, self.now_ns)
+        self.settle()
+        if connection.open:
+            self.say(connection, m.Talk("bind", 1, b"hello"))
+        return connection
+
+    def bind(self, connection: Connection, *proved: bytes) -> None:
+        """What the programs of party and gateway ask; `proved` are keys of the party's machine."""
+        party, binding = self.core.hub.parties[connection.number], connection.binding
+        binding.peer_keys = lambda: frozenset({GATEWAY_PUBLIC})
+        answer = binding.answer_challenge(challenge_record(party.challenge))
+        assert answer["refusal"] == ""
+        keys = frozenset(proved or (binding.key.public_key,))
+        found = self.core.register(party, answer["registration"], keys, self.now_ns)
+        if isinstance(found, bytes):
+            binding.bound(found)
+            connection.link.bound()
+        else:
+            connection.got.append(found)
+            self.drop(connection)
+        self.settle()
 
     def load(self, relay: Connection, sessions: int, sessions_max: int) -> None:
         """What the relay's program tells that of the gateway."""

@@ -44,6 +44,8 @@ _ENDPOINTS: Final[dict[int, tuple[int, ...]]] = {
     Kind.STATUS: (),
     Kind.TIMER: (2,),
     Kind.EXPIRE: (2,),
+    Kind.DEPART: (2,),
+    Kind.DETECT: (2, 3),
     Kind.PEER_JOIN: (2,),
     Kind.PEER_NOTICE: (2,),
     Kind.PEER_CANCEL: (2,),

@@ -13,7 +13,7 @@ from troth.streaming.gateway.hub import GatewayCounters
 from troth.streaming.gateway.hub import Refusal as GatewayRefusal
 from troth.streaming.gateway.legs import LEGS
 from troth.streaming.gateway.limits import GatewayLimits
-from troth.streaming.gateway.messages import Message, PartyKind, Register
+from troth.streaming.gateway.messages import Message, PartyKind
 from troth.streaming.gateway.rendezvous import OFFER_TRANSITIONS
 from troth.streaming.paths.limits import PathLimits
 from troth.streaming.paths.liveness import LIVENESS_TRANSITIONS
@@ -104,7 +104,6 @@ def gateway_messages(_: str) -> str:
     for kind in get_args(Message):
         kinds: tuple[PartyKind, ...] = ALLOWED.get(kind, ())
         who = ", ".join(party.value for party in kinds) or "-"
-        who = "anybody, first" if kind is Register else who
         names = ", ".join(f"`{item.name}`" for item in fields(kind))
         said = " ".join((kind.__doc__ or "").split())
         rows.append((f"`{kind.__name__}`", who, names, said))

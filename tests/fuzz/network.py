@@ -176,7 +176,7 @@ def gateway(_: Sequence[Sample]) -> Campaign:
             m.Talk("asking", 1, b"frame"),
             m.EndSession(session, "user"),
             m.Command(1, "sessions", ()),
-            m.Register("host", "x", bytes(32), bytes(32), bytes(64), b"", "", 0),
+            m.Talk("bind", 1, b"frame"),
         )
     ]
 

@@ -13,13 +13,10 @@ from fuzz.edges import ROOT
 from fuzz.fuzzer import Campaign
 from fuzz.typed import byte_campaign, typed
 from gateway_world import GatewayWorld
-from relay_world import GATEWAY_PUBLIC
 from troth.streaming.gateway import messages as m
-from troth.streaming.gateway.client import GatewayLink, LinkState
-from troth.streaming.gateway.codec import FrameReader, encode
-from troth.streaming.gateway.hub import Send
+from troth.streaming.gateway.client import GatewayLink
+from troth.streaming.gateway.codec import encode
 from troth.streaming.gateway.limits import SECOND_NS
-from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.lane import pack_content, unpack_content
 from troth.streaming.media.interfaces import Picture
 from troth.streaming.media.pixels import HEIGHT_MIN, WIDTH_MIN
@@ -108,46 +105,28 @@ def machines() -> Campaign:
 
 def gateways_gone_bad() -> Campaign:
     """What a gateway says to a party, from its first word on."""
-    world = GatewayWorld()
-
-    def fresh() -> GatewayLink:
-        return GatewayLink(
-            kind=PartyKind.CLIENT,
-            key=world.key("client"),
-            random=bytes,
-            now_ns=0,
-            gateway_key=GATEWAY_PUBLIC,
-        )
+    key = GatewayWorld().key("client")
 
     def run(data: bytes) -> str:
-        link = fresh()
+        link = GatewayLink(key, 0)
+        if data[-1:] > b"\x7f":
+            link.bound()
         found = link.receive(data, 1)
         link.tick(SECOND_NS)
         assert len(link.to_write()) < 4_096, "one answer to whatever it says"
         return f"{link.state.value}: {', '.join(sorted({type(one).__name__ for one in found}))}"
 
-    corpus = _said_by(world, fresh())
-    return _campaign("session, gateways gone bad", typed(run), corpus)
-
-
-def _said_by(world: GatewayWorld, link: GatewayLink) -> list[bytes]:
-    """All that a gateway says to that link, up to its first word, its second and so on."""
-    said, sayings, number = b"", list[bytes](), 77
-    world.core.connected(number, "203.0.113.5", world.now_ns)
-    for _ in range(3):
-        for output in world.core.poll():
-            assert isinstance(output, Send)
-            said += encode(output.message)
-            sayings.append(said)
-            link.receive(encode(output.message), 1)
-        for message in FrameReader().feed(link.to_write()):
-            world.core.received(number, message, world.now_ns)
-    assert link.state is LinkState.BOUND
-    more = (
+    session = bytes(16)
+    said = (
+        m.Talk("bind", 1, b"frame"),
+        m.Talk("consulting", 7, bytes(200)),
         m.Refused(1, "gateway.limit", "too many", "offers", 1_000),
+        m.AddCandidates(session, ((1, "203.0.113.5", 5_000),)),
+        m.EndSession(session, "user"),
         m.BeatBack(1),
     )
-    return sayings + [said + encode(message) for message in more]
+    corpus = [encode(message) for message in said]
+    return _campaign("session, gateways gone bad", typed(run), [*corpus, b"".join(corpus)])
 
 
 def candidates() -> Campaign:

@@ -5,10 +5,11 @@ The page: "NOTICE" and what follows, level 4; "The table" of the page on session
 
 from __future__ import annotations
 
+from second_verifier.second_crashes import could_go_on
 from second_verifier.second_crypto import require_signature, statement
 from second_verifier.second_image import END
 from second_verifier.second_lookup import Facts, Part, require
-from second_verifier.second_state import Edge, Role, Session
+from second_verifier.second_state import Edge, File, Role, Session
 from second_verifier.second_wire import Record
 
 DRAINING, CLOSED, CANCELLED, FAULTED = 1, 2, 3, 4
@@ -31,7 +32,7 @@ class Endings(Part):
             signed = edge.signed_for and edge.receipt == (edge.consumed, edge.discarded)
             require(signed, "closes without a receipt")
             require(edge.signed_at == place, "a receipt that is not right before the notice")
-        self._noticed(session, role)
+        count_notice(self.file, session, role)
 
     def on_peer_notice(self, record: Record, facts: Facts) -> None:
         session = self.session(facts)
@@ -40,7 +41,7 @@ class Endings(Part):
         said = self._notice(session, role, facts)
         require_signature(self.principal(role.signer).key, said, facts["signature"])
         self.tell(session, said, own=False)
-        self._noticed(session, role)
+        count_notice(self.file, session, role)
         self.leaf(record)
 
     def _notice(self, session: Session, role: Role, facts: Facts) -> bytes:
@@ -54,15 +55,6 @@ class Endings(Part):
             edge = session.edges[role.name, receiver]
             require(generation == edge.last_generation(count), "no such generation")
         return statement("notice", session.id, role.name, finals)
-
-    def _noticed(self, session: Session, role: Role) -> None:
-        role.noticed = True
-        if session.status == 0:
-            session.causes.add(DRAINING)
-        if all(_is_done(one) for one in session.together):
-            for one in session.together:
-                if one.clock is None:
-                    one.clock = self.file.now
 
     def on_ask_end(self, record: Record, facts: Facts) -> None:
         session = self.session(facts)
@@ -205,8 +197,14 @@ class Endings(Part):
         require(bool(edge.flight), "nothing is in flight on the edge")
         first = edge.flight.pop(0)
         require(place == (first.generation, first.sequence), "not the first in flight")
-        session.listed = True
         self._goes_on_from_fault(record)
+        if self.file.discards:
+            require(edge is self.file.discards[0], "another message was sent to who has crashed")
+            if not edge.flight:
+                del self.file.discards[0]
+            self.leaf(record)
+            return
+        session.listed = True
         _goes_on_ending(session, record)
         self.leaf(record)
 
@@ -263,7 +261,20 @@ class Endings(Part):
         if status == CANCELLED:
             return CANCELLED in session.causes and detail == session.reason
         behind = self.file.fault_reaches == number and session.reason is None
+        if behind and session.failure is None:
+            require(not could_go_on(self.file, session), "the session goes on without who crashed")
         return detail == (self.file.fault if behind else session.failure)
+
+
+def count_notice(file: File, session: Session, role: Role) -> None:
+    """The role is done."""
+    role.noticed = True
+    if session.status == 0:
+        session.causes.add(DRAINING)
+    if all(_is_done(one) for one in session.together):
+        for one in session.together:
+            if one.clock is None:
+                one.clock = file.now
 
 
 def _goes_on_ending(session: Session, record: Record) -> None:

@@ -19,6 +19,7 @@ SEND: Final = 0
 RECEIVE: Final = 1
 END: Final = 2
 TIMED: Final = 3
+CRASH: Final = "on crash"
 YEAR_NS: Final = 366 * 24 * 3600 * 10**9
 
 INT_MIN: Final = -(2**63)
@@ -55,7 +56,13 @@ class Protocol:
     def labels(self) -> list[str]:
         states = [state for states in self.types.values() for state in states]
         return sorted(
-            {label for state in states if state.kind != TIMED for label in state.transitions}
+            {
+                label
+                for state in states
+                if state.kind != TIMED
+                for label in state.transitions
+                if label != CRASH
+            }
         )
 
     @property
@@ -154,7 +161,23 @@ def _local_type(item: Item) -> list[State]:
         for step in state.transitions.values():
             if not 0 <= step.next < len(found):
                 raise Refused("a transition leads to no state")
+    for state in found:
+        crash = state.transitions.get(CRASH)
+        if crash is not None and any(one.peer == state.peer for one in onward(found, crash.next)):
+            raise Refused("a role that has crashed takes part in what follows")
     return found
+
+
+def onward(states: list[State], start: int) -> Iterator[State]:
+    """The states that some path leads to."""
+    seen, pending = {start}, [start]
+    while pending:
+        state = states[pending.pop()]
+        yield state
+        for step in state.transitions.values():
+            if step.next not in seen:
+                seen.add(step.next)
+                pending.append(step.next)
 
 
 def _state(item: Item) -> State:
@@ -169,6 +192,9 @@ def _state(item: Item) -> State:
         steps[text(label)] = Transition(text(label), array(fields), following, lossy)
     if kind not in (SEND, RECEIVE, END, TIMED) or type(kind) is not int:
         raise Refused("a state of no known kind")
+    crash = steps.get(CRASH)
+    if crash is not None and (kind != RECEIVE or len(steps) == 1 or crash.fields or crash.lossy):
+        raise Refused("a crash is noticed by who waits for a message, and says nothing")
     if not timed:
         return State(kind, text(peer), steps)
     (clock,) = within

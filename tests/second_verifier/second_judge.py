@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from second_verifier.second_departures import Departures
 from second_verifier.second_endings import DRAINING, Endings
 from second_verifier.second_frame import Frame
 from second_verifier.second_lives import Lives
@@ -22,7 +23,7 @@ VALID: Final = "valid"
 INVALID: Final = "invalid"
 INCOMPLETE: Final = "incomplete"
 
-PARTS: Final = (Frame, Lives, Opening, Messages, Endings, Peers, Timers, Troubles)
+PARTS: Final = (Frame, Lives, Opening, Messages, Endings, Peers, Timers, Troubles, Departures)
 
 
 class Judgement(NamedTuple):
@@ -94,8 +95,13 @@ def _step(
     opening = not file.due or kind in ("OPEN", "PRINCIPAL", "PEER", "PROTOCOL")
     require(opening, "a bundle is followed by its sessions")
     require(file.crash is None or kind == "FAULT", "a crash is followed by its fault")
+    require(file.departs is None or kind == "DEPART", "a crash is followed by a departure")
+    discards = bool(file.discards)
+    require(not discards or kind == "UNDELIVERED", "sent to who has crashed, and not listed")
     announced = any(DRAINING in one.causes for one in file.sessions)
-    require(not announced or kind == "STATUS", "the first notice is followed by a status")
+    require(
+        not announced or discards or kind == "STATUS", "the first notice is followed by a status"
+    )
     handlers[kind](record, facts)
     file.last_kind = kind
 

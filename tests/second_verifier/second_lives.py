@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from second_verifier.second_crashes import must_depart
 from second_verifier.second_crypto import short_id
 from second_verifier.second_image import Checker
 from second_verifier.second_lookup import Facts, Part, require
-from second_verifier.second_state import Coroutine
+from second_verifier.second_state import Coroutine, Crash
 from second_verifier.second_wire import Record, Refused
 
 
@@ -68,12 +69,20 @@ class Lives(Part):
             said = (facts["session"], facts["role"])
             require(said == (crash.session, crash.role), "another role has crashed")
             require(crash.coroutine in (None, facts["coroutine"]), "not who played it")
+            self._crashed(crash, facts["coroutine"])
         for guard in ends.guards:
             del self.file.guards[guard]
         ends.guards.clear()
         self.file.fault = facts["code"]
         self.file.fault_reaches = record.number + 1
         self.leaf(record)
+
+    def _crashed(self, crash: Crash, coroutine: int) -> None:
+        self.file.crashed = coroutine
+        session = self.file.sessions[crash.session]
+        gone = session.roles[session.protocol.roles[crash.role]]
+        if session.alive and must_depart(session, gone, coroutine):
+            self.file.departs = crash.session, crash.role
 
     def on_print(self, record: Record, facts: Facts) -> None:
         self.coroutine(facts["coroutine"])

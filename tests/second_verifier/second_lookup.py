@@ -39,6 +39,7 @@ class Part:
         """A role that this machine holds and that may still act."""
         role = self.role(session, index)
         require(role.here, "a role that another machine holds")
+        require(not role.crashed, "a role that has crashed")
         require(role.joined or not session.spread, "a role that has not joined")
         return role
 

@@ -48,6 +48,8 @@ class Messages(Part):
         edge.reliable_sent += not step.lossy
         edge.sent_roots.append(history(edge.sent_roots[-1], said))
         edge.flight.append(message)
+        if receiver.crashed:
+            self.file.discards.append(edge)
 
     def _said(self, session: Session, edge: Edge, facts: Facts) -> tuple[str, bytes]:
         """The label and the statement of a SEND or ARRIVE."""
@@ -101,7 +103,7 @@ class Messages(Part):
                 known = role.owner is not None and sender.owner is not None
                 require(not known or role.owner == sender.owner, "not the sender's endpoint")
                 require(role.signer == receiver.signer, "the receiver does not sign for it")
-                role.owner = None
+                role.owner, role.travels = None, True
                 return role
         require(False, "an endpoint of no session")
         raise AssertionError
@@ -166,7 +168,7 @@ class Messages(Part):
             checker.payload(message.payload, step.fields)
             require(not checker.endpoints, "an endpoint from another machine")
         for role in message.endpoints:
-            role.owner = receiver.owner
+            role.owner, role.travels = receiver.owner, False
         receiver.state, receiver.moved = step.next, True
         self.leaf(record, receiver.signer)
 

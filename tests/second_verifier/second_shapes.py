@@ -323,6 +323,8 @@ KINDS: Final[Mapping[int, Kind]] = {
             **_INPUT,
         },
     ),
+    51: Kind("DEPART", _ENDPOINT),
+    52: Kind("DETECT", {"session": INDEX, "receiver": INDEX, "sender": INDEX}),
     42: Kind("ASK_END", {"session": INDEX, "now": NUMBER, **_INPUT}),
 }
 

@@ -158,6 +158,10 @@ class Role:
     noticed: bool = False
     clock: Clock | None = None
     """Of its timed choice, whether it runs or not."""
+    crashed: bool = False
+    """Who played it has crashed, and the session goes on."""
+    travels: bool = False
+    """Its endpoint is in a message."""
     silent_until: int = 0
     """It is timed out until then."""
 
@@ -259,6 +263,12 @@ class File:
     incarnations: int = 0
     crash: Crash | None = None
     """Was said by the record before."""
+    crashed: int | None = None
+    """The coroutine that has crashed last."""
+    departs: tuple[int, int] | None = None
+    """Session and role of who has to depart next."""
+    discards: list[Edge] = field(default_factory=list)
+    """Edges to who has crashed, with messages that have to be listed next."""
     fault: str = ""
     """The code of the last one."""
     fault_reaches: int = -1

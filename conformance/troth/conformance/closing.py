@@ -103,6 +103,8 @@ class Closing:
             return
         if edge.session.ending:
             raise after_its_end(edge.session, role)
+        if role in edge.session.in_transit:
+            raise broken(edge.session, role, "protocol.receipt", "nobody plays who signs for it")
         reliable = edge.received - edge.lossy_received
         counts = (edge.received, reliable, edge.discarded)
         counted = [edge.config.generation_of(edge.received), *counts]
@@ -427,7 +429,8 @@ def account(session: Session, edge: Edge) -> None:
     if edge.skip or edge.outbound or edge.elsewhere:
         return
     known = edge.arrived if edge.inbound else edge.sent
-    ended = edge.received + edge.listed + edge.discarded + len(edge.in_flight)
+    undelivered = edge.listed + edge.unclaimed
+    ended = edge.received + undelivered + edge.discarded + len(edge.in_flight)
     if known != ended:
         raise broken(
             session,
@@ -435,7 +438,7 @@ def account(session: Session, edge: Edge) -> None:
             "protocol.account",
             f"the messages of {edge} do not add up",
             expected=f"{known} messages",
-            actual=f"{edge.received} received, {edge.listed} undelivered, "
+            actual=f"{edge.received} received, {undelivered} undelivered, "
             f"{edge.rejected} rejected, {edge.overwritten} overwritten, "
             f"{len(edge.in_flight)} in flight",
             edge=edge,

@@ -179,6 +179,10 @@ class Delegations:
             raise _unused(session, role)
 
     def in_transit(self, session: Session, role: int) -> Divergence:
+        if session.departures is not None and role in session.departures.gone:
+            return _refused(
+                session, role, "used after its role has crashed", "nothing", "an action"
+            )
         return _refused(
             session,
             role,

@@ -249,6 +249,12 @@ def _trouble(items: Items, names: Names) -> str:
     return f"{names.session(session)}: {Trouble(trouble).name.lower()} of {roles}{until}"
 
 
+def _detect(items: Items, names: Names) -> str:
+    _, session, receiver, sender = items
+    who, gone = names.role(session, receiver), names.role(session, sender)
+    return f"{names.session(session)}: {who} goes on without {gone}"
+
+
 _KINDS: Final = frozenset(map(int, Kind))
 _WORDS: Final[dict[int, Callable[[Items, Names], str]]] = {
     Kind.HEADER: lambda items, _: f"version {items[1]}, image {items[2].hex()}",
@@ -264,6 +270,8 @@ _WORDS: Final[dict[int, Callable[[Items, Names], str]]] = {
     Kind.RECEIPT: _receipt,
     Kind.TIMER: lambda items, names: f"{_role(items, names)} at {items[3]} ns",
     Kind.EXPIRE: _role,
+    Kind.DEPART: _role,
+    Kind.DETECT: _detect,
     Kind.STATUS: _status,
     Kind.UNDELIVERED: _undelivered,
     Kind.ROTATE: _rotate,

@@ -57,6 +57,7 @@ class Integrity:
             Kind.RETIRE: self.receive,
             Kind.TIMER: self.role_leaf,
             Kind.EXPIRE: self.role_leaf,
+            Kind.DETECT: self.role_leaf,
             Kind.CANCEL: self.cancel,
             Kind.JOIN: self.join,
             Kind.FAIL: self.fail,

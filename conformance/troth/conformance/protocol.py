@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from troth.conformance.closing import Closing, after_its_end
+from troth.conformance.crashes import Crashes
 from troth.conformance.delegation import Delegations
 from troth.conformance.divergence import Divergence
 from troth.conformance.guards import Guards
@@ -21,6 +22,7 @@ from troth.conformance.troubles import Troubles
 from troth.conformance.world import Edge, Session, World
 from troth.vm.codec import decode_payload
 from troth.vm.errors import TrothError
+from troth.vm.events import Status
 from troth.vm.image import EdgeSettings
 from troth.vm.instructions import ReplayMode
 from troth.vm.record_codec import Items
@@ -44,6 +46,7 @@ class ProtocolLevel:
         self.guards = Guards(world)
         self.timers = Timers(world, self.delegations)
         self.troubles = Troubles(world, self.delegations)
+        self.crashes = Crashes(world, self.delegations, self.closing)
         self.peers = PeerClosing(world, self.closing)
 
     def handlers(self) -> Mapping[int, Handler]:
@@ -62,8 +65,10 @@ class ProtocolLevel:
             Kind.RETIRE: closing.rotate,
             Kind.TIMER: self.timers.start,
             Kind.EXPIRE: self.timers.expire,
-            Kind.STATUS: closing.status,
-            Kind.UNDELIVERED: closing.undelivered,
+            Kind.DEPART: self.crashes.depart,
+            Kind.DETECT: self.detect,
+            Kind.STATUS: self.status,
+            Kind.UNDELIVERED: self.undelivered,
             Kind.OVERWRITE: closing.overwrite,
             Kind.DROP: self.drop,
             Kind.REJECT: self.reject,
@@ -172,6 +177,8 @@ class ProtocolLevel:
             raise after_its_end(session, sender)
         if session.silent is not None:
             self.troubles.acts(session, sender)
+        if session.departures is not None:
+            self.crashes.settled(session)
         states = session.states
         step = session.sends[sender][states[sender]].get(items[5])
         if step is None or step.peer != items[3] or step.kind != items[4]:
@@ -192,6 +199,13 @@ class ProtocolLevel:
         elif step.carried or world.handed:
             self.delegations.carry(step, (), hidden=True)
         states[sender] = step.next
+        if session.departures is not None:
+            self.crashes.sent(self._at_edge())
+
+    def _at_edge(self) -> Edge:
+        edge = self.world.edge
+        assert edge is not None
+        return edge
 
     def _wrong_payload(self, expected: str, actual: str | None) -> Divergence:
         edge = self._diverged_edge()
@@ -229,8 +243,9 @@ class ProtocolLevel:
             raise self._out_of_turn("receive", None)
         if session.in_transit and receiver in session.in_transit:
             raise self.delegations.in_transit(session, receiver)
-        edge = world.edge
-        assert edge is not None
+        if session.departures is not None:
+            self.crashes.settled(session)
+        edge = self._at_edge()
         if edge.parted or edge.corrupted is not None:
             self.troubles.received(edge, message[:2])
         if session.silent is not None:
@@ -300,7 +315,27 @@ class ProtocolLevel:
         session = self.world.judged
         if session.silent is not None and not session.skip:
             self.troubles.acts(session, items[2])
+        if session.departures is not None and not session.skip:
+            self.crashes.settled(session)
         self.closing.notice(items)
+
+    def detect(self, items: Items) -> None:
+        session = self.world.sessions[items[1]]
+        if session.silent is not None and not session.skip:
+            self.troubles.acts(session, items[2])
+        self.crashes.detect(items)
+
+    def undelivered(self, items: Items) -> None:
+        if not self.crashes.undelivered(self._at_edge()):
+            self.closing.undelivered(items)
+
+    def status(self, items: Items) -> None:
+        session = self.world.judged
+        if session.departures is not None and not session.skip:
+            self.crashes.settled(session)
+        if Status(items[2]) is Status.FAULTED and not session.excused and session.failed is None:
+            self.crashes.require_no_survivor(session)
+        self.closing.status(items)
 
     def reject(self, items: Items) -> None:
         edge = self.world.edge
@@ -311,7 +346,9 @@ class ProtocolLevel:
 
     def fault(self, items: Items) -> None:
         self.guards.fault(items)
-        self.troubles.fault(items)
+        crash = self.troubles.fault(items)
+        if crash is not None:
+            self.crashes.crashed(crash.session, crash.role, items[1])
 
     # --- effects ---
 
@@ -343,6 +380,7 @@ class ProtocolLevel:
 
     def end(self, items: Items) -> None:  # noqa: ARG002 - the end is judged as a whole
         self.troubles.end()
+        self.crashes.end()
         self.delegations.end()
         self.closing.end()
 

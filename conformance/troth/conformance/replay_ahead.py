@@ -243,14 +243,15 @@ class RecordedSigner:
     def _after_receives(self, place: int) -> int:
         """A join signs all its messages before the first of its acts is recorded.
 
-        So what it received lies between them, never more records than it has acts.
+        So what it received lies between them, and what was sent to who has crashed is listed:
+        never more records than one for each of its acts.
         """
         speculation = None if self.coroutine is None else self.coroutine.speculation
         if speculation is None:
             return place
         for _ in speculation.acts:
             record = self._ahead.peek(place)
-            if record is None or record.items[0] != Kind.RECEIVE:
+            if record is None or record.items[0] not in (Kind.RECEIVE, Kind.UNDELIVERED):
                 break
             place += 1
         return place

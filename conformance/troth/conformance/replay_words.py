@@ -32,6 +32,8 @@ _OF_SESSION: Final = frozenset(
         Kind.RETIRE,
         Kind.TIMER,
         Kind.EXPIRE,
+        Kind.DEPART,
+        Kind.DETECT,
         Kind.REJECT,
         Kind.CANCEL,
         Kind.ASK_END,
@@ -57,7 +59,9 @@ _OF_SENDER: Final = frozenset(
         Kind.PEER_ROTATE,
     }
 )
-_OF_RECEIVER: Final = frozenset({Kind.RECEIVE, Kind.RECEIPT, Kind.PEER_RECEIPT, Kind.RETIRE})
+_OF_RECEIVER: Final = frozenset(
+    {Kind.RECEIVE, Kind.RECEIPT, Kind.PEER_RECEIPT, Kind.RETIRE, Kind.DETECT}
+)
 _OF_ROLE: Final = (
     _OF_SESSION - _OF_SENDER - _OF_RECEIVER - {Kind.STATUS, Kind.ASK_END, Kind.TROUBLE}
 )

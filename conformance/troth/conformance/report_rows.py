@@ -126,6 +126,8 @@ SHAPES: Final[Mapping[int, RowShape]] = {
     Kind.RETIRE: RowShape("sessions", "sapt", _receipt),
     Kind.TIMER: RowShape("sessions", "sat", _role),
     Kind.EXPIRE: RowShape("sessions", "sat", _role),
+    Kind.DEPART: RowShape("sessions", "sat", _role),
+    Kind.DETECT: RowShape("sessions", "sapt", _receipt),
     Kind.OVERWRITE: RowShape("sessions", "sapnt", _undelivered),
     Kind.DROP: RowShape("sessions", "saplt", _drop),
     Kind.REJECT: RowShape("sessions", "sapct", _reject),

@@ -76,6 +76,8 @@ class Tracks:
             Kind.RETIRE: self._acted(slice(1, 6)),
             Kind.TIMER: self._acted(slice(1, 3)),
             Kind.EXPIRE: self._acted(slice(1, 3)),
+            Kind.DEPART: self._acted(slice(1, 3)),
+            Kind.DETECT: self._acted(slice(1, 4)),
             Kind.SEND: self._acted(slice(1, 8)),
             Kind.CANCEL: self._cancel,
             Kind.STATUS: self._session_wide(slice(1, 5)),

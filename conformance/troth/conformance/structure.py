@@ -92,6 +92,8 @@ class Structure:
             Kind.TIME: self.time,
             Kind.TIMER: self.timer,
             Kind.EXPIRE: self.expire,
+            Kind.DEPART: self.depart,
+            Kind.DETECT: self.receive,
             Kind.ASK_END: self.ask_end,
             Kind.TROUBLE: self.trouble,
             Kind.ACQUIRE: self.guard,
@@ -329,6 +331,10 @@ class Structure:
         self._role_here(items[1], items[2])
         # If it waited for an effect, it waits no longer.
         self.world.effects.pop(self._coroutine(items[3]).asked, None)
+
+    def depart(self, items: Items) -> None:
+        self._role_here(items[1], items[2])
+        self._after_fault()
 
     def trouble(self, items: Items) -> None:
         _, number, trouble, role, peer, _, round_number = items

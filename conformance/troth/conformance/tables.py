@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from troth.conformance.payloads import PayloadCheck, compile_payload
+from troth.vm.automata import survivable
 from troth.vm.image import EdgeSettings, Protocol
 from troth.vm.loaded import ProtocolTables
 from troth.vm.local_text import duration, message
 from troth.vm.statements import StepKind
-from troth.vm.types import IN_TIME, LATE, EndpointType, LocalType, State, StateKind
+from troth.vm.types import CRASH, IN_TIME, LATE, EndpointType, LocalType, State, StateKind
 
 INITIAL_STATE: Final = 0
 
@@ -27,6 +28,13 @@ class Clock(NamedTuple):
     in_time: int
     late: int
     peer: int
+
+
+class Crashed(NamedTuple):
+    """Whose crash a receive state meets, and where it leads then."""
+
+    peer: int
+    next: int
 
 
 class Step(NamedTuple):
@@ -60,6 +68,9 @@ class TraceTables:
     edge_settings: Mapping[tuple[str, str], EdgeSettings]
     lossy: Mapping[tuple[str, str], tuple[str, ...]]
     timed: tuple[Mapping[int, Clock], ...]
+    crashes: tuple[Mapping[int, Crashed], ...]
+    survives: tuple[tuple[frozenset[str], ...], ...]
+    """Of each state, the roles whose crash is met somewhere from there on."""
 
 
 def build_tables(loaded: ProtocolTables) -> TraceTables:
@@ -87,6 +98,8 @@ def build_tables(loaded: ProtocolTables) -> TraceTables:
         edge_settings=loaded.edge_settings,
         lossy=loaded.lossy,
         timed=tuple(_clocks(local_type, loaded.role_index) for local_type in local_types),
+        crashes=tuple(_crashes(local_type, loaded.role_index) for local_type in local_types),
+        survives=tuple(survivable(local_type.states) for local_type in local_types),
     )
 
 
@@ -115,6 +128,15 @@ def _steps(
             ),
         )
         for transition in state.transitions
+        if transition.label != CRASH
+    }
+
+
+def _crashes(local_type: LocalType, role_index: Mapping[str, int]) -> dict[int, Crashed]:
+    return {
+        number: Crashed(role_index[state.peer], state.after(CRASH))
+        for number, state in enumerate(local_type.states)
+        if any(transition.label == CRASH for transition in state.transitions)
     }
 
 

@@ -18,7 +18,7 @@ from troth.vm.trouble import CRASHED
 from troth.vm.trouble_kind import Trouble
 
 
-class _Crash(NamedTuple):
+class Crash(NamedTuple):
     """A crash whose fault has to be the record with this number."""
 
     record: int
@@ -33,7 +33,7 @@ class Troubles:
     def __init__(self, world: World, delegations: Delegations) -> None:
         self._world = world
         self._delegations = delegations
-        self._due: _Crash | None = None
+        self._due: Crash | None = None
 
     def trouble(self, items: Items) -> None:
         self._require_done()
@@ -67,7 +67,7 @@ class Troubles:
             raise _refused(session, role, "trouble comes over a role that nobody plays")
         if trouble is Trouble.CRASH:
             holder = self._delegations.holder_of(session, role)
-            self._due = _Crash(self._world.record.index + 1, session, role, holder)
+            self._due = Crash(self._world.record.index + 1, session, role, holder)
             return
         assert until_ns is not None
         if session.silent is None:
@@ -76,12 +76,15 @@ class Troubles:
             raise _refused(session, role, "a role is timed out until a time that is over")
         session.silent[role] = until_ns
 
-    def fault(self, items: Items) -> None:
-        """The code of a crash is that of the fault right behind it, and of no other."""
+    def fault(self, items: Items) -> Crash | None:
+        """The code of a crash is that of the fault right behind it, and of no other.
+
+        Returns the crash, if it is of one.
+        """
         _, coroutine, code, _, _, _, number, role = items
         due, self._due = self._due, None
         if due is None and code != CRASHED:
-            return
+            return None
         meant = due is not None and (
             due.record == self._world.record.index
             and code == CRASHED
@@ -96,6 +99,7 @@ class Troubles:
                 expected_side="the record before",
                 actual=code,
             )
+        return due
 
     def received(self, edge: Edge, position: tuple[int, int]) -> None:
         """Before a message of an edge with trouble is taken."""

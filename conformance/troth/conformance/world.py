@@ -151,6 +151,9 @@ class Edge:
     `carried` the endpoints that travel inside
     of messages, by generation and number.
 
+    `listed` counts what was undelivered when its session ended, `unclaimed` what was because its
+    receiver had crashed.
+
     `parted` says that the host has parted its roles, `corrupted` where the messages stand that it
     has changed, None before there is one.
 
@@ -196,6 +199,7 @@ class Edge:
         "sent",
         "session",
         "skip",
+        "unclaimed",
     )
 
     def __init__(self, session: Session, config: EdgeConfig, sender: int, receiver: int) -> None:
@@ -216,6 +220,7 @@ class Edge:
         self.rejected = 0
         self.overwritten = 0
         self.listed = 0
+        self.unclaimed = 0
         self.receipted: tuple[int, int] | None = None
         self.receipted_at = -1
         self.parted = False
@@ -303,6 +308,23 @@ class ChildDue(NamedTuple):
     observed: tuple[int, ...]
 
 
+@dataclass(slots=True)
+class Departures:
+    """The roles of a session that have crashed while it goes on.
+
+    `role_due` is one that has to depart, `discards_due` says that messages to one that has
+    departed have to be listed; both with the number of the record that has to do so.
+    """
+
+    gone: set[int] = field(default_factory=set)
+    role_due: tuple[int, int] | None = None
+    discards_due: int | None = None
+
+    @property
+    def owed(self) -> bool:
+        return self.role_due is not None or self.discards_due is not None
+
+
 class Running(NamedTuple):
     """A clock: until the role has sent something on `edge` beyond its `sent` messages.
 
@@ -322,14 +344,16 @@ class Session:
     `round_sealed` says that its statements carry no signatures: the next head of their
     signer's log covers them. Level 1 owns `status`, level 2 `signers`, level 4 the others:
     `states` are positions in the local types by role, `in_transit` the roles whose endpoints
-    travel inside a message (or are lost with one), and `skip` is set when the trace has diverged
-    or cannot be judged. `ending` is set by what ends a session at once, before its status says
-    so; `drains_at` is the record that has to say that it is draining, once something says why;
+    travel inside a message (or are lost with one, or have crashed), and `skip` is set when the
+    trace has diverged or cannot be judged. `ending` is set by what ends a session at once, before
+    its status says so; `drains_at` is the record that has to say that it is draining, once
+    something says why;
     `latched` when every role gave notice and nothing was in flight. `peers` are the roles
     that other machines hold, `nonces` what each role has added to the nonce then, `joined` the
     roles that have signed that they take part, `failed` why another machine has ended it.
     `silent` says until when roles are timed out, None before one is.
     `timers` are the clocks of timed choices that its roles have started, None before there is one.
+    `departures` are of the roles that have crashed while it goes on, None before one has.
     `observed` are the roles whose principals watched them.
     `opener` is the coroutine that opened it, and `held` who has which endpoint if not that one,
     both with the record since which that is so.
@@ -339,6 +363,7 @@ class Session:
         "acted",
         "bundle",
         "cancelled",
+        "departures",
         "drained",
         "drains_at",
         "edges",
@@ -407,6 +432,7 @@ class Session:
         self.timers: dict[int, Running] | None = None
         self.silent: dict[int, int] | None = None
         self.in_transit: set[int] = set()
+        self.departures: Departures | None = None
         self.cancelled: str | None = None
         self.ending = False
         self.end_asked = False

@@ -93,9 +93,11 @@ class Choice:
     branches: tuple[tuple[Interaction, ...], ...]
     span: Span
     branch_spans: tuple[Span, ...]
-    """Where each `choice at`/`or`/`timeout` keyword line is."""
+    """Where each `choice at`/`or`/`timeout`/`on crash` keyword line is."""
     within: Name | None = None
     """How long the chooser has; the last branch is then the one of `timeout:`."""
+    crashed: Name | None = None
+    """The role behind `on crash`; the branch behind all others is then what follows its crash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +310,8 @@ class RecvStatement:
 
 @dataclass(frozen=True, slots=True)
 class RecvCase:
+    """`label(names):`, or `on crash:`, whose label is `CRASH`."""
+
     label: Name
     targets: tuple[Name, ...]
     body: tuple[Statement, ...]

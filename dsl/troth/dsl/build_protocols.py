@@ -140,7 +140,8 @@ def _choice(node: Node, reporter: Reporter) -> Choice:
     parts = trees(node)
     heads, bodies = parts[0::2], parts[1::2]
     chooser, *within = trees(heads[0])
-    has_timeout = heads[-1].data == "timeout_head"
+    crash = trees(heads[-1])[0] if heads[-1].data == "crash_head" else None
+    has_timeout = any(head.data == "timeout_head" for head in heads)
     if bool(within) != has_timeout:
         _report_half_timed(heads, reporter)
     timed = Name(str(tokens(within[0])[0]), tree_span(within[0])) if within else None
@@ -150,11 +151,12 @@ def _choice(node: Node, reporter: Reporter) -> Choice:
         tree_span(node),
         tuple(tree_span(head) for head in heads),
         timed if has_timeout else None,
+        None if crash is None else role_of(crash),
     )
 
 
 def _report_half_timed(heads: list[Node], reporter: Reporter) -> None:
-    has_timeout = heads[-1].data == "timeout_head"
+    has_timeout = any(head.data == "timeout_head" for head in heads)
     reporter.error(
         "parse.timeout.missing",
         "a choice with `timeout:` says how long its role has"

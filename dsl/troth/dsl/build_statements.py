@@ -41,9 +41,10 @@ from troth.dsl.ast import (
     YieldStatement,
 )
 from troth.dsl.build_expressions import arguments, call, expression, value
-from troth.dsl.build_nodes import Node, name_of, names_of, role_of, trees
+from troth.dsl.build_nodes import Node, name_of, names_of, role_of, tokens, trees
 from troth.dsl.build_types import settings
-from troth.dsl.parser_report import Reporter, tree_span
+from troth.dsl.parser_report import Reporter, token_span, tree_span
+from troth.vm.types import CRASH
 
 _Builder: TypeAlias = Callable[[Node, list[Node], Reporter], Statement]
 
@@ -93,6 +94,9 @@ def _close(node: Node, parts: list[Node], _reporter: Reporter) -> Statement:
 
 
 def _case(node: Node, reporter: Reporter) -> RecvCase:
+    if node.data == "crash_case":
+        head = Name(CRASH, token_span(tokens(node)[0]))
+        return RecvCase(head, (), statements(trees(node)[0], reporter), tree_span(node))
     label, targets, body = trees(node)
     return RecvCase(
         name_of(label), names_of(trees(targets)), statements(body, reporter), tree_span(node)

@@ -17,7 +17,7 @@ from troth.dsl.ast import (
 )
 from troth.dsl.check_program_context import Context
 from troth.dsl.scope import SpeculationFrame
-from troth.vm.types import EndpointType, Transition
+from troth.vm.types import CRASH, EndpointType, Transition
 
 _IRREVOCABLE: Final[dict[type, str]] = {
     AcquireStatement: "acquire",
@@ -38,8 +38,10 @@ def check_revocable(context: Context, item: Statement) -> None:
 
 
 def check_revocable_message(context: Context, span: Span, transition: Transition) -> None:
-    """Refuses a message that carries an endpoint."""
-    if context.speculations and any(isinstance(x.type, EndpointType) for x in transition.fields):
+    """Refuses a message that carries an endpoint, and what follows a crash."""
+    if context.speculations and transition.label == CRASH:
+        refuse(context, span, "going on after a crash")
+    elif context.speculations and any(isinstance(x.type, EndpointType) for x in transition.fields):
         refuse(context, span, f"{transition.label}, which hands over an endpoint,")
 
 

@@ -34,7 +34,7 @@ from troth.dsl.check_program_words import (
 from troth.dsl.names import did_you_mean, one_of, suggest
 from troth.dsl.plural import count
 from troth.dsl.scope import BROKEN, Gone, Held, Scope
-from troth.vm.types import EndpointType, Field, Primitive, State, StateKind, Transition
+from troth.vm.types import CRASH, EndpointType, Field, Primitive, State, StateKind, Transition
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,9 +305,12 @@ def _report_duplicate(context: Context, label: Name, first: Span) -> None:
 def _report_surplus(
     context: Context, label: Name, item: RecvChoice, state: State, close: str | None
 ) -> None:
+    crashed = label.text == CRASH
     context.error(
         "check.branch.surplus",
-        f"{item.peer.text} cannot send {label.text} here",
+        f"nothing says what follows a crash of {item.peer.text} here"
+        if crashed
+        else f"{item.peer.text} cannot send {label.text} here",
         label.span,
         expected=labels(state),
         found=label.text,
@@ -321,19 +324,23 @@ def _report_missing(
     context: Context, span: Span, endpoint: Name, state: State, handled: set[str]
 ) -> None:
     rest = [branch for branch in state.transitions if branch.label not in handled]
-    names = " and ".join(branch.label for branch in rest)
-    stubs = ", ".join(
-        f"`{branch.label}({', '.join(field.name for field in branch.fields)}):`" for branch in rest
-    )
-    many = len(handled) + len(rest) > 1 and len(handled) > 0
+    sent = " and ".join(branch.label for branch in rest if branch.label != CRASH)
+    stubs = ", ".join(_stub(branch) for branch in rest)
+    also = " also" if len(handled) + len(rest) > 1 and len(handled) > 0 else ""
     context.error(
         "check.branch.missing",
-        f"{state.peer} may also send {names}" if many else f"{state.peer} may send {names}",
+        f"{state.peer} may{also} send {sent}" if sent else f"{state.peer} may{also} crash",
         span,
         expected=f"a branch for each of {labels(state)}",
         found="branches for " + ", ".join(sorted(handled)) if handled else "no branch for it",
         fix=f"under `recv {endpoint.text}.{state.peer}:` add {stubs}",
     )
+
+
+def _stub(branch: Transition) -> str:
+    if branch.label == CRASH:
+        return f"`{CRASH}:`"
+    return f"`{branch.label}({', '.join(field.name for field in branch.fields)}):`"
 
 
 # --- close and cancel --------------------------------------------------------------------

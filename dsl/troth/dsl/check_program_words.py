@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from troth.vm.local_text import duration
-from troth.vm.types import Field, LocalType, State, StateKind, Transition, ValueType
+from troth.vm.types import CRASH, Field, LocalType, State, StateKind, Transition, ValueType
 
 _SHOWN_MAX = 6
 
@@ -15,7 +15,9 @@ def a_or_an(kind: ValueType) -> str:
 
 
 def signature(label: str, fields: tuple[Field, ...]) -> str:
-    """`quote(price: int)`"""
+    """`quote(price: int)`; a crash carries nothing."""
+    if label == CRASH:
+        return label
     return f"{label}({', '.join(str(field) for field in fields)})"
 
 

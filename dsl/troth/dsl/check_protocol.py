@@ -135,6 +135,7 @@ class _Checker:
             case Choice():
                 self._known_role(item.chooser, item.span)
                 self._duration(item)
+                self._crashed(item)
                 for branch in item.branches:
                     self.sequence(branch, variables, depth + 1)
             case Rec():
@@ -162,6 +163,22 @@ class _Checker:
                     fix="write how long the role has",
                 )
             )
+
+    def _crashed(self, item: Choice) -> None:
+        """Only the crash of who chooses can be noticed here: nobody else is waited for."""
+        if item.crashed is None or item.crashed.text == item.chooser.text:
+            return
+        chooser = item.chooser.text
+        self.report.add(
+            Diagnostic(
+                code="protocol.crash.role",
+                message=f"a choice at {chooser} says what follows a crash of {chooser}",
+                span=item.crashed.span,
+                expected=f"`on crash {chooser}:`",
+                found=item.crashed.text,
+                fix=f"name {chooser}, or handle this crash where {item.crashed.text} chooses",
+            )
+        )
 
     def _refuse(self, span: Span, diagnostic: Diagnostic) -> None:
         self.facts.refused.add(span)

@@ -18,6 +18,7 @@ from troth.dsl.diag import Diagnostic
 from troth.dsl.global_type import Comm, EndNode, GlobalBranch, GlobalNode, GlobalType
 from troth.dsl.raw_graph import Jump, RawChoice, RawGraph, RawMessage, RawNode, Refused, TooLarge
 from troth.dsl.report import Report
+from troth.vm.types import CRASH
 
 
 def close_graph(graph: RawGraph, declaration: ProtocolDecl, report: Report) -> GlobalType | None:
@@ -95,6 +96,8 @@ class _Closer:
             node = self.graph.nodes[raw]
             if isinstance(node, RawChoice) and node.chooser:
                 self._check_choice(node)
+                if node.crash:
+                    self._check_crash(node)
 
     def _check_choice(self, choice: RawChoice) -> None:
         opening: list[tuple[_First, RawMessage]] = []
@@ -107,6 +110,22 @@ class _Closer:
                 self.report.add(_wrong_start(choice, node, first.branch_span))
         self._check_receivers(choice, [message for _, message in opening])
         self._check_labels(choice, opening)
+
+    def _check_crash(self, choice: RawChoice) -> None:
+        """Who has crashed takes no part in what follows, however far that goes."""
+        pending = [choice.arms[-1]]
+        seen = set(pending)
+        while pending:
+            if not self.graph.budget.spend_steps(1):
+                raise TooLarge
+            raw = pending.pop()
+            node = self.graph.nodes[raw]
+            if isinstance(node, RawMessage) and choice.chooser in (node.sender, node.receiver):
+                self.report.add(_still_there(choice, node))
+                continue
+            following = set(self.graph.successors(raw)) - seen
+            seen |= following
+            pending += sorted(following, reverse=True)
 
     def _check_receivers(self, choice: RawChoice, opening: list[RawMessage]) -> None:
         for message in opening:
@@ -127,7 +146,7 @@ class _Closer:
     def _firsts(self, choice: RawChoice) -> list[_First]:
         """What each branch starts with, through jumps and nested choices of the same chooser."""
         found: list[_First] = []
-        for arm, (start, arm_span) in enumerate(zip(choice.arms, choice.arm_spans, strict=True)):
+        for arm, (start, arm_span) in enumerate(zip(choice.chosen, choice.arm_spans, strict=False)):
             visited: set[int] = set()
             pending = [(start, arm_span)]
             while pending:
@@ -143,7 +162,7 @@ class _Closer:
                 elif (
                     isinstance(node, RawChoice)
                     and node.chooser == choice.chooser
-                    and not (node.within_ns and node is not choice)
+                    and not ((node.within_ns or node.crash) and node is not choice)
                 ):
                     pending.extend(reversed(list(zip(node.arms, node.arm_spans, strict=True))))
                 else:
@@ -181,9 +200,16 @@ class _Closer:
                         message.lossy,
                         late=isinstance(node, RawChoice)
                         and within_ns > 0
-                        and arm == len(node.arms) - 1,
+                        and arm == len(node.chosen) - 1,
                     )
                 )
+            if isinstance(node, RawChoice) and node.crash:
+                following = self._head(node.arms[-1])
+                if following not in numbers:
+                    numbers[following] = len(order)
+                    order.append(following)
+                span = node.arm_spans[-1]
+                branches.append(GlobalBranch(CRASH, (), numbers[following], span, span, crash=True))
             first = opening[0][0]
             span = node.arm_spans[0] if isinstance(node, RawChoice) else node.span
             nodes.append(Comm(first.sender, first.receiver, tuple(branches), span, within_ns))
@@ -224,6 +250,16 @@ def _wrong_start(choice: RawChoice, node: RawNode, branch_span: Span) -> Diagnos
         span = node.span
     elif isinstance(node, RawChoice):
         found, span = f"a choice at {node.chooser}", node.arm_spans[0]
+    if isinstance(node, RawChoice) and node.chooser == chooser and node.crash:
+        return Diagnostic(
+            code="protocol.crash.nested",
+            message=f"a choice of {chooser} with `on crash` cannot begin a branch of another of it",
+            span=span,
+            expected=f"a message from {chooser} before, or the crash in the choice around",
+            found=f"`on crash {chooser}`, where the choice around it is still to be made",
+            related=((choice.arm_spans[0], "the other choice is here"),),
+            fix="write `on crash` as the last branch of the choice around it",
+        )
     if isinstance(node, RawChoice) and node.chooser == chooser:
         return Diagnostic(
             code="protocol.choice.timed",
@@ -252,6 +288,19 @@ def _wrong_start(choice: RawChoice, node: RawNode, branch_span: Span) -> Diagnos
         found=found,
         related=((choice.arm_spans[0], "the choice is here"),),
         fix=f"start the branch with a message from {chooser}, or let another role choose",
+    )
+
+
+def _still_there(choice: RawChoice, message: RawMessage) -> Diagnostic:
+    gone = choice.chooser
+    return Diagnostic(
+        code="protocol.crash.gone",
+        message=f"{gone} has crashed and takes no part in what follows",
+        span=message.span,
+        expected=f"messages between the other roles, until the protocol ends without {gone}",
+        found=f"{message.sender} -> {message.receiver}: {message.label}",
+        related=((choice.arm_spans[-1], f"from here on {gone} is gone"),),
+        fix=f"leave {gone} out; if this follows the choice, put it into the other branches",
     )
 
 

@@ -123,12 +123,6 @@ PARSE_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "Write what `expected` names.",
     ),
     (
-        "parse.unsupported",
-        "Not in this version",
-        "The construct belongs to the language but this version cannot run it yet.",
-        "Leave it out, or express it with the constructs that exist.",
-    ),
-    (
         "parse.reserved",
         "Reserved word",
         "`and or not true false if elif else` cannot name a variable, role or declaration.",
@@ -212,6 +206,13 @@ PARSE_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "Misplaced `within`",
         "A clock belongs to the role that chooses: its time is said in the head of the choice.",
         "Write `choice at ROLE within 5s:` in the protocol, and `within s:` in its program.",
+    ),
+    (
+        "parse.crash.place",
+        "Misplaced `on crash`",
+        "What follows a crash is a branch: of a choice in a protocol, of a `recv` in a program.",
+        "In a protocol write `on crash ROLE:` as the last branch of a choice; in a program write "
+        "`on crash:` among the cases of a `recv s.Role:`.",
     ),
     (
         "parse.timeout.missing",

@@ -141,6 +141,26 @@ PROTOCOL_ROWS: Final[tuple[tuple[str, str, str, str], ...]] = (
         "Send a message first, or give the time to the choice around it.",
     ),
     (
+        "protocol.crash.role",
+        "Crash of another role",
+        "A choice waits for the role that chooses: only the crash of that role is noticed there.",
+        "Name the role that chooses behind `on crash`.",
+    ),
+    (
+        "protocol.crash.gone",
+        "A crashed role takes part",
+        "What follows `on crash R:` is done without R, to the end of the protocol. Statements "
+        "behind the choice count, too, for they are done after every branch.",
+        "Leave the role out, or put what needs it into the other branches.",
+    ),
+    (
+        "protocol.crash.nested",
+        "Crash within another choice",
+        "Where a choice begins a branch of another choice of the same role, both are one choice, "
+        "and a crash before it is one crash.",
+        "Write `on crash` as the last branch of the outer choice.",
+    ),
+    (
         "protocol.choice.label",
         "Two branches with one label",
         "Two branches start with the same label, so the label does not say which was chosen.",

@@ -198,7 +198,14 @@ class _Expander:
         chooser = context.roles.get(item.chooser.text, "")
         within_ns = 0 if item.within is None else nanoseconds(item.within.text) or 0
         return self.graph.add(
-            RawChoice(chooser, arms, item.branch_spans, item.span, within_ns=within_ns)
+            RawChoice(
+                chooser,
+                arms,
+                item.branch_spans,
+                item.span,
+                within_ns=within_ns,
+                crash=item.crashed is not None,
+            )
         )
 
     def _rec(self, item: Rec, following: int, context: _Context) -> int:

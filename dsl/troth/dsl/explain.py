@@ -34,6 +34,8 @@ def explain(problem: Unprojectable, global_type: GlobalType, protocol: str) -> D
         _does(problem.right, role, global_type, shown),
     )
     title = f"in {protocol}, {role} cannot tell which branch {choice.sender} chose"
+    if left.crash or right.crash:
+        title = f"in {protocol}, {role} cannot tell whether {choice.sender} has crashed"
     expected = f"the same next step for {role} in both branches, or a message that tells it"
     fix = _tell(problem, global_type, choice, (left, right))
     if conflict.kind is ConflictKind.FIELDS:
@@ -98,16 +100,21 @@ def _tell(
     branches: tuple[GlobalBranch, GlobalBranch],
 ) -> str:
     """What to add, in the branches where the chooser does not speak to the role first."""
-    role, chooser = problem.role, choice.sender
+    role = problem.role
     lines = []
     for place, branch in zip((problem.left, problem.right), branches, strict=True):
+        # Who has crashed tells nobody; who was to hear from it does.
+        chooser = choice.receiver if branch.crash else choice.sender
         node = global_type.nodes[place]
         told = isinstance(node, Comm) and (node.sender, node.receiver) == (chooser, role)
         if not told:
-            lines.append(f"`{chooser} -> {role}: {branch.label}()` after {branch.label}")
+            told_by = "crashed" if branch.crash else branch.label
+            lines.append(f"`{chooser} -> {role}: {told_by}()` after {branch.label}")
     if not lines:
-        return f"let the first messages from {chooser} to {role} have labels of their own"
-    return f"let {chooser} tell {role} which branch was taken: add " + " and ".join(lines)
+        return f"let the first messages from {choice.sender} to {role} have labels of their own"
+    if any(branch.crash for branch in branches):
+        return f"tell {role} which branch was taken: add " + " and ".join(lines)
+    return f"let {choice.sender} tell {role} which branch was taken: add " + " and ".join(lines)
 
 
 def _related(
@@ -118,7 +125,8 @@ def _related(
 ) -> tuple[tuple[Span, str], ...]:
     places: list[tuple[Span, str]] = []
     for branch, does in zip(branches, found, strict=True):
-        places.append((branch.span, f"if {branch.label} is chosen, {problem.role} {does}"))
+        when = "after the crash" if branch.crash else f"if {branch.label} is chosen"
+        places.append((branch.span, f"{when}, {problem.role} {does}"))
     for place, does in zip((problem.left, problem.right), found, strict=True):
         node = global_type.nodes[place]
         if isinstance(node, Comm) and problem.role in (node.sender, node.receiver):
@@ -149,5 +157,8 @@ def _run(path: tuple[Step, ...], global_type: GlobalType) -> str:
         node = global_type.nodes[number]
         assert isinstance(node, Comm)
         branch = node.branches[taken]
-        parts.append(f"{node.sender} -> {node.receiver}: {branch.label} (line {branch.span.line})")
+        does = f"{node.sender} -> {node.receiver}: {branch.label}"
+        if branch.crash:
+            does = f"{node.sender} crashes, which {node.receiver} notices"
+        parts.append(f"{does} (line {branch.span.line})")
     return ", ".join(parts)

@@ -209,7 +209,9 @@ class _Body:
                 return self._message(item, bound)
             case Choice():
                 branches = tuple(self.sequence(branch, bound) for branch in item.branches)
-                return [replace(item, chooser=self.role(item.chooser, bound), branches=branches)]
+                crashed = None if item.crashed is None else self.role(item.crashed, bound)
+                chooser = self.role(item.chooser, bound)
+                return [replace(item, chooser=chooser, branches=branches, crashed=crashed)]
             case Rec():
                 return [replace(item, body=self.sequence(item.body, bound))]
             case LoopAt():

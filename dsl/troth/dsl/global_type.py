@@ -23,7 +23,8 @@ from troth.vm.types import Field
 class GlobalBranch:
     """`span` is the message; `branch_span` the `choice`/`or` line it belongs to, if any.
 
-    `late` is set in the branch of a timed choice that is taken when the time is over.
+    `late` is set in the branch of a timed choice that is taken when the time is over, `crash` in
+    the one that is taken when the sender has crashed: nobody sends it, and its label is `CRASH`.
     """
 
     label: str
@@ -33,6 +34,7 @@ class GlobalBranch:
     branch_span: Span
     lossy: bool = False
     late: bool = False
+    crash: bool = False
 
 
 @dataclass(frozen=True, slots=True)

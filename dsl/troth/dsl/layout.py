@@ -186,7 +186,7 @@ class _Reader:
         if tokens:
             levels = tuple(self._levels)
             line = Line(
-                len(levels) - 1, levels, _with_timeout(tokens), tuple(self._raw), self._broken
+                len(levels) - 1, levels, _with_heads(tokens), tuple(self._raw), self._broken
             )
             self._lines.append(line)
         self._raw.clear()
@@ -194,8 +194,13 @@ class _Reader:
         self._broken = self._lost = False
 
 
-def _with_timeout(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
-    """A line that says `timeout:` and no more begins the late branch; else it is a name."""
+def _with_heads(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    """A line that says `timeout:` and no more begins the late branch; else it is a name.
+
+    Two names in a row begin no other line, so `on crash` is a branch wherever it begins one.
+    """
+    if len(tokens) > 2 and tokens[0] == "on" and tokens[1] == "crash":
+        return Token.new_borrow_pos("ON_CRASH", "on crash", tokens[0]), *tokens[2:]
     head = tokens[0] if len(tokens) == 2 else None
     if head is None or head != "timeout" or tokens[1].type != "COLON":
         return tokens

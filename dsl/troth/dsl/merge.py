@@ -5,7 +5,8 @@ takes what it would do at each of them and gives the one thing it does:
 
 * it ends, if it ends at all of them;
 * it receives, if it receives at all of them and from the same role: the label that arrives tells
-  it more, so labels are united, and the same label must carry the same fields;
+  it more, so labels are united, and the same label must carry the same fields; a crash of that
+  role is handled at all of the places or at none, for it must be known what to do at each;
 * it sends, if it sends at all of them, to the same role, exactly the same labels and fields and
   within the same time: it cannot know which of them would be right.
 
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from troth.vm.types import Field, StateKind
+from troth.vm.types import CRASH, Field, StateKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class ConflictKind(StrEnum):
     PEER = "peer"
     LABELS = "labels"
     FIELDS = "fields"
+    CRASH = "crash"
     TIME = "time"
 
 
@@ -82,7 +84,7 @@ class Conflict:
     """Why actions number `left` and `right` do not merge.
 
     `label` is the label that only one of them has (`LABELS`, with `left` having it) or that
-    carries different fields (`FIELDS`), else "".
+    carries different fields (`FIELDS`), else "". Of `CRASH`, only `left` handles the crash.
     """
 
     kind: ConflictKind
@@ -107,6 +109,10 @@ def merge(actions: Sequence[Action]) -> MergeResult:
             conflict = _label_conflict(first, action, number)
             if conflict is not None:
                 return conflict
+    else:
+        conflict = _crash_conflict(actions)
+        if conflict is not None:
+            return conflict
     return _unite(actions)
 
 
@@ -130,6 +136,13 @@ def _label_conflict(first: Action, other: Action, number: int) -> Conflict | Non
     if left - right:
         return Conflict(ConflictKind.LABELS, 0, number, min(left - right))
     return Conflict(ConflictKind.LABELS, number, 0, min(right - left))
+
+
+def _crash_conflict(actions: Sequence[Action]) -> Conflict | None:
+    handled = [any(option.label == CRASH for option in action.options) for action in actions]
+    if all(handled) or not any(handled):
+        return None
+    return Conflict(ConflictKind.CRASH, handled.index(True), handled.index(False))
 
 
 def _times(action: Action) -> tuple[int, frozenset[str]]:

@@ -22,7 +22,7 @@ from troth.vm.errors import InternalError
 _DEPENDENTS: Final = {
     "IF": frozenset({"ELIF", "ELSE"}),
     "ELIF": frozenset({"ELIF", "ELSE"}),
-    "CHOICE": frozenset({"OR", "TIMEOUT"}),
+    "CHOICE": frozenset({"OR", "TIMEOUT", "ON_CRASH"}),
     "WITHIN": frozenset({"TIMEOUT"}),
 }
 # What stands for a block of which no line could be read: the row whose first word, which tells
@@ -159,7 +159,7 @@ class _Feeder:
 
 
 def _depends(line: Line, header: Line) -> bool:
-    """Whether `line` is an `elif`, `else`, `or` or `timeout` that continues `header`."""
+    """Whether `line` begins a further branch (`else`, `or`, `timeout`, …) of `header`."""
     head, opener = line.tokens[0], header.tokens[0].type
     dependent = head.type in _DEPENDENTS.get(opener, frozenset())
     return line.depth == header.depth and dependent

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from troth.dsl.parser_hints_head import HEAD_HINTS
-from troth.dsl.parser_hints_later import LATER_HINTS
+from troth.dsl.parser_hints_place import PLACE_HINTS
 from troth.dsl.parser_hints_value import VALUE_HINTS
 from troth.dsl.parser_report import quoted
 from troth.dsl.parser_situation import (
@@ -325,7 +325,7 @@ def _trailing(s: Situation) -> Finding | None:
 
 
 HINTS: Final[tuple[_Hint, ...]] = (
-    *LATER_HINTS,
+    *PLACE_HINTS,
     *HEAD_HINTS,
     _send_call,
     *VALUE_HINTS,

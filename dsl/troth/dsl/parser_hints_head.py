@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from troth.dsl.names import did_you_mean
-from troth.dsl.parser_hints_later import unsupported_head
+from troth.dsl.parser_hints_place import crash_head
 from troth.dsl.parser_report import quoted
 from troth.dsl.parser_situation import Finding, Situation
 from troth.dsl.parser_words import (
@@ -40,7 +40,7 @@ def _declaration(s: Situation) -> Finding | None:
             "a step of a protocol stands in a protocol",
             fix="indent it under `protocol P(A, B):`",
         )
-    return unsupported_head(s) or Finding(
+    return crash_head(s) or Finding(
         "parse.declaration.unknown",
         f"{quoted(word)} begins no declaration",
         fix=FOREIGN_DECLARATIONS.get(word)
@@ -75,7 +75,7 @@ def _statement(s: Situation) -> Finding | None:
     if not s.in_program or not ((s.accepts == {"ASSIGN"} and s.place == 1) or s.at_statement):
         return None
     word = str(s.head)
-    finding = unsupported_head(s)
+    finding = crash_head(s)
     if finding is not None:
         return finding
     if s.token.type == "ARROW" or (word in ONLY_PROTOCOLS and word not in FOREIGN_STATEMENTS):
@@ -140,7 +140,7 @@ def _interaction(s: Situation) -> Finding | None:
     ):
         return None
     word = str(s.head)
-    finding = unsupported_head(s)
+    finding = crash_head(s)
     if finding is not None:
         return finding
     fix = FOREIGN_INTERACTIONS.get(word)

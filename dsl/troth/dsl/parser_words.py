@@ -1,4 +1,4 @@
-"""The words a line can begin with, those of later versions, and those of other languages."""
+"""The words a line can begin with, and those of other languages."""
 
 from __future__ import annotations
 
@@ -17,14 +17,6 @@ INTERACTION_WORDS: Final = (
 ONLY_PROTOCOLS: Final = frozenset({"edge", "choice", "or", "rec", "do"})
 ONLY_PROGRAMS: Final = frozenset(STATEMENT_WORDS) - {
     *("continue", "loop", "foreach", "timeout"),
-}
-
-# Constructs of the language that this version does not have, by the word that begins their line.
-# Whoever writes one in the wrong place has to hear that it is not there, not where it belongs.
-_CRASH: Final = "`on crash`"
-UNSUPPORTED: Final = {
-    "on": _CRASH,
-    "crash": _CRASH,
 }
 
 # What other languages call it: the word, and what to write instead.

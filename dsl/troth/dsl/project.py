@@ -8,6 +8,9 @@ and it also handles a role that learns only in a later round of a loop which bra
 
 A place from which the role never acts again and nothing ends (others go round for ever) counts as
 the end: the role is done.
+
+A crash is a branch that nobody sends. Who would have received takes it, others learn of it as of
+any branch. The role that crashes is not in it: it does not see such branches at all.
 """
 
 from __future__ import annotations
@@ -105,6 +108,7 @@ class _View:
         options = tuple(
             Option(branch.label, branch.fields, position, branch.lossy, branch.late)
             for position, branch in enumerate(node.branches)
+            if not (branch.crash and node.sender == self.role)
         )
         if node.sender == self.role:
             return Action(StateKind.SEND, node.receiver, options, node.within_ns)

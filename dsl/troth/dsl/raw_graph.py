@@ -33,6 +33,7 @@ class RawMessage:
 class RawChoice:
     """`chooser` is "" when it was refused; `loop` when this is a `loop at`, whose last arm is
     the added `done`. Where the chooser has a clock, of `within_ns`, the last arm is the late one.
+    With `crash` the arm behind all others is what is done when the chooser has crashed.
     """
 
     chooser: str
@@ -41,6 +42,12 @@ class RawChoice:
     span: Span
     loop: bool = False
     within_ns: int = 0
+    crash: bool = False
+
+    @property
+    def chosen(self) -> tuple[int, ...]:
+        """The arms that the chooser takes by a message."""
+        return self.arms[:-1] if self.crash else self.arms
 
 
 @dataclass(slots=True)

@@ -30,6 +30,10 @@ class OneLinePlace(ABC):
     def peer_key(self) -> bytes | None:
         """The key that the way was made with; None when there is no way."""
 
+    def accepts(self, keys: frozenset[bytes]) -> bool:
+        """Whether a machine that has proved these may be at the other end."""
+        return self.peer_key() in keys
+
     @abstractmethod
     def carry(self, data: bytes) -> bool:
         """Sends a frame; whether it was taken. What was not is said again later."""
@@ -125,7 +129,7 @@ class OneLine:
         Raises:
             Malformed: code `stream.identity`.
         """
-        if self._place.peer_key() not in keys:
+        if not self._place.accepts(keys):
             raise Malformed(
                 "stream.identity",
                 "the machine at the other end is not who the way to it was made with",
@@ -146,6 +150,11 @@ class OneLine:
         if line is not None and line.open:
             line.open = False
             self._on_lost(line)
+
+    @property
+    def proved(self) -> frozenset[bytes]:
+        """The keys that the other machine has proved."""
+        return frozenset() if self._line is None else self._line.keys
 
     async def listen(self, address: Address) -> None:
         raise _no_address(address)

@@ -74,7 +74,6 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example("parse.type", 1, 15, "`list`", "effect f() -> set[int]\n"),
     Example("parse.reserved", 1, 9, "another name", "program or():\n    pass\n"),
     # --- protocols -----------------------------------------------------------------------
-    Example("parse.unsupported", 2, 5, "leave it out", in_protocol("on crash A:\n    B -> B: m()")),
     Example("parse.parentheses", 2, 14, "`m(…)`", in_protocol("A -> B: m")),
     Example("parse.type.missing", 2, 20, "`price: int`", in_protocol("A -> B: m(price)")),
     Example("parse.colon.missing", 2, 12, "A -> B: label", in_protocol("A -> B m()")),
@@ -171,13 +170,8 @@ EXAMPLES: Final[tuple[Example, ...]] = (
             "choice at A:\n    A -> B: m()\ntimeout:\n    A -> B: n()",
         )
     ),
-    # --- not in this version, wherever it is written -------------------------------------
-    *(
-        Example("parse.unsupported", 2, column, "leave it out", text)
-        for column, text in ((5, in_main("on crash B:\n    pass")),)
-    ),
-    *(
-        Example("parse.unsupported", 1, 1, "leave it out", text)
-        for text in ("on crash B:\n    pass\n",)
-    ),
+    Example("parse.crash.place", 2, 5, "last of them", in_protocol("on crash A:\n    A -> B: m()")),
+    Example("parse.crash.place", 2, 5, "like the cases", in_main("on crash B:\n    pass")),
+    Example("parse.crash.place", 2, 5, "like the cases", in_main("on crash:\n    pass")),
+    Example("parse.crash.place", 1, 1, "like the cases", "on crash B:\n    pass\n"),
 )

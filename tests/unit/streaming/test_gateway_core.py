@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import cast
 
 import pytest
 
 from gateway_world import Connection, GatewayWorld
 from relay_world import GATEWAY_PUBLIC
 from troth.streaming.gateway import messages as m
-from troth.streaming.gateway.client import GatewayLink, LinkState
+from troth.streaming.gateway.binding import (
+    NO_REGISTRATION,
+    WRONG_GATEWAY,
+    PartyBinding,
+    RegistrationRecord,
+    challenge_record,
+    registration_of,
+    registration_record,
+)
+from troth.streaming.gateway.client import LinkState
 from troth.streaming.gateway.codec import FrameReader, encode
 from troth.streaming.gateway.hub import Refusal
 from troth.streaming.gateway.limits import FRAME_BYTES_MAX, SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.metrics import prometheus
+from troth.streaming.gateway.proofs import Challenge, Registration
 from troth.streaming.paths.stun_server import StunCounters
 from troth.streaming.relay.lease import Role, read_unverified, signed_by
 from troth.vm.errors import Invalid, Malformed, Unusable
@@ -43,37 +54,99 @@ def test_a_key_that_proves_itself_is_known() -> None:
     world = GatewayWorld()
     carol = world.connect(CLIENT, "carol")
     assert carol.link.state is LinkState.BOUND
-    assert carol.last(m.Bound).name == "carol"
+    assert carol.binding.done
+    assert world.core.hub.parties[carol.number].name == "carol"
 
 
-def test_the_gateway_has_to_be_the_right_one() -> None:
-    world = GatewayWorld()
-    link = GatewayLink(
-        kind=CLIENT,
-        key=world.key("carol"),
-        random=world.random.randbytes,
-        now_ns=0,
-        gateway_key=bytes(32),
+def _binding(world: GatewayWorld, gateway_key: bytes | None = None) -> PartyBinding:
+    return PartyBinding(
+        kind=CLIENT, key=world.key("carol"), random=world.random.randbytes, gateway_key=gateway_key
     )
+
+
+@pytest.mark.parametrize(
+    ("challenge", "proved", "wrong"),
+    [
+        (Challenge(1, GATEWAY_PUBLIC, bytes(32)), GATEWAY_PUBLIC, ""),
+        (Challenge(1, bytes(32), bytes(32)), bytes(32), "key 0000000000000000…"),
+        (Challenge(2, GATEWAY_PUBLIC, bytes(32)), GATEWAY_PUBLIC, "version 2"),
+        (Challenge(1, GATEWAY_PUBLIC, bytes(32)), bytes(32), "another machine"),
+    ],
+)
+def test_the_gateway_has_to_be_the_right_one(
+    challenge: Challenge, proved: bytes, wrong: str
+) -> None:
+    binding = _binding(GatewayWorld(), GATEWAY_PUBLIC)
+    binding.peer_keys = lambda: frozenset({proved})
+    answer = binding.answer_challenge(challenge_record(challenge))
+    if not wrong:
+        assert answer["refusal"] == ""
+        assert binding.problem is None
+        return
+    assert (answer["refusal"], answer["registration"]) == (WRONG_GATEWAY, NO_REGISTRATION)
+    assert isinstance(binding.problem, Invalid)
+    assert (binding.problem.code, binding.problem.actual) == ("gateway.identity", wrong)
+    assert not binding.done
+
+
+def test_a_gateway_that_does_not_prove_its_key_is_not_believed() -> None:
+    binding = _binding(GatewayWorld())
+    binding.peer_keys = lambda: frozenset({GATEWAY_PUBLIC})
+    binding.answer_challenge(challenge_record(Challenge(1, GATEWAY_PUBLIC, bytes(32))))
     with pytest.raises(Invalid) as caught:
-        link.receive(encode(m.Challenge(1, GATEWAY_PUBLIC, bytes(32))), 0)
+        binding.bound(bytes(64))
     assert caught.value.code == "gateway.identity"
-    assert link.state is LinkState.ENDED
-    assert link.to_write() == b""
+    assert not binding.done
+    assert binding.problem is caught.value
 
 
 def test_a_registration_is_of_no_use_to_whoever_copies_it() -> None:
     world = GatewayWorld()
-    link = GatewayLink(
-        kind=CLIENT, key=world.key("carol"), random=world.random.randbytes, now_ns=0
-    )  # fmt: skip
-    link.receive(encode(m.Challenge(1, GATEWAY_PUBLIC, b"n" * 32)), 0)
-    (copied,) = FrameReader().feed(link.to_write())
-    world.core.connected(99, "192.0.2.66", world.now_ns)
-    world.core.received(99, copied, world.now_ns)
-    refused = [o.message for o in world.core.poll() if hasattr(o, "message")][-1]
+    binding = _binding(world)
+    binding.peer_keys = lambda: frozenset({GATEWAY_PUBLIC})
+    elsewhere = challenge_record(Challenge(1, GATEWAY_PUBLIC, b"n" * 32))
+    copied = binding.answer_challenge(elsewhere)["registration"]
+    stranger = world.arrive(_binding(world))
+    party = world.core.hub.parties[stranger.number]
+    refused = world.core.register(party, copied, frozenset({copied["key"]}), world.now_ns)
     assert isinstance(refused, m.Refused)
     assert refused.code == Refusal.SIGNATURE.code
+    assert party.kind is None
+
+
+def test_whoever_speaks_for_a_key_has_to_have_proved_it() -> None:
+    world = GatewayWorld()
+    stranger = world.arrive(_binding(world))
+    world.bind(stranger, bytes(32))
+    assert stranger.refused == [Refusal.SIGNATURE.code]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": "no\nname"},
+        {"key": b"short"},
+        {"nonce": b""},
+        {"signature": bytes(63)},
+        {"exchange_key": bytes(33)},
+        {"host": "h" * 201},
+        {"kind": "k" * 201},
+        {"port": 1 << 16},
+        {"port": -1},
+    ],
+)
+def test_a_registration_of_another_form_is_refused(changed: dict[str, object]) -> None:
+    world = GatewayWorld()
+    stranger = world.arrive(_binding(world))
+    party = world.core.hub.parties[stranger.number]
+    good = registration_record(
+        Registration("client", "carol", bytes(32), bytes(32), bytes(64), b"", "", 0)
+    )
+    record = cast(RegistrationRecord, {**good, **changed})
+    refused = world.core.register(party, record, frozenset({bytes(32)}), world.now_ns)
+    assert isinstance(refused, m.Refused)
+    assert refused.code == "message"
+    assert registration_record(registration_of(good)) == good
 
 
 def test_only_those_register_who_may() -> None:
@@ -112,20 +185,17 @@ def test_a_relay_has_to_say_where_it_is() -> None:
     registration = world.core.hub.relays["rita"].registration
     assert registration is not None
     assert rita.link.state is LinkState.BOUND
-    link = GatewayLink(
-        kind=RELAY, key=world.key("rob"), random=world.random.randbytes, now_ns=world.now_ns
-    )
-    connection = Connection(len(world.connections) + 1, link)
-    world.connections.append(connection)
-    world.core.connected(connection.number, "203.0.113.9", world.now_ns)
-    world.settle()
+    binding = PartyBinding(kind=RELAY, key=world.key("rob"), random=world.random.randbytes)
+    connection = world.arrive(binding, "203.0.113.9")
+    world.bind(connection)
     assert connection.refused == ["message"]
 
 
 def test_nothing_is_taken_before_the_registration() -> None:
     world = GatewayWorld()
     world.core.connected(77, "192.0.2.1", world.now_ns)
-    world.core.received(77, m.Beat(), world.now_ns)
+    world.core.received(77, m.Talk("bind", 1, b"hello"), world.now_ns)
+    world.core.received(77, m.Talk("asking", 1, b"hello"), world.now_ns)
     refused = [o.message for o in world.core.poll() if hasattr(o, "message")][-1]
     assert isinstance(refused, m.Refused)
     assert "register first" in refused.text
@@ -163,6 +233,7 @@ def test_a_program_belongs_to_the_kind_of_party_that_it_is_for() -> None:
     world = GatewayWorld()
     carol, harry, rita = _three(world)
     for party in (carol, harry, rita):
+        party.heard.clear()
         for leg in ("asking", "consulting", "consent", "registration", "telepathy"):
             world.say(party, m.Talk(leg, 1, leg.encode()))
     assert carol.heard == [b"asking"]
@@ -427,7 +498,7 @@ def test_a_limit_of_nothing_is_refused() -> None:
 
 def test_messages_are_read_back_however_they_are_cut() -> None:
     messages: list[m.Message] = [
-        m.Challenge(1, bytes(32), b"n" * 32),
+        m.Refused(1, "limit", "a limit was hit", "offers_per_minute", 5),
         m.Talk("asking", 1, bytes(10_000)),
         m.AddCandidates(b"s" * 16, ((1, "192.0.2.66", 1),)),
         m.NeedRelay(1, b"s" * 16, ("rita",)),
@@ -482,7 +553,7 @@ def test_any_bytes_are_messages_or_refused_and_the_gateway_goes_on() -> None:
             m.AddCandidates(bytes(16), ((1, "192.0.2.66", 1),)),
             m.EndSession(bytes(16), "x"),
             m.Command(1, "ban", ("harry",)),
-            m.Register("host", "x", bytes(32), bytes(32), bytes(64), b"", "", 0),
+            m.Talk("bind", 1, b"frame"),
             m.RenewLease(1, bytes(16)),
         )
     ]

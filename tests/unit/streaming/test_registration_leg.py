@@ -17,7 +17,7 @@ from gateway_world import GatewayWorld
 from troth import conformance, vm
 from troth.streaming.eventsocket.backoff import Backoff
 from troth.streaming.gateway import messages as m
-from troth.streaming.gateway.client import RelayPart
+from troth.streaming.gateway.binding import RelayPart
 from troth.streaming.gateway.hub import Party
 from troth.streaming.gateway.legs import LegOwner
 from troth.streaming.gateway.messages import PartyKind
@@ -80,8 +80,8 @@ class Desk:
 
     def records(self) -> list[Path]:
         return [
-            *(self.folder / "gateway").glob("*.replay"),
-            *(self.folder / "relay").glob("*.replay"),
+            *(self.folder / "gateway").glob("registration-*.replay"),
+            *(self.folder / "relay").glob("registration-*.replay"),
         ]
 
 

@@ -123,8 +123,24 @@ SESSIONS: Final = (
 )
 
 OTHERS: Final = (
-    Scenario("bound", "bind", {"bind_epoch": [3]}, {"bound": ["3"], "bind_refused": []}),
-    Scenario("not bound", "bind", {"bind_verify": ["wrong_key"]}, {"bind_refused": ["wrong_key"]}),
+    Scenario(
+        "bound",
+        "bind",
+        {"register": [{"signature": b"s"}]},
+        {"bound": ["b's'"], "not_bound": [], "party_leaves": []},
+    ),
+    Scenario(
+        "not bound",
+        "bind",
+        {"register": [{"refusal": REFUSED}]},
+        {"not_bound": ["{code: policy}"], "bound": []},
+    ),
+    Scenario(
+        "another gateway",
+        "bind",
+        {"answer_challenge": [{"refusal": "wrong_gateway"}]},
+        {"party_leaves": ["wrong_gateway"], "register": []},
+    ),
     Scenario(
         "a policy kept",
         "consent",

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from troth.vm.assembly_cursor import Cursor, Spot, Token
-from troth.vm.assembly_parts import read_name, read_value
+from troth.vm.assembly_parts import read_label, read_name, read_value
 from troth.vm.assembly_words import write_name, write_value
 from troth.vm.image_codec import ITEMS_MAX
 from troth.vm.instructions import (
@@ -203,7 +203,7 @@ def _read_cases(cursor: Cursor) -> tuple[Case, ...]:
 
 
 def _read_case(cursor: Cursor) -> Case:
-    label = read_name(cursor)
+    label = read_label(cursor)
     targets = cursor.list_of("(", ")", read_register, ITEMS_MAX)
     cursor.expect("->")
     return Case(label, targets, read_target(cursor))

@@ -10,10 +10,19 @@ import re
 from typing import Final
 
 from troth.vm.assembly_cursor import Cursor, Spot, Token, shorten
+from troth.vm.assembly_words import write_text
 from troth.vm.codec import find_flaw
 from troth.vm.image_codec import ITEMS_MAX
 from troth.vm.limits import IMAGE_BYTES_MAX, NAME_BYTES_MAX, NESTING_DEPTH_MAX
-from troth.vm.types import EndpointType, Field, ListType, Primitive, RecordType, ValueType
+from troth.vm.types import (
+    CRASH,
+    EndpointType,
+    Field,
+    ListType,
+    Primitive,
+    RecordType,
+    ValueType,
+)
 from troth.vm.value_types import TYPE_NODES_MAX, is_small
 from troth.vm.values import INT_MAX, INT_MIN, Blob, Record, Value
 
@@ -85,6 +94,14 @@ def read_name(cursor: Cursor) -> str:
     if 0 < len(name.encode()) <= NAME_BYTES_MAX and name.isprintable() and " " not in name:
         return name
     return cursor.refuse("assembly.name", actual=shorten(name), spot=spot)
+
+
+def read_label(cursor: Cursor) -> str:
+    """What a message is called, or `CRASH` in quotes, which is no name."""
+    if cursor.kind is Token.TEXT and cursor.text == write_text(CRASH):
+        cursor.advance()
+        return CRASH
+    return read_name(cursor)
 
 
 # --- types ---------------------------------------------------------------------------------

@@ -17,7 +17,14 @@ from troth.vm.assembly_operands import (
     PROTOCOL,
     read_settings,
 )
-from troth.vm.assembly_parts import read_fields, read_name, read_text, read_type, read_word
+from troth.vm.assembly_parts import (
+    read_fields,
+    read_label,
+    read_name,
+    read_text,
+    read_type,
+    read_word,
+)
 from troth.vm.assembly_syntax import read_instruction
 from troth.vm.assembly_words import FIRST_WORD, VERSION
 from troth.vm.image import (
@@ -425,7 +432,7 @@ def _read_state(cursor: Cursor) -> State:
 
 
 def _read_transition(cursor: Cursor) -> Transition:
-    label, fields = read_name(cursor), read_fields(cursor)
+    label, fields = read_label(cursor), read_fields(cursor)
     lossy = cursor.takes("lossy")
     cursor.expect("->")
     return Transition(label, fields, cursor.integer(0, STATES_MAX), lossy)

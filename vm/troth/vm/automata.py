@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from troth.vm.errors import LimitExceeded
 from troth.vm.limits import STATES_MAX
-from troth.vm.types import LocalType, State
+from troth.vm.types import CRASH, LocalType, State
 
 
 def minimise(states: Sequence[State], start: int = 0) -> LocalType:
@@ -24,12 +24,12 @@ def minimise(states: Sequence[State], start: int = 0) -> LocalType:
     Raises:
         LimitExceeded: `type.size`, when more than `STATES_MAX` states are left.
     """
-    reachable = _reachable(states, start)
-    block_of = _refine(states, reachable)
+    block_of = _refine(states, reachable(states, start))
     return _number(states, block_of, start)
 
 
-def _reachable(states: Sequence[State], start: int) -> list[int]:
+def reachable(states: Sequence[State], start: int) -> list[int]:
+    """The states that some path leads to from `start`, which is the first of them."""
     found = {start: None}
     queue = [start]
     for number in queue:
@@ -38,6 +38,33 @@ def _reachable(states: Sequence[State], start: int) -> list[int]:
                 found[transition.next] = None
                 queue.append(transition.next)
     return queue
+
+
+def survivable(states: Sequence[State]) -> tuple[frozenset[str], ...]:
+    """For each state, the roles of which a crash can be met by a transition `CRASH` from there on.
+
+    Nobody has to have crashed, and what has to come before may never come: this says only where
+    somebody may still be waited for who can be missed.
+    """
+    found: list[frozenset[str]] = [frozenset()] * len(states)
+    met: dict[str, list[int]] = {}
+    for number, state in enumerate(states):
+        if any(transition.label == CRASH for transition in state.transitions):
+            met.setdefault(state.peer, []).append(number)
+    if not met:
+        return tuple(found)
+    before: list[list[int]] = [[] for _ in states]
+    for number, state in enumerate(states):
+        for transition in state.transitions:
+            before[transition.next].append(number)
+    for role, places in met.items():
+        pending = list(places)
+        while pending:
+            number = pending.pop()
+            if role not in found[number]:
+                found[number] |= {role}
+                pending += before[number]
+    return tuple(found)
 
 
 def _refine(states: Sequence[State], reachable: Sequence[int]) -> dict[int, int]:

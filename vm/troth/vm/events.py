@@ -38,7 +38,9 @@ __all__ = [
     "Cancelled",
     "ChildRow",
     "Completed",
+    "CrashDetected",
     "Delegated",
+    "Departed",
     "Dropped",
     "EdgeConfig",
     "EndAsked",
@@ -272,6 +274,25 @@ class TimerExpired(NamedTuple):
     signer: bytes
 
 
+class Departed(NamedTuple):
+    """A role has crashed, and its session goes on: others can go on without it.
+
+    It counts as done. It stands right behind the `Faulted` of the crash.
+    """
+
+    session: bytes
+    role: str
+
+
+class CrashDetected(NamedTuple):
+    """A role has waited for another that has crashed, and goes on as its type says for that."""
+
+    session: bytes
+    receiver: str
+    sender: str
+    signer: bytes
+
+
 class StatusChanged(NamedTuple):
     """`detail` says why: a fault code, a cancel reason, or "". `epoch` is the one after."""
 
@@ -282,7 +303,10 @@ class StatusChanged(NamedTuple):
 
 
 class Undelivered(NamedTuple):
-    """A signed message that its receiver will never take, listed when the session ended."""
+    """A signed message that its receiver will never take, listed when the session ended.
+
+    Where its receiver has crashed and the session goes on, it is listed then, or as it is sent.
+    """
 
     session: bytes
     sender: str
@@ -469,6 +493,8 @@ Event: TypeAlias = (
     | PeerRotated
     | TimerStarted
     | TimerExpired
+    | Departed
+    | CrashDetected
     | StatusChanged
     | Undelivered
     | Overwritten

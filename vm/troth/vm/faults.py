@@ -46,7 +46,7 @@ FAULT_CODES: Final[dict[str, FaultInfo]] = {
     ),
     "vm.fault.crash": FaultInfo(
         "who played a role is gone",
-        "Look for why it crashed: all sessions in which it held an endpoint have ended with it",
+        "Look for why it crashed: of its sessions those go on that say what follows a crash",
     ),
     "vm.fault.credits": FaultInfo(
         "a coroutine has spent its instruction budget",

@@ -195,6 +195,8 @@ class FragmentBuilder:
             ev.Retired: self._retired,
             ev.TimerStarted: self._timer_started,
             ev.TimerExpired: self._timer_expired,
+            ev.Departed: self._departed,
+            ev.CrashDetected: self._crash_detected,
             ev.StatusChanged: self._status_changed,
             ev.Undelivered: self._undelivered,
             ev.Overwritten: self._overwritten,
@@ -304,6 +306,12 @@ class FragmentBuilder:
 
     def _timer_expired(self, event: ev.TimerExpired) -> None:
         self._endpoint(event, event.role).act("expire")
+
+    def _departed(self, event: ev.Departed) -> None:
+        self._endpoint(event, event.role).act("depart")
+
+    def _crash_detected(self, event: ev.CrashDetected) -> None:
+        self._endpoint(event, event.receiver).act("detect", event.sender)
 
     def _status_changed(self, event: ev.StatusChanged) -> None:
         session = self._session(event)

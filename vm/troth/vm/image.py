@@ -10,6 +10,7 @@ from typing import Final
 
 from troth.vm.instructions import (
     Acquire,
+    Branch,
     BufferMode,
     Cancel,
     Close,
@@ -28,7 +29,7 @@ from troth.vm.instructions import (
     Timer,
     Transfer,
 )
-from troth.vm.types import Field, LocalType, ValueType
+from troth.vm.types import CRASH, Field, LocalType, ValueType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,4 +133,6 @@ def irrevocable(image: Image, instruction: Instruction) -> str | None:
         return "print"
     if isinstance(instruction, Invoke) and not image.effects[instruction.effect].revertible:
         return f"the effect {image.effects[instruction.effect].name}"
+    if isinstance(instruction, Branch) and any(case.label == CRASH for case in instruction.cases):
+        return "going on after a crash"
     return _IRREVOCABLE.get(type(instruction))

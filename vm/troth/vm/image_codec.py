@@ -86,6 +86,7 @@ from troth.vm.shapes import (
     tuple_of,
 )
 from troth.vm.types import (
+    CRASH,
     EndpointType,
     Field,
     ListType,
@@ -195,9 +196,16 @@ _FIELDS = array_of(row_of(Field, ("name", NAME), ("type", _TYPE)), ITEMS_MAX, "f
 
 # --- protocols -----------------------------------------------------------------------------
 
+
+def _read_label(raw: object, path: Path) -> str:
+    """A crash is no name, so that nobody can send it."""
+    return CRASH if raw == CRASH else _read_name(raw, path)
+
+
+_LABEL = Shape(str, _read_label)
 _TRANSITION = row_of(
     Transition,
-    ("label", NAME),
+    ("label", _LABEL),
     ("fields", _FIELDS),
     ("next", integer(0, STATES_MAX)),
     ("lossy", FLAG),
@@ -277,7 +285,7 @@ _OPTIONS = row_of(
 )
 _HANDLERS = array_of(tuple_of(NAME, NAME, NAME), ITEMS_MAX, "handlers")
 _MESSAGE = (("endpoint", _INDEX), ("peer", NAME), ("label", NAME))
-_CASE = row_of(Case, ("label", NAME), ("targets", _REGISTERS), ("target", _TARGET))
+_CASE = row_of(Case, ("label", _LABEL), ("targets", _REGISTERS), ("target", _TARGET))
 _SPAWN_ARGUMENTS = array_of(integer(HOLE, ITEMS_MAX), ITEMS_MAX, "arguments")
 
 _INSTRUCTION = tagged(

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Final
 
 from troth.vm.errors import LimitExceeded, Place
-from troth.vm.image import Program
+from troth.vm.image import Program, irrevocable
 from troth.vm.instructions import (
     Abort,
     Branch,
@@ -200,6 +200,9 @@ def _follow_cases(walk: _Walk, frame: Frame, instruction: Branch) -> None:
             " and ".join(offered),
             " and ".join(handled) or "none",
         )
+    what = irrevocable(frame.view.image, instruction)
+    if what is not None:
+        frame.require_settled(what)
     for case, transition in zip(instruction.cases, transitions, strict=True):
         walk.budget.charge(1 + len(frame.cells) // 8, walk.program)
         taken = Frame(frame.view, frame.program, list(frame.cells), frame.pc, frame.path)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NoReturn, TypeAlias
 
+from troth.vm.automata import reachable
 from troth.vm.errors import Invalid, Place
 from troth.vm.image import EdgeSettings, Effect, Image, Protocol
 from troth.vm.instructions import BufferMode, Policy, ReplayMode
@@ -13,6 +14,7 @@ from troth.vm.limits import Limits
 from troth.vm.loaded import ProtocolTables
 from troth.vm.local_types import edges, is_canonical, labels, lossy_labels, protocol_id
 from troth.vm.types import (
+    CRASH,
     IN_TIME,
     LATE,
     EndpointType,
@@ -133,6 +135,7 @@ def _check_local_type(
         here = f"{position}.states[{number}]"
         _check_state(state, roles, role, len(local.states), here)
         _check_clock(local, state, here)
+        _check_crash(local, state, here)
         for transition in state.transitions:
             check_fields(known, transition.fields, f"{here}.{transition.label}")
             if transition.lossy:
@@ -225,6 +228,31 @@ def _check_clock(local: LocalType, state: State, here: str) -> None:
         )
 
 
+def _check_crash(local: LocalType, state: State, here: str) -> None:
+    """Who waits for a role may see it crash; what follows is done without that role."""
+    crash = next((move for move in state.transitions if move.label == CRASH), None)
+    if crash is None:
+        return
+    if state.kind is not StateKind.RECV or crash.fields or crash.lossy:
+        refuse("image.protocol.crash", "A crash is said or says something", here)
+    if len(state.transitions) == 1:
+        refuse(
+            "image.protocol.crash",
+            "Nothing but a crash can come",
+            here,
+            "a message beside the crash",
+        )
+    for number in reachable(local.states, crash.next):
+        if local.states[number].peer == state.peer:
+            refuse(
+                "image.protocol.crash",
+                "A role that has crashed takes part in what follows",
+                here,
+                f"no step with {state.peer}",
+                f"state {number}",
+            )
+
+
 def _check_duality(protocol: Protocol, position: str) -> None:
     """Whatever one side can say somewhere, the other can hear somewhere, and the reverse."""
     sides: dict[StateKind, dict[tuple[str, str, str, tuple[Field, ...], bool], None]] = {
@@ -238,6 +266,8 @@ def _check_duality(protocol: Protocol, position: str) -> None:
                 continue
             pair = (role, state.peer) if state.kind is StateKind.SEND else (state.peer, role)
             for transition in state.transitions:
+                if transition.label == CRASH:
+                    continue
                 message = (*pair, transition.label, transition.fields, transition.lossy)
                 sides[state.kind][message] = None
     for side, other, verb in (

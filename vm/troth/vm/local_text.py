@@ -21,6 +21,7 @@ from typing import Final
 
 from troth.vm.errors import LimitExceeded
 from troth.vm.types import (
+    CRASH,
     Branch,
     End,
     Field,
@@ -195,7 +196,12 @@ def _choice_sign(part: Send | Recv) -> str:
 
 
 def message(label: str, fields: Sequence[Field], lossy: bool = False) -> str:
-    """A message as it is written in a protocol: `title(name: str)`, `frame(n: int) lossy`."""
+    """A message as it is written in a protocol: `title(name: str)`, `frame(n: int) lossy`.
+
+    A crash is none, and is written without brackets: `on crash`.
+    """
+    if label == CRASH:
+        return label
     return f"{label}({', '.join(str(item) for item in fields)}){' lossy' if lossy else ''}"
 
 

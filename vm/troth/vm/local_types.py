@@ -20,6 +20,7 @@ from troth.vm.image_codec import encode_protocol
 from troth.vm.limits import STATES_MAX
 from troth.vm.local_text import format_state, format_term, to_term
 from troth.vm.types import (
+    CRASH,
     IN_TIME,
     LATE,
     End,
@@ -220,6 +221,7 @@ def labels(local_types: Sequence[LocalType]) -> tuple[str, ...]:
                 for state in local.states
                 if state.kind is not StateKind.TIMED
                 for transition in state.transitions
+                if transition.label != CRASH
             }
         )
     )

@@ -346,7 +346,8 @@ class Machine:
     def crash(self, session: bytes, role: str) -> None:
         """Between two rounds: who plays the role is gone, with everything it holds.
 
-        Its sessions end with `vm.fault.crash`, as with a fault of its own.
+        Its sessions end with `vm.fault.crash`, as with a fault of its own, but for those in which
+        another role can still come to what its type says of the crash: these go on without it.
 
         Raises:
             Unusable: codes `session.unknown`, `trouble.role`.

@@ -75,6 +75,8 @@ class EventDecoder:
             Kind.RETIRE: self._retire,
             Kind.TIMER: self._timer,
             Kind.EXPIRE: self._expire,
+            Kind.DEPART: self._depart,
+            Kind.DETECT: self._detect,
             Kind.PEER_ROTATE: self._peer_rotate,
             Kind.STATUS: self._status,
             Kind.UNDELIVERED: self._undelivered,
@@ -409,6 +411,17 @@ class EventDecoder:
         session = self._session_at(number)
         name, signer = self._role(session, role), session.signers[role]
         return ev.TimerExpired(session.id, name, self._coroutine_at(coroutine), signer)
+
+    def _depart(self, items: Items) -> Event:
+        number, role = items
+        session = self._session_at(number)
+        return ev.Departed(session.id, self._role(session, role))
+
+    def _detect(self, items: Items) -> Event:
+        number, receiver, sender = items
+        session = self._session_at(number)
+        roles = self._role(session, receiver), self._role(session, sender)
+        return ev.CrashDetected(session.id, *roles, session.signers[receiver])
 
     def _complete(self, items: Items) -> Event:
         return ev.Completed(*items)

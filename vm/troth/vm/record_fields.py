@@ -218,6 +218,8 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
     Kind.RETIRE: (_SESSION, _RECEIVER, _SENDER, _GENERATION, _ROOT),
     Kind.TIMER: (_SESSION, _ROLE, _count("now ns"), _ROUND),
     Kind.EXPIRE: (_SESSION, _ROLE, _COROUTINE),
+    Kind.DEPART: (_SESSION, _ROLE),
+    Kind.DETECT: (_SESSION, _RECEIVER, _SENDER),
     Kind.STATUS: (
         _SESSION,
         _count("status", min(Status), max(Status)),

@@ -157,6 +157,8 @@ class EventRecords(ABC):
             ev.PeerRotated: self._peer_rotated,
             ev.TimerStarted: self._timer_started,
             ev.TimerExpired: self._timer_expired,
+            ev.Departed: self._departed,
+            ev.CrashDetected: self._crash_detected,
             ev.StatusChanged: self._status_changed,
             ev.Undelivered: self._undelivered,
             ev.Overwritten: self._overwritten,
@@ -323,6 +325,15 @@ class EventRecords(ABC):
         session = self._session(event.session)
         role, coroutine = session.roles[event.role], self._coroutine(event.coroutine)
         self._principal_owned(event.signer, (Kind.EXPIRE, session.number, role, coroutine))
+
+    def _departed(self, event: ev.Departed) -> None:
+        session = self._session(event.session)
+        self._machine_owned((Kind.DEPART, session.number, session.roles[event.role]))
+
+    def _crash_detected(self, event: ev.CrashDetected) -> None:
+        session = self._session(event.session)
+        roles = session.roles[event.receiver], session.roles[event.sender]
+        self._principal_owned(event.signer, (Kind.DETECT, session.number, *roles))
 
     def _status_changed(self, event: ev.StatusChanged) -> None:
         session = self._session(event.session)

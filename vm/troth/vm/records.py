@@ -92,6 +92,8 @@ class Kind(IntEnum):
     | TIMER | session, role, now ns, round |
     | EXPIRE | session, role, coroutine |
     | TROUBLE | session, trouble, role, peer?, until ns?, round |
+    | DEPART | session, role |
+    | DETECT | session, receiver, sender |
 
     A SEND has either salt and payload (inline) or the commitment (digest), never both.
     The file ends with END and one SEAL per principal that keeps a log here, in their order.
@@ -151,6 +153,8 @@ class Kind(IntEnum):
     TIMER = 48
     EXPIRE = 49
     TROUBLE = 50
+    DEPART = 51
+    DETECT = 52
 
 
 STATED: Final = frozenset(
@@ -173,6 +177,7 @@ SIGNER_OWNED: Final = STATED | {
     Kind.RETIRE,
     Kind.TIMER,
     Kind.EXPIRE,
+    Kind.DETECT,
 }
 """CANCEL by the host has no role and belongs to principal 0."""
 

@@ -34,6 +34,7 @@ class Custody(Enum):
     IN_TRANSIT = "in transit inside a message"
     DONE = "done"
     LOST = "lost with the message that carried it"
+    CRASHED = "gone: who played it has crashed"
     ELSEWHERE = "held by another machine"
 
 
@@ -46,7 +47,7 @@ class EndpointState:
         owner: the coroutine that may use it; None unless `custody` is HELD.
         fresh: neither sent nor received yet, so it can still be delegated.
         carrier: the edge on which it travels while IN_TRANSIT.
-        noticed: has given notice: its role is done.
+        noticed: its role is done: it has given notice, or has crashed and is done without.
         outgoing, incoming: its edges, by the peer's role; empty once the session has ended.
         handle: how values and evidence name it.
     """
@@ -237,6 +238,11 @@ class Edge:
         if self.buffer.messages:
             return False
         return not self.inbound or self.complete or (self.sender.noticed and self.may_lose)
+
+    @property
+    def abandoned(self) -> bool:
+        """Its receiver has crashed, and the session goes on: whatever is sent is discarded."""
+        return self.receiver.custody is Custody.CRASHED
 
     @property
     def may_lose(self) -> bool:

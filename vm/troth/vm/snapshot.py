@@ -85,7 +85,8 @@ def _tables(context: Context) -> Iterator[tuple[tuple[int, int, int], StateTable
             while pending:
                 table = pending.pop()
                 steps = (*table.sends.values(), *table.receives.values())
-                for following in (*(step.next for step in steps), *(table.timed or ())):
+                ways = (*(table.timed or ()), *((table.crash,) if table.crash else ()))
+                for following in (*(step.next for step in steps), *ways):
                     if following.number not in found:
                         found[following.number] = following
                         pending.append(following)

@@ -20,7 +20,13 @@ from troth.vm.loaded import ProtocolTables
 from troth.vm.session import EndpointElsewhere, EndpointState, Session, build
 from troth.vm.settings import Settled
 from troth.vm.step_common import Step
-from troth.vm.step_meet import commit_joins, join_parties, nonce_of, sign_joins
+from troth.vm.step_meet import (
+    commit_joins,
+    join_parties,
+    nonce_of,
+    require_no_crash,
+    sign_joins,
+)
 from troth.vm.step_open import describe, opened_event, too_many_sessions
 from troth.vm.turn import BLOCKED, DEFERRED, Context, Meeting, Turn
 
@@ -113,6 +119,8 @@ def _find_peers(
     context = turn.context
     rows = []
     for child in children:
+        name = child.tables.protocol.name
+        require_no_crash(name, context.initial_states[child.item.protocol])
         settled = _settle(context, child, instruction)
         edges = edge_rows(settled.edges)
         seal, linger_ns = settled.seal.value, settled.linger_ns

@@ -117,7 +117,7 @@ def _end_one(
         for envelope in edge.buffer.drain():
             assert action is not Action.RETIRE, "a drained session holds no messages"
             stranded += strand(edge, envelope)
-            turn.events.append(_undelivered(edge, envelope.generation, envelope.sequence))
+            turn.events.append(undelivered(edge, envelope.generation, envelope.sequence))
         edge.own = None
         turn.wake_edge(edge)
     session.status = status
@@ -175,7 +175,7 @@ def strand(edge: Edge, envelope: Envelope) -> list[EndpointState]:
     return lost
 
 
-def _undelivered(edge: Edge, generation: int, sequence: int) -> Undelivered:
+def undelivered(edge: Edge, generation: int, sequence: int) -> Undelivered:
     sender, receiver = edge.sender, edge.receiver
     return Undelivered(sender.session.id, sender.role, receiver.role, generation, sequence)
 
@@ -303,7 +303,8 @@ def _latch(turn: Turn, session: Session) -> None:
 def _wake_peers(turn: Turn, endpoint: EndpointState) -> None:
     """Whoever waits for this role to send, or to make space, learns that it never will."""
     for edge in endpoint.outgoing.values():
-        if edge.complete and not edge.buffer.messages:
+        # What another machine sent may be there, and not be what its receiver waits for.
+        if edge.complete and (edge.inbound or not edge.buffer.messages):
             turn.wake_edge(edge)
     for edge in endpoint.incoming.values():
         turn.wake_edge(edge)
@@ -322,7 +323,21 @@ def release(coroutine: Coroutine, endpoint: EndpointState) -> None:
 def end_by_fault(
     turn: Turn, coroutine: Coroutine, error: Fault, refused: tuple[Edge, int] | None
 ) -> None:
-    """Ends a coroutine that faulted, and every live session in which it owns an endpoint.
+    """Ends a coroutine that faulted, and every live session in which it owns an endpoint."""
+    for endpoint in end_coroutine(turn, coroutine, error, refused):
+        fail_session(turn, endpoint, error.code)
+
+
+def fail_session(turn: Turn, endpoint: EndpointState, code: str) -> None:
+    """Ends the session of an endpoint whose coroutine has faulted, unless it has ended."""
+    if endpoint.session.status in LIVE:
+        end_session(turn, endpoint.session, LifeEvent.FAULT, code, endpoint.role)
+
+
+def end_coroutine(
+    turn: Turn, coroutine: Coroutine, error: Fault, refused: tuple[Edge, int] | None
+) -> tuple[EndpointState, ...]:
+    """Ends a coroutine that faulted; returns the endpoints that it owned.
 
     What it did speculatively was never done. The guards it holds go to those who wait for them.
     `refused` is the message that made it fault: its edge, and its place in the buffer.
@@ -349,9 +364,7 @@ def end_by_fault(
     owned = tuple(coroutine.owned)
     for endpoint in owned:
         release(coroutine, endpoint)
-    for endpoint in owned:
-        if endpoint.session.status in LIVE:
-            end_session(turn, endpoint.session, LifeEvent.FAULT, error.code, endpoint.role)
+    return owned
 
 
 def reject(turn: Turn, edge: Edge, place: int, code: str) -> None:

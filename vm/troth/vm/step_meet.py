@@ -19,6 +19,7 @@ from troth.vm.image import Protocol
 from troth.vm.instructions import Open
 from troth.vm.session import EndpointElsewhere, Session
 from troth.vm.step_common import sign
+from troth.vm.step_tables import StateTable
 from troth.vm.turn import Context, Meeting, Turn
 
 
@@ -44,6 +45,7 @@ def find_peers(turn: Turn, coroutine: Coroutine, instruction: Open, peers: tuple
     tables = context.loaded.protocols[instruction.protocol]
     settled = settle_session(context, instruction)
     protocol = tables.protocol
+    require_no_crash(protocol.name, context.initial_states[instruction.protocol])
     terms = statements.pack_array(
         (
             tables.id,
@@ -59,6 +61,21 @@ def find_peers(turn: Turn, coroutine: Coroutine, instruction: Open, peers: tuple
     )
     meeting = statements.meeting_id(tables.id, coroutine.place, coroutine.met)
     turn.meet(Meeting(meeting, coroutine.id, protocol.name, terms, here, peers))
+
+
+def require_no_crash(name: str, roles: tuple[StateTable, ...]) -> None:
+    """
+    Raises:
+        Fault: `vm.fault.open`: at another machine a crash cannot be told from slowness.
+    """
+    if any(state.survives for state in roles):
+        raise fault(
+            "vm.fault.open",
+            f"{name} says what follows a crash, and is opened between machines",
+            expected="a session of which one machine holds every role",
+            actual="roles at other machines",
+            advice="Leave `on crash` out, and give the choice a clock instead: `within 5s`",
+        )
 
 
 def nonce_of(context: Context, coroutine: Coroutine, role: str) -> bytes:

@@ -22,6 +22,7 @@ from troth.vm.session import Cell, Edge, EndpointState
 from troth.vm.speculation import HeldSend
 from troth.vm.statements import StepKind
 from troth.vm.step_common import Step, cell_name, no_key, not_usable, session_over, sign
+from troth.vm.step_crash import discard_sent
 from troth.vm.step_delegate import Delegation, commit_delegation, prepare_delegation
 from troth.vm.step_hold import cannot_be_undone, hold_send
 from troth.vm.step_loss import drop, overwrite, read_ahead
@@ -57,7 +58,7 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
         if transition is None or transition.peer != peer or transition.kind is not kind:
             raise _out_of_turn(endpoint, peer, label, kind)
         edge = endpoint.outgoing.get(peer)
-        if edge is None or edge.receiver.noticed:
+        if edge is None or (edge.receiver.noticed and not edge.abandoned):
             raise peer_gone(endpoint, peer)
         delegation = None
         speculation = coroutine.speculation
@@ -94,6 +95,8 @@ def decode_send(instruction: Send | Select, following: int) -> Step:
         _commit(turn, edge, endpoint, transition, envelope, rotated)
         if not envelope.signature or edge.outbound:
             _hand_on(turn, edge, envelope, statement)
+        if edge.receiver.noticed:
+            discard_sent(turn, edge)
         return following
 
     return step
@@ -319,6 +322,8 @@ def commit_sealed(turn: Turn, act: HeldSend, sealed: Sealed) -> None:
     envelope, statement, rotated = sealed
     _commit(turn, act.edge, act.endpoint, act.transition, envelope, rotated)
     _hand_on(turn, act.edge, envelope, statement)
+    if act.edge.receiver.noticed:
+        discard_sent(turn, act.edge)
 
 
 def _hand_on(turn: Turn, edge: Edge, envelope: Envelope, statement: bytes) -> None:

@@ -20,13 +20,14 @@ from troth.vm.instructions import Branch, Recv, ReplayMode
 from troth.vm.session import Cell, Custody, Edge, EndpointState
 from troth.vm.speculation import HeldReceive, Speculation
 from troth.vm.step_common import Step, not_usable, session_over
+from troth.vm.step_crash import detect
 from troth.vm.step_delegate import arrive, require_type
 from troth.vm.step_end import acknowledge
 from troth.vm.step_hold import cannot_be_undone, require_a_sender
 from troth.vm.step_tables import StateTable, TransitionTable
 from troth.vm.substitutes import Substitutes
 from troth.vm.turn import BLOCKED, Turn
-from troth.vm.types import StateKind
+from troth.vm.types import CRASH, StateKind
 from troth.vm.unsigned import sign_now
 from troth.vm.value_ops import type_matches
 from troth.vm.values import Endpoint
@@ -69,14 +70,7 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
             or (edge.unsealed and len(edge.sealed) <= place)
             or (edge.trouble is not None and edge.trouble.parted)
         ):
-            if edge.complete and len(messages) <= place and not edge.parted:
-                raise _nobody_sends(endpoint, peer)
-            if speculation is not None and len(messages) <= place:
-                require_a_sender(speculation, edge)
-            edge.waiting_receiver = coroutine
-            coroutine.blocked = _RECEIVE
-            coroutine.blocked_edge = edge
-            return BLOCKED
+            return cases[CRASH][1] if _waits_in_vain(turn, coroutine, edge, place) else BLOCKED
         if edge.own is not None and not messages[place].signature:
             sign_now(turn.context, edge, place)
         if speculation is None:
@@ -99,6 +93,25 @@ def decode_receive(instruction: Recv | Branch, following: int) -> Step:
         return target
 
     return step
+
+
+def _waits_in_vain(turn: Turn, coroutine: Coroutine, edge: Edge, place: int) -> bool:
+    """Waits for the next message; True when none comes and its sender's crash is met instead.
+
+    Raises:
+        Fault: `vm.fault.channel` when none will ever come; `vm.fault.speculation`.
+    """
+    empty, speculation = len(edge.buffer.messages) <= place, coroutine.speculation
+    if empty and edge.complete and not edge.parted:
+        if detect(turn, edge):
+            return True
+        raise _nobody_sends(edge.receiver, edge.sender.role)
+    if empty and speculation is not None:
+        require_a_sender(speculation, edge)
+    edge.waiting_receiver = coroutine
+    coroutine.blocked = _RECEIVE
+    coroutine.blocked_edge = edge
+    return False
 
 
 def _read(
@@ -168,12 +181,14 @@ def _out_of_turn(
 
 
 def _nobody_sends(endpoint: EndpointState, peer: str) -> Fault:
+    sender = endpoint.session.endpoints.get(peer)
+    crashed = sender is not None and sender.custody is Custody.CRASHED
     return fault(
         "vm.fault.channel",
-        f"{peer} has closed its end and nothing more will come",
+        f"{peer} has {'crashed' if crashed else 'closed its end'} and nothing more will come",
         endpoint=endpoint,
         expected=endpoint.state.describe(),
-        actual=f"{peer} is done and the edge is drained",
+        actual=f"{peer} is {'gone' if crashed else 'done'} and the edge is drained",
     )
 
 

@@ -87,8 +87,9 @@ def _require_all(acts: list[Act]) -> None:
     for act in acts:
         if act.endpoint.session.status not in LIVE:
             raise session_over(act.endpoint)
-        if isinstance(act, HeldSend) and act.edge.receiver.noticed:
-            raise peer_gone(act.endpoint, act.edge.receiver.role)
+        edge = act.edge
+        if isinstance(act, HeldSend) and edge.receiver.noticed and not edge.abandoned:
+            raise peer_gone(act.endpoint, edge.receiver.role)
 
 
 def _seal_all(turn: Turn, acts: list[Act]) -> list[Sealed]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from troth.vm.automata import survivable
 from troth.vm.loaded import ProtocolTables
 from troth.vm.local_text import duration
 from troth.vm.statements import StepKind
 from troth.vm.types import (
+    CRASH,
     IN_TIME,
     LATE,
     EndpointType,
@@ -64,9 +66,22 @@ class StateTable:
         sends: the transitions by label when this is a send state, else empty.
         receives: likewise when it is a receive state; `receive_labels` are its keys.
         timed: of a timed state, where it leads in time, and where once its clock has run out.
+        crash: of a receive state, where it leads when its peer has crashed.
+        survives: the roles whose crash is provided for from here on: it can be met by a `crash`.
     """
 
-    __slots__ = ("kind", "number", "peer", "receive_labels", "receives", "sends", "state", "timed")
+    __slots__ = (
+        "crash",
+        "kind",
+        "number",
+        "peer",
+        "receive_labels",
+        "receives",
+        "sends",
+        "state",
+        "survives",
+        "timed",
+    )
 
     def __init__(self, number: int, state: State) -> None:
         self.number = number
@@ -74,6 +89,8 @@ class StateTable:
         self.kind = state.kind
         self.peer = state.peer
         several = len(state.transitions) > 1
+        self.survives: frozenset[str] = frozenset()
+        self.crash: StateTable | None = None
         kind = StepKind.SELECTION if several else StepKind.MESSAGE
         tables = {
             transition.label: TransitionTable(transition, state.peer, kind)
@@ -82,6 +99,7 @@ class StateTable:
         self.sends = tables if state.kind is StateKind.SEND else {}
         self.receives = tables if state.kind is StateKind.RECV else {}
         self.receive_labels = frozenset(self.receives)
+        self.receives.pop(CRASH, None)
         self.timed: tuple[StateTable, StateTable] | None = None
 
     def describe(self) -> str:
@@ -93,7 +111,9 @@ class StateTable:
             return f"start the clock of a choice to {self.peer} within {time}"
         verb = "send" if self.kind is StateKind.SEND else "recv"
         labels = " or ".join(
-            f"{transition.label}({_types(transition.fields)})"
+            CRASH
+            if transition.label == CRASH
+            else f"{transition.label}({_types(transition.fields)})"
             for transition in self.state.transitions
         )
         return f"{verb} {self.peer} {labels}"
@@ -116,6 +136,11 @@ def _link(states: tuple[State, ...]) -> StateTable:
             table.timed = linked[state.after(IN_TIME)], linked[state.after(LATE)]
             continue
         for transition in table.state.transitions:
+            if transition.label == CRASH:
+                table.crash = linked[transition.next]
+                continue
             step = (table.sends or table.receives)[transition.label]
             step.next = linked[transition.next]
+    for table, known in zip(linked, survivable(states), strict=True):
+        table.survives = known
     return linked[0]

@@ -4,7 +4,8 @@ A host says it between two rounds. It is recorded as one TROUBLE, and a re-execu
 again, so a run with trouble is as much a function of its inputs as any other.
 
 A crash ends the coroutine that plays the role, as a fault with the code `vm.fault.crash` that it
-did not cause itself; everything it holds goes with it. A partition holds up what is in the buffers
+did not cause itself; everything it holds goes with it. A session whose protocol provides for the
+crash goes on without the role (`step_crash`). A partition holds up what is in the buffers
 between two roles, and loses nothing. A corrupted message is found by its receiver as anybody's
 forgery is. Who is timed out gets no turn until that time.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from troth.vm import step_end
+from troth.vm import step_crash, step_end
 from troth.vm.buffer import Envelope
 from troth.vm.coroutine import Coroutine, CoroutineStatus
 from troth.vm.errors import Fault, Place, Unusable
@@ -52,7 +53,8 @@ def crash(scheduler: Scheduler, session: Session, role: str) -> None:
         place=place,
         advice=FAULT_CODES[CRASHED].advice,
     )
-    step_end.end_by_fault(turn, coroutine, error, None)
+    owned = step_end.end_coroutine(turn, coroutine, error, None)
+    step_crash.leave(turn, endpoint, owned, error.code)
     del scheduler.coroutines[coroutine.id]
     scheduler.settle()
 

@@ -128,6 +128,9 @@ class StateKind(StrEnum):
     TIMED = "timed"
 
 
+CRASH: Final = "on crash"
+"""The label of the transition of a receive state that is taken when its peer has crashed. It is no
+name, so no message can have it: nobody sends it."""
 IN_TIME: Final = "within"
 LATE: Final = "timeout"
 """The labels of the two transitions of a timed state. No message has them: they are the clock's."""

@@ -48,7 +48,7 @@ LOST = "endpoint lost in transit"
 
 def end_session(world: World, session: bytes, status: Status, detail: str) -> World:
     """Ends a live session, and those whose endpoints travelled in its messages."""
-    return _cancel_lost(*_end_all(world, session, status, detail))
+    return cancel_lost(*_end_all(world, session, status, detail))
 
 
 def _end_all(
@@ -65,7 +65,7 @@ def _end_all(
     return world, lost
 
 
-def _cancel_lost(world: World, lost: tuple[Endpoint, ...]) -> World:
+def cancel_lost(world: World, lost: tuple[Endpoint, ...]) -> World:
     pending = list(lost)
     while pending:
         other = pending.pop(0).session
@@ -106,7 +106,7 @@ def drain(world: World, name: bytes) -> World:
 
 def expire(world: World, name: bytes) -> World:
     """The linger time of a session, and of its bundle, is over."""
-    return _cancel_lost(*_end_all(world, name, Status.CLOSED, "", expired=True))
+    return cancel_lost(*_end_all(world, name, Status.CLOSED, "", expired=True))
 
 
 def _time_over(world: World, name: bytes) -> str:
@@ -156,10 +156,10 @@ def take_leave(world: World, me: bytes, end: Endpoint) -> World:
     world = say(world, Noticed(name, role, finals, signature, signer))
     world = give_up(world, me, end)
     world = with_end(world, end, end_of(world, end)._replace(noticed=True))
-    return _count_notice(drain(world, name), end)
+    return count_notice(drain(world, name), end)
 
 
-def _count_notice(world: World, end: Endpoint) -> World:
+def count_notice(world: World, end: Endpoint) -> World:
     for (sender, receiver), edge in world.sessions[end.session].edges.items():
         # Its receivers will get nothing more, and its senders will find nobody.
         if sender == end.role and not edge.letters:
@@ -218,6 +218,15 @@ def halt(world: World, me: Coroutine) -> World:
 
 def fall(world: World, me: Coroutine, trap: Trap) -> World:
     """A coroutine has faulted in this world, in which the instruction has done nothing."""
+    world = perish(world, me, trap)
+    for end in me.owned:
+        if world.sessions[end.session].live:
+            world = end_session(world, end.session, Status.FAULTED, trap.code)
+    return world
+
+
+def perish(world: World, me: Coroutine, trap: Trap) -> World:
+    """A coroutine has ended by a fault, and nobody has the endpoints that were its own."""
     world = abandon(world, me.id)
     if trap.refused is not None:
         world = _reject(world, *trap.refused, trap.code)
@@ -227,12 +236,8 @@ def fall(world: World, me: Coroutine, trap: Trap) -> World:
     world = say(world, faulted)
     for guard in me.guards:
         world = hand_guard_on(world, guard)
-    owned = world.coroutines[me.id].owned
-    for end in owned:
+    for end in me.owned:
         world = give_up(world, me.id, end)
-    for end in owned:
-        if world.sessions[end.session].live:
-            world = end_session(world, end.session, Status.FAULTED, trap.code)
     return with_coroutine(world, world.coroutines[me.id]._replace(alive=False))
 
 
@@ -244,7 +249,7 @@ def _reject(world: World, key: EdgeKey, place: int, code: str) -> World:
     for end in letter.endpoints:
         world = with_end(world, end, end_of(world, end)._replace(carrier=None))
     world = say(world, Rejected(*key, code, statements.identity_digest(letter.statement)))
-    return _cancel_lost(world, letter.endpoints)
+    return cancel_lost(world, letter.endpoints)
 
 
 def abandon(world: World, me: bytes) -> World:

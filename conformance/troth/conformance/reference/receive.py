@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from troth.conformance.reference.consume import next_generation, take
+from troth.conformance.reference.crashes import go_on_without, is_missed
 from troth.conformance.reference.send import Wait, do_later, held_count, places, read_count
 from troth.conformance.reference.world import (
     Coroutine,
@@ -29,7 +30,7 @@ from troth.vm.codec import decode_payload
 from troth.vm.errors import TrothError
 from troth.vm.events import Received, Retired
 from troth.vm.instructions import Branch, Recv
-from troth.vm.types import EndpointType, StateKind, Transition
+from troth.vm.types import CRASH, EndpointType, StateKind, Transition
 from troth.vm.values import Endpoint, RegisterValue
 
 
@@ -51,7 +52,9 @@ def receive(world: World, me: Coroutine, instruction: Recv | Branch) -> tuple[Wo
     letters = edge.letters
     if len(letters) <= place:
         if not edge.parted and end_of(world, Endpoint(*key[:2])).noticed:
-            raise Trap("channel", end)
+            if not is_missed(world, end, instruction.peer):
+                raise Trap("channel", end)
+            return go_on_without(world, end, instruction.peer), cases[CRASH][1]
         _require_that_it_can_come(world, me, end, key)
     if len(letters) <= place or not letters[place].sealed or edge.parted:
         raise Wait(with_edge(world, key, edge._replace(receiver=me.id)))

@@ -66,7 +66,8 @@ def send(world: World, me: Coroutine, instruction: Send | Select) -> World:
         raise Trap("channel", end)
     move = _move(world, end, instruction)
     key = (end.session, end.role, instruction.peer)
-    if end_of(world, Endpoint(end.session, instruction.peer)).noticed:
+    peer = end_of(world, Endpoint(end.session, instruction.peer))
+    if peer.noticed and not peer.crashed:
         raise Trap("channel", end)
     before = world
     carried = tuple(

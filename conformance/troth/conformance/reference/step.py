@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from troth.conformance.reference.clocks import runs, start_clock
 from troth.conformance.reference.compute import compute, has_type, shown, size
+from troth.conformance.reference.crashes import clear
 from troth.conformance.reference.endings import (
     cancel,
     close,
@@ -26,6 +27,7 @@ from troth.conformance.reference.world import (
     Trap,
     World,
     end_of,
+    mine,
     program_of,
     say,
     with_coroutine,
@@ -63,6 +65,7 @@ from troth.vm.instructions import (
     Transfer,
     Yield,
 )
+from troth.vm.types import CRASH
 from troth.vm.values import CoroutineHandle, Endpoint, RegisterValue
 
 
@@ -135,7 +138,9 @@ def _straight(world: World, me: Coroutine, instruction: Instruction) -> World:
         case OpenBundle():
             return open_bundle(world, me, instruction)
         case Send() | Select():
-            return send(world, me, instruction)
+            end = mine(world, me, instruction.endpoint)
+            key = (end.session, end.role, instruction.peer)
+            return clear(send(world, me, instruction), key)
         case Close():
             return close(world, me, instruction)
         case Cancel():
@@ -277,6 +282,8 @@ def _can_be_undone(world: World, instruction: Instruction) -> bool:
             return False
         case Transfer() | Spawn() | Halt() | Timer():
             return False
+        case Branch(cases=cases):
+            return all(case.label != CRASH for case in cases)
     return True
 
 
@@ -305,16 +312,15 @@ def _join(world: World, me: Coroutine) -> World:
         merged = around._replace(acts=around.acts + level.acts, ends={**level.ends, **around.ends})
         return with_coroutine(world, me._replace(levels=(*beyond, merged)))
     for act in level.acts:
-        gone = (
-            isinstance(act, HeldSend) and end_of(world, Endpoint(act.edge[0], act.edge[2])).noticed
-        )
+        peer = end_of(world, Endpoint(act.edge[0], act.edge[2]))
+        gone = isinstance(act, HeldSend) and peer.noticed and not peer.crashed
         if gone or not world.sessions[act.end.session].live:
             raise Trap("channel", act.end)
     world = with_coroutine(world, me._replace(levels=()))
     for act in level.acts:
         if isinstance(act, HeldSend):
             try:
-                world = post(world, act)
+                world = clear(post(world, act), act.edge)
             except Trap as trap:
                 # It is the join that fails, whichever of its messages is the first to.
                 raise Trap(trap.code.removeprefix("vm.fault.")) from trap

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from troth.conformance.reference.endings import fall
+from troth.conformance.reference.crashes import crash
 from troth.conformance.reference.world import (
     Coroutine,
-    Trap,
     World,
     end_of,
     say,
@@ -51,8 +50,7 @@ def _part(world: World, trouble: Troubled, *, parted: bool) -> World:
 def _crash(world: World, end: Endpoint) -> World:
     owner = end_of(world, end).owner
     assert owner is not None, "somebody plays the role"
-    world = _nowhere(world, owner)
-    return fall(world, world.coroutines[owner], Trap("crash", end))
+    return crash(_nowhere(world, owner), owner, end)
 
 
 def _nowhere(world: World, gone: bytes) -> World:

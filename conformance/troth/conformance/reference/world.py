@@ -100,7 +100,7 @@ class End(NamedTuple):
     """One role's end of a session.
 
     `owner` is the coroutine that may use it. `carrier` is the edge in a message of which it
-    travels. `fresh`: it was never used. `noticed`: its role is done.
+    travels. `fresh`: it was never used. `noticed`: its role is done. `crashed`: by a crash.
     """
 
     state: int
@@ -109,6 +109,7 @@ class End(NamedTuple):
     carrier: EdgeKey | None = None
     fresh: bool = True
     noticed: bool = False
+    crashed: bool = False
 
 
 class Session(NamedTuple):

@@ -86,15 +86,10 @@ def _candidates(value: object) -> tuple[tuple[int, str, int], ...]:
 
 _KEY: Final = _bytes(KEY_BYTES, KEY_BYTES)
 _ID: Final = _bytes(ID_BYTES, ID_BYTES)
-_SIGNATURE: Final = _bytes(SIGNATURE_BYTES, SIGNATURE_BYTES)
-_OPTIONAL_KEY: Final = _bytes(0, KEY_BYTES)
 _TOKEN: Final = _bytes(1, TOKEN_BYTES_MAX)
 _TALK: Final = _bytes(1, TALK_BYTES_MAX)
 
 SHAPES: Final[Mapping[type[m.Message], tuple[Checker, ...]]] = {
-    m.Challenge: (_number, _KEY, _KEY),
-    m.Register: (_text, _name, _KEY, _KEY, _SIGNATURE, _OPTIONAL_KEY, _text, _port),
-    m.Bound: (_name, _SIGNATURE),
     m.Refused: (_number, _text, _text, _text, _number),
     m.Done: (_number,),
     m.AddCandidates: (_ID, _candidates),

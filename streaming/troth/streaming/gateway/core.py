@@ -12,12 +12,13 @@ from typing import Final
 
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.admin import Administration
+from troth.streaming.gateway.binding import RegistrationRecord
 from troth.streaming.gateway.hub import Close, GatewayOutput, Heard, Hub, Party, Refusal
 from troth.streaming.gateway.leasing import Leasing
-from troth.streaming.gateway.legs import LEGS
+from troth.streaming.gateway.legs import BIND, LEGS
 from troth.streaming.gateway.limits import SECOND_NS
 from troth.streaming.gateway.messages import PartyKind
-from troth.streaming.gateway.registration import connect, forget, overdue, register
+from troth.streaming.gateway.registration import begin, connect, forget, overdue, register
 from troth.streaming.gateway.rendezvous import Rendezvous, other_party
 from troth.streaming.gateway.revocation import Revocations
 from troth.vm.errors import Malformed
@@ -37,7 +38,7 @@ ALLOWED: Final[Mapping[type[m.Message], tuple[PartyKind, ...]]] = {
     m.Talk: tuple(dict.fromkeys(kind for leg in LEGS.values() for kind in leg.parties)),
     m.Command: (_ADMIN,),
 }
-"""Who may say what once it is registered. Before that there is `Register` and nothing else."""
+"""Who may say what once it is registered. Before that there is `bind` and nothing else."""
 
 
 class GatewayCore:
@@ -110,11 +111,20 @@ class GatewayCore:
     # --- messages ---------------------------------------------------------------------------
 
     def _first(self, party: Party, message: m.Message, now_ns: int) -> None:
-        if not isinstance(message, m.Register):
+        if not isinstance(message, m.Talk) or message.leg != BIND:
             self.hub.refuse(party, Refusal.MESSAGE, detail="register first")
             self.hub.out.append(Close(party.connection))
-        elif register(self.hub, party, message, now_ns):
+        elif begin(self.hub, party, now_ns):
+            self.hub.out.append(Heard(party.connection, message))
+
+    def register(
+        self, party: Party, record: RegistrationRecord, keys: frozenset[bytes], now_ns: int
+    ) -> m.Refused | bytes:
+        """What the gateway signs for a party that it knows from now on, or why it does not."""
+        found = register(self.hub, party, record, keys)
+        if isinstance(found, bytes):
             self.revocations.catch_up(party, now_ns)
+        return found
 
     def add_candidates(self, party: Party, message: m.AddCandidates) -> None:
         record = self.hub.store.session(message.session)

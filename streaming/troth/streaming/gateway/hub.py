@@ -10,6 +10,7 @@ from typing import Final, TypedDict
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.limits import MINUTE_S, SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
+from troth.streaming.gateway.proofs import Challenge, Registration
 from troth.streaming.gateway.store import Store
 from troth.streaming.happenings import Happenings
 from troth.streaming.relay.buckets import BucketTable, TokenBucket
@@ -24,6 +25,7 @@ class Refusal(Enum):
     MESSAGE = "the message is not one that a gateway takes here"
     KIND = "there is no such kind of party"
     SIGNATURE = "the registration is not signed by its key"
+    LEFT = "the party takes this for another gateway than it wants"
     NOT_ADMITTED = "this key may not register as that"
     BANNED = "this key was banned"
     NAME_TAKEN = "another key has this name"
@@ -93,7 +95,8 @@ class Order(TypedDict):
 
 @dataclass(slots=True, eq=False)
 class Party:
-    """A connection that has registered, or is about to. `challenge` is its own.
+    """A connection that has registered, or is about to. `challenge` is its own; `binding` says
+    that its program has begun.
 
     A relay's `load` is its sessions, and how many it takes: none before its program has said so.
     `orders` are those that no program has taken yet; `ordered` says that one runs that will.
@@ -101,14 +104,15 @@ class Party:
 
     connection: int
     address: str
-    challenge: m.Challenge
+    challenge: Challenge
     opened_ns: int
     heard_ns: int
     messages: TokenBucket
     kind: PartyKind | None = None
     name: str = ""
     key: bytes = b""
-    registration: m.Register | None = None
+    registration: Registration | None = None
+    binding: bool = False
     load: tuple[int, int] = (0, 0)
     draining: bool = False
     orders: list[Order] = field(default_factory=list)

@@ -11,6 +11,7 @@ from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.codec import ID_BYTES
 from troth.streaming.gateway.hub import Hub, Party, Refusal
 from troth.streaming.gateway.messages import PartyKind
+from troth.streaming.gateway.proofs import Registration
 from troth.streaming.gateway.store import SessionRecord
 from troth.streaming.relay.lease import Lease, Role, issue
 
@@ -102,7 +103,7 @@ class Leasing:
         return record
 
     def _lease(
-        self, record: SessionRecord, relay: m.Register, role: Role, unix_s: int
+        self, record: SessionRecord, relay: Registration, role: Role, unix_s: int
     ) -> Lease:  # fmt: skip
         limits = self._hub.limits
         return Lease(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,7 @@ class LegShape:
         by_gateway: the gateway begins its runs; else the party does.
         at_once: runs that go on side by side on one connection, at most.
         longest_s: a run that goes on for longer is cut off; None lets it.
+        strangers: the other end's key is not known yet, and is what the programs are about.
     """
 
     parties: tuple[PartyKind, ...]
@@ -29,9 +30,13 @@ class LegShape:
     by_gateway: bool
     at_once: int
     longest_s: float | None = None
+    strangers: bool = False
 
+
+BIND: Final = "bind"
 
 LEGS: Final[Mapping[str, LegShape]] = {
+    BIND: LegShape(tuple(PartyKind), "Party", False, at_once=1, longest_s=10, strangers=True),
     "revoke": LegShape(
         (PartyKind.CLIENT, PartyKind.HOST, PartyKind.RELAY), "Party", True, at_once=2, longest_s=60
     ),
@@ -44,7 +49,13 @@ LEGS: Final[Mapping[str, LegShape]] = {
 
 
 class LegOwner:
-    """What one run's program asks for: its effects are methods of the same names."""
+    """What one run's program asks for: its effects are methods of the same names.
+
+    Attributes:
+        peer_keys: the keys that the machine at the other end has proved, while the run goes on.
+    """
+
+    peer_keys: Callable[[], frozenset[bytes]] = frozenset
 
     def leave(self) -> None:
         """The connection is about to be closed: the program is to come to its end."""

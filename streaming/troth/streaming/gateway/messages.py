@@ -28,37 +28,6 @@ class ConsentPolicy(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Challenge:
-    """Gateway, first: sign this."""
-
-    version: int
-    gateway_key: bytes
-    nonce: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    """Party: who I am, and the proof. The last three are a relay's."""
-
-    kind: str
-    name: str
-    key: bytes
-    nonce: bytes
-    signature: bytes
-    exchange_key: bytes
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """Gateway: you are known. The signature is over the party's nonce."""
-
-    name: str
-    signature: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Refused:
     """Gateway: not this, and why. `limit` names the limit that was hit, if one was."""
 
@@ -160,6 +129,6 @@ class Report:
 
 
 Message = (
-    Challenge | Register | Bound | Refused | Done | AddCandidates | NeedRelay | RenewLease | Leased
+    Refused | Done | AddCandidates | NeedRelay | RenewLease | Leased
     | EndSession | Beat | BeatBack | Talk | Command | Report
 )  # fmt: skip

@@ -6,11 +6,11 @@ another time; the gateway signs the party's nonce, so the party knows whom it ta
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from nacl.bindings import crypto_sign
 
-from troth.streaming.gateway.messages import Challenge, Register
 from troth.vm.signatures import verify
 from troth.vm.statements import SIGNATURE_BYTES
 
@@ -18,25 +18,50 @@ REGISTER_PREFIX: Final = b"\x00troth gateway register 1\n"
 BOUND_PREFIX: Final = b"\x00troth gateway bound 1\n"
 
 
-def register_statement(challenge: Challenge, register: Register) -> bytes:
-    fixed = challenge.gateway_key + challenge.nonce + register.key + register.nonce
-    parts = (register.kind.encode(), register.name.encode(), register.exchange_key,
-             register.host.encode(), register.port.to_bytes(2, "big"))  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """Gateway, first: sign this."""
+
+    version: int
+    gateway_key: bytes
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """Party: who I am, and the proof. The last three are a relay's."""
+
+    kind: str
+    name: str
+    key: bytes
+    nonce: bytes
+    signature: bytes
+    exchange_key: bytes
+    host: str
+    port: int
+
+
+def register_statement(challenge: Challenge, registration: Registration) -> bytes:
+    fixed = challenge.gateway_key + challenge.nonce + registration.key + registration.nonce
+    parts = (registration.kind.encode(), registration.name.encode(), registration.exchange_key,
+             registration.host.encode(), registration.port.to_bytes(2, "big"))  # fmt: skip
     return REGISTER_PREFIX + fixed + b"".join(len(p).to_bytes(2, "big") + p for p in parts)
 
 
-def bound_statement(challenge: Challenge, register: Register) -> bytes:
-    return BOUND_PREFIX + challenge.nonce + register.nonce + register.key
+def bound_statement(challenge: Challenge, registration: Registration) -> bytes:
+    return BOUND_PREFIX + challenge.nonce + registration.nonce + registration.key
 
 
 def sign(signing_key: bytes, statement: bytes) -> bytes:
     return crypto_sign(statement, signing_key)[:SIGNATURE_BYTES]
 
 
-def is_registered_by(challenge: Challenge, register: Register) -> bool:
+def is_registered_by(challenge: Challenge, registration: Registration) -> bool:
     """Whether the key itself says this, here and now."""
-    return verify(register.key, register_statement(challenge, register), register.signature)
+    return verify(
+        registration.key, register_statement(challenge, registration), registration.signature
+    )
 
 
-def is_bound_by(challenge: Challenge, register: Register, signature: bytes) -> bool:
-    return verify(challenge.gateway_key, bound_statement(challenge, register), signature)
+def is_bound_by(challenge: Challenge, registration: Registration, signature: bytes) -> bool:
+    return verify(challenge.gateway_key, bound_statement(challenge, registration), signature)

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from troth.streaming.gateway import messages as m
+from troth.streaming.gateway.binding import RegistrationRecord, registration_of
 from troth.streaming.gateway.codec import KEY_BYTES, VERSION
 from troth.streaming.gateway.hub import Close, Hub, Party, Refusal
 from troth.streaming.gateway.limits import SECOND_NS
 from troth.streaming.gateway.messages import PartyKind
-from troth.streaming.gateway.proofs import bound_statement, is_registered_by, sign
+from troth.streaming.gateway.proofs import (
+    Challenge,
+    Registration,
+    bound_statement,
+    is_registered_by,
+    sign,
+)
 from troth.streaming.gateway.store import Principal
 from troth.streaming.paths.addresses import address_of, why_unusable
 from troth.streaming.relay.buckets import TokenBucket
-from troth.vm.errors import Invalid
+from troth.vm.errors import Invalid, Malformed
 from troth.vm.signatures import acceptable_key
 
 _KINDS = {kind.value: kind for kind in PartyKind}
 
 
 def connect(hub: Hub, connection: int, address: str, now_ns: int) -> Party:
-    """A new connection gets its challenge, or is told that there are too many."""
-    challenge = m.Challenge(VERSION, hub.public_key, hub.random(KEY_BYTES))
+    """A new connection gets a challenge of its own, or is told that there are too many."""
+    challenge = Challenge(VERSION, hub.public_key, hub.random(KEY_BYTES))
     rate = hub.limits.messages_per_second
     bucket = TokenBucket(rate, 2 * rate, now_ns)
     party = Party(connection, address, challenge, now_ns, now_ns, bucket)
@@ -30,8 +37,6 @@ def connect(hub: Hub, connection: int, address: str, now_ns: int) -> Party:
         _turn_away(hub, party, "connections_max")
     elif same >= hub.limits.connections_per_address:
         _turn_away(hub, party, "connections_per_address")
-    else:
-        hub.send(party, challenge)
     return party
 
 
@@ -40,35 +45,52 @@ def _turn_away(hub: Hub, party: Party, limit: str) -> None:
     hub.out.append(Close(party.connection))
 
 
-def register(hub: Hub, party: Party, message: m.Register, now_ns: int) -> bool:
-    """Makes a party known, or says why not and closes; whether it is known now."""
-    wait_ns = hub.rates.wait_ns("registrations_per_minute", party.address, now_ns)
-    if wait_ns:
-        hub.over_limit(party, 0, "registrations_per_minute", wait_ns)
-        hub.out.append(Close(party.connection))
-        return False
-    refusal, detail = _why_not(hub, party, message)
-    if refusal is not None:
-        hub.refuse(party, refusal, detail=detail)
-        hub.out.append(Close(party.connection))
-        return False
-    kind = _KINDS[message.kind]
-    party.kind, party.name, party.key = kind, message.name, message.key
-    party.registration = message
-    _take_place(hub, party, kind)
-    hub.store.keep_principal(Principal(message.key, message.name))
-    hub.counters.registrations += 1
-    hub.happenings.note("registered", kind=kind.value)
-    statement = bound_statement(party.challenge, message)
-    hub.send(party, m.Bound(message.name, sign(hub.signing_key, statement)))
+def begin(hub: Hub, party: Party, now_ns: int) -> bool:
+    """The first word of a party's program: whether it may go on, which is counted."""
+    if not party.binding:
+        wait_ns = hub.rates.wait_ns("registrations_per_minute", party.address, now_ns)
+        if wait_ns:
+            hub.over_limit(party, 0, "registrations_per_minute", wait_ns)
+            hub.out.append(Close(party.connection))
+            return False
+        party.binding = True
     return True
 
 
-def _why_not(hub: Hub, party: Party, message: m.Register) -> tuple[Refusal | None, str]:
+def register(
+    hub: Hub, party: Party, record: RegistrationRecord, keys: frozenset[bytes]
+) -> m.Refused | bytes:
+    """Makes a party known: what the gateway signs for it; or why not.
+
+    `keys` are those that the party's machine has proved.
+    """
+    try:
+        registration = registration_of(record)
+    except Malformed as error:
+        return hub.refusal(
+            Refusal.MESSAGE, detail=f"expected {error.expected}, found {error.actual}"
+        )
+    refusal, detail = _why_not(hub, party, registration, keys)
+    if refusal is not None:
+        return hub.refusal(refusal, detail=detail)
+    kind = _KINDS[registration.kind]
+    party.kind, party.name, party.key = kind, registration.name, registration.key
+    party.registration = registration
+    _take_place(hub, party, kind)
+    hub.store.keep_principal(Principal(registration.key, registration.name))
+    hub.counters.registrations += 1
+    hub.happenings.note("registered", kind=kind.value)
+    return sign(hub.signing_key, bound_statement(party.challenge, registration))
+
+
+def _why_not(
+    hub: Hub, party: Party, message: Registration, keys: frozenset[bytes]
+) -> tuple[Refusal | None, str]:
     kind = _KINDS.get(message.kind)
     if kind is None:
         return Refusal.KIND, ""
-    if not acceptable_key(message.key) or not is_registered_by(party.challenge, message):
+    proved = message.key in keys and acceptable_key(message.key)
+    if not proved or not is_registered_by(party.challenge, message):
         return Refusal.SIGNATURE, ""
     admitted = hub.admitted.get(kind, frozenset())
     if admitted is not None and message.key not in admitted:
@@ -82,7 +104,7 @@ def _why_not(hub: Hub, party: Party, message: m.Register) -> tuple[Refusal | Non
     return _relay_part(message) if kind is PartyKind.RELAY else (None, "")
 
 
-def _relay_part(message: m.Register) -> tuple[Refusal | None, str]:
+def _relay_part(message: Registration) -> tuple[Refusal | None, str]:
     """A relay has to be reachable at the address that it gives: parties are sent there."""
     if len(message.exchange_key) != KEY_BYTES:
         return Refusal.MESSAGE, "a relay has an exchange key"

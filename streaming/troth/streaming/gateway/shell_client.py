@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from troth.streaming.gateway import messages as m
-from troth.streaming.gateway.client import NO_RELAY_PART, GatewayLink, LinkState, RelayPart
+from troth.streaming.gateway.binding import NO_RELAY_PART, PartyBinding, RelayPart
+from troth.streaming.gateway.client import GatewayLink, LinkState
 from troth.streaming.gateway.failures import (
     gateway_ended,
     gateway_failure,
     refused,
 )
+from troth.streaming.gateway.legs import BIND
 from troth.streaming.gateway.limits import SECOND_NS
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.shell_legs import Answer, Legs, LegsEnd, compile_legs
@@ -66,13 +68,14 @@ class GatewayClient:
 
     def __init__(
         self,
-        link: GatewayLink,
+        binding: PartyBinding,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         legs: PartyLegs,
     ) -> None:
-        self.link = link
         self.stop: Stop = nothing_to_stop
+        self.link = GatewayLink(binding.key, now_ns())
+        self._binding = binding
         self._reader = reader
         self._writer = writer
         self._waiting: list[Heard] = []
@@ -80,8 +83,15 @@ class GatewayClient:
         self._problem: TrothError | None = None
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
-        self._party_legs = legs
-        self._legs: Legs | None = None
+        self._early: list[m.Talk] = []
+        end = LegsEnd(False, binding.key, lambda: binding.gateway_key, legs.record, legs.log)
+        answers: dict[str, Answer] = {
+            "consulting": lambda: HeardOffer(self._hear),
+            "revoke": lambda: Stopping(self._stop_session),
+            **legs.answers,
+        }
+        self.legs = Legs(end, answers, self.send)
+        binding.on_settled = self._settled
         self._ending: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._tick()), loop.create_task(self._read())]
@@ -91,20 +101,14 @@ class GatewayClient:
         """The gateway's IP address."""
         return str(self._writer.get_extra_info("peername")[0])
 
-    @property
-    def legs(self) -> Legs:
-        """The programs on this connection."""
-        if self._legs is None:
-            assert self.link.gateway_key is not None, "it is registered"
-            given = self._party_legs
-            end = LegsEnd(False, self.link.key, self.link.gateway_key, given.record, given.log)
-            answers = {
-                "consulting": lambda: HeardOffer(self._hear),
-                "revoke": lambda: Stopping(self._stop_session),
-                **given.answers,
-            }
-            self._legs = Legs(end, answers, self.send)
-        return self._legs
+    def _settled(self) -> None:
+        """The gateway knows us, or it is known that it does not."""
+        if self._binding.done:
+            self.link.bound()
+            early, self._early = self._early, []
+            for talk in early:
+                self.legs.take(talk)
+        self._changed.set()
 
     def _hear(self, offer: HeardOffer) -> None:
         self._waiting.append(offer)
@@ -154,8 +158,8 @@ class GatewayClient:
         self._waiting = [*heard[-ASIDE_MAX:], *self._waiting]
 
     async def close(self) -> None:
-        if self._legs is not None and not self._over:
-            await self._legs.leave(LEAVE_S)
+        if not self._over:
+            await self.legs.leave(LEAVE_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -190,18 +194,20 @@ class GatewayClient:
             await self._room.wait()
 
     def _take(self, message: m.Message) -> None:
-        if isinstance(message, m.Talk):
-            if self.link.state is LinkState.BOUND:
-                self.legs.take(message)
-        else:
+        if not isinstance(message, m.Talk):
             self._waiting.append(message)
+        elif message.leg == BIND or self.link.state is LinkState.BOUND:
+            self.legs.take(message)
+        else:
+            # The gateway's word that it knows us is on its way.
+            self._early = [*self._early, message][:ASIDE_MAX]
 
     def _end(self) -> None:
         """Nothing more is read: whoever iterates comes to an end, and so do the programs."""
         self._over = True
         self._changed.set()
-        if self._legs is not None and self._ending is None:
-            self._ending = asyncio.get_running_loop().create_task(self._legs.end())
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self.legs.end())
 
     def _flush(self) -> None:
         data = self.link.to_write()
@@ -222,12 +228,19 @@ class GatewayClient:
         Raises:
             GatewayFailure: the gateway refuses it, or is gone.
         """
-        async for message in self:
-            if isinstance(message, m.Refused):
-                raise refused(message)
-            if isinstance(message, m.Bound):
-                return
-        raise gateway_ended("Bound")
+        self.legs.begin(BIND, self._binding)
+        while not self._binding.done:
+            for message in self._waiting:
+                if isinstance(message, m.Refused):
+                    raise refused(message)
+            if self._problem is not None:
+                raise self._problem
+            if self._binding.problem is not None:
+                raise self._binding.problem
+            if self._over:
+                raise gateway_ended("to be registered")
+            self._changed.clear()
+            await self._changed.wait()
 
 
 async def connect_gateway(
@@ -257,15 +270,10 @@ async def connect_gateway(
         raise gateway_failure(
             "gateway.unreachable", f"there is no connection to {host}:{port}", "a gateway", reason
         ) from error
-    link = GatewayLink(
-        kind=kind,
-        key=key,
-        random=os.urandom,
-        now_ns=now_ns(),
-        gateway_key=gateway_key,
-        relay=relay,
+    binding = PartyBinding(
+        kind=kind, key=key, random=os.urandom, gateway_key=gateway_key, relay=relay
     )
-    client = GatewayClient(link, reader, writer, legs or PartyLegs())
+    client = GatewayClient(binding, reader, writer, legs or PartyLegs())
     try:
         async with asyncio.timeout(CONNECT_S):
             await client.registered()

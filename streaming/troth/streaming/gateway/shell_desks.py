@@ -6,7 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import TypedDict
 
-from troth.streaming.gateway.hub import Party
+from troth.streaming.gateway.binding import (
+    ChallengeRecord,
+    RegistrationRecord,
+    challenge_record,
+)
+from troth.streaming.gateway.core import GatewayCore
+from troth.streaming.gateway.hub import Close, Party, Refusal
 from troth.streaming.gateway.introductions import (
     NO_OPENING,
     NO_REFUSAL,
@@ -35,6 +41,42 @@ class Asked(TypedDict):
 class Answered(TypedDict):
     refusal: RefusalRecord
     opening: OpeningRecord
+
+
+class Judged(TypedDict):
+    refusal: RefusalRecord
+    signature: bytes
+
+
+class BindDesk(LegOwner):
+    """A party says who it is."""
+
+    def __init__(self, core: GatewayCore, party: Party, carry_out: Callable[[], None]) -> None:
+        """`carry_out` sends what others are told when a party becomes known."""
+        self._core = core
+        self._party = party
+        self._carry_out = carry_out
+
+    def over(self, ok: bool) -> None:
+        """Nobody stays who is not known, however it came to that."""
+        if not ok or self._party.kind is None:
+            self._core.hub.out.append(Close(self._party.connection))
+            self._carry_out()
+
+    # --- effects -----------------------------------------------------------------------------
+
+    def challenge(self) -> ChallengeRecord:
+        return challenge_record(self._party.challenge)
+
+    def register(self, registration: RegistrationRecord) -> Judged:
+        found = self._core.register(self._party, registration, self.peer_keys(), now_ns())
+        self._carry_out()
+        if isinstance(found, Refused):
+            return {"refusal": refusal_record(found), "signature": b""}
+        return {"refusal": NO_REFUSAL, "signature": found}
+
+    def party_leaves(self, reason: str) -> None:
+        self._core.hub.refusal(Refusal.LEFT, detail=reason)
 
 
 class ConsentDesk(LegOwner):

@@ -17,13 +17,19 @@ from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.codec import FrameReader, encode
 from troth.streaming.gateway.core import TICK_NS, GatewayCore
 from troth.streaming.gateway.hub import Begin, Close, Heard, Hub, Party, Send
+from troth.streaming.gateway.legs import BIND
 from troth.streaming.gateway.limits import SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.metrics import prometheus
 from troth.streaming.gateway.registered_relays import RelayDesk
 from troth.streaming.gateway.rendezvous import Pending
 from troth.streaming.gateway.revocation import RevocationDesk
-from troth.streaming.gateway.shell_desks import AskingDesk, ConsentDesk, ConsultingDesk
+from troth.streaming.gateway.shell_desks import (
+    AskingDesk,
+    BindDesk,
+    ConsentDesk,
+    ConsultingDesk,
+)
 from troth.streaming.gateway.shell_legs import Answer, Legs, LegsEnd, compile_legs
 from troth.streaming.gateway.shell_line import READ_BYTES, close_writer, now_ns, unix_offset_ns
 from troth.streaming.gateway.store import Store
@@ -228,7 +234,7 @@ class GatewayService:
         found = self._legs.get(connection)
         if found is None:
             party = self.core.hub.parties[connection]
-            end = LegsEnd(True, self._key, party.key, self._options.record, _log)
+            end = LegsEnd(True, self._key, lambda: party.key or None, self._options.record, _log)
             found = Legs(end, self._answers(party), partial(self._say, connection))
             self._legs[connection] = found
         return found
@@ -237,6 +243,7 @@ class GatewayService:
         """What runs here when a party begins it."""
         rendezvous = self.core.rendezvous
         return {
+            BIND: lambda: BindDesk(self.core, party, self._carry_out),
             "registration": lambda: RelayDesk(self.core.hub, party),
             "consent": lambda: ConsentDesk(rendezvous, party),
             "asking": lambda: AskingDesk(rendezvous, party, self._consult),

@@ -34,6 +34,7 @@ class LegSide:
     """Who plays a role here, and who has to stand behind the other one.
 
     Attributes:
+        peer_key: None takes whoever comes.
         effects: what the program asks for, by name.
         record: the file of its record; None keeps none.
     """
@@ -41,19 +42,22 @@ class LegSide:
     role: str
     key: KeyPair
     peer_role: str
-    peer_key: bytes
+    peer_key: bytes | None
     effects: Mapping[str, object]
     record: Path | None = None
 
 
 class _TalkPlace(OneLinePlace):
-    def __init__(self, peer_key: bytes, send: Callable[[bytes], None]) -> None:
+    def __init__(self, peer_key: bytes | None, send: Callable[[bytes], None]) -> None:
         super().__init__()
         self._peer_key = peer_key
         self._send = send
 
-    def peer_key(self) -> bytes:
+    def peer_key(self) -> bytes | None:
         return self._peer_key
+
+    def accepts(self, keys: frozenset[bytes]) -> bool:
+        return self._peer_key is None or super().accepts(keys)
 
     def carry(self, data: bytes) -> bool:
         if len(data) > TALK_BYTES_MAX:
@@ -86,6 +90,11 @@ class Leg:
         """A frame of the other side. Raises nothing, whatever it is."""
         self._place.take(frame)
 
+    def peer_keys(self) -> frozenset[bytes]:
+        """The keys that the other end's machine has proved."""
+        lines = self._place.lines_here
+        return frozenset() if lines is None else lines.proved
+
     async def over(self) -> None:
         """Waits until the program has ended."""
         assert self._task is not None, "it was started"
@@ -112,12 +121,22 @@ class Leg:
             self.result = await run_spread(
                 self._image,
                 options=options,
-                links=LinkOptions(hub=self._place, patience_seconds=PATIENCE_S),
+                links=LinkOptions(
+                    hub=self._place,
+                    patience_seconds=PATIENCE_S,
+                    any_key=side.peer_key is None,
+                ),
                 signer=HostSigner({side.role: side.key}),
-                expect={side.peer_role: VerifierKey(side.peer_role, side.peer_key)},
+                expect=_expected(side),
             )
         except TrothError as error:
             self.problem = str(error)
+
+
+def _expected(side: LegSide) -> dict[str, VerifierKey]:
+    if side.peer_key is None:
+        return {}
+    return {side.peer_role: VerifierKey(side.peer_role, side.peer_key)}
 
 
 def effects_of(image: Image, owner: object) -> dict[str, object]:

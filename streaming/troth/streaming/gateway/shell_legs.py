@@ -27,14 +27,14 @@ class LegsEnd:
 
     Attributes:
         gateway: this is the gateway's end.
-        peer_key: the key that the other end has proved.
+        peer_key: tells the key that the other end has proved; None while it has not.
         record: the folder for the records of the programs; None keeps none.
         log: is told why a run came to nothing.
     """
 
     gateway: bool
     key: KeyPair
-    peer_key: bytes
+    peer_key: Callable[[], bytes | None]
     record: Path | None
     log: Callable[[str], None]
 
@@ -100,17 +100,20 @@ class Legs:
         )
 
     def _start(self, name: str, number: int, owner: LegOwner) -> Leg:
-        end, image, party = self._end, leg_image(name), LEGS[name].role
+        end, image, shape, party = self._end, leg_image(name), LEGS[name], LEGS[name].role
+        peer_key = None if shape.strangers else end.peer_key()
+        assert shape.strangers or peer_key is not None, "the other end is known"
         role, peer_role = (GATEWAY, party) if end.gateway else (party, GATEWAY)
         side = LegSide(
             role,
             end.key,
             peer_role,
-            end.peer_key,
+            peer_key,
             effects_of(image, owner),
-            record_path(end.record, name, number, end.peer_key),
+            record_path(end.record, name, number, peer_key),
         )
         leg = Leg(image, side, lambda frame: self._send(Talk(name, number, frame)))
+        owner.peer_keys = leg.peer_keys
         self._last[name] = number
         self._running[name, number] = leg, owner
         leg.start()
@@ -150,12 +153,12 @@ def compile_legs(*kinds: PartyKind) -> None:
             leg_image(name)
 
 
-def record_path(folder: Path | None, name: str, number: int, key: bytes) -> Path | None:
+def record_path(folder: Path | None, name: str, number: int, key: bytes | None) -> Path | None:
     """A file of its own for each run: the protocol, who is at the other end, when, which one."""
     if folder is None:
         return None
     # Whoever opens the file says what is wrong with a folder that cannot be made.
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-    at_ms = time.time_ns() // 1_000_000
-    return folder / f"{name}-{key.hex()[:16]}-{at_ms}-{number}.replay"
+    whose = "stranger" if key is None else key.hex()[:16]
+    return folder / f"{name}-{whose}-{time.time_ns()}-{number}.replay"

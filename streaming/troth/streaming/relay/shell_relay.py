@@ -15,7 +15,7 @@ from typing import Final
 
 from troth.streaming.eventsocket.backoff import Backoff
 from troth.streaming.gateway import messages as m
-from troth.streaming.gateway.client import RelayPart
+from troth.streaming.gateway.binding import RelayPart
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.shell_client import GatewayClient, PartyLegs, connect_gateway
 from troth.streaming.gateway.shell_leg import Leg

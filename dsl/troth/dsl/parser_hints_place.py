@@ -1,4 +1,4 @@
-"""Constructs of the language that this version does not have, in every way they are written."""
+"""Words that have one place in the language, written in another."""
 
 from __future__ import annotations
 
@@ -9,31 +9,27 @@ from lark import Token
 
 from troth.dsl.parser_report import quoted
 from troth.dsl.parser_situation import Finding, Situation
-from troth.dsl.parser_words import UNSUPPORTED
 
 _Hint: TypeAlias = Callable[[Situation], Finding | None]
 
 
-def later(construct: str, at: Token) -> Finding:
+def crash_head(s: Situation) -> Finding | None:
+    """A line begins with `on crash` where no choice can be continued."""
+    if s.head.type != "ON_CRASH" or s.place:
+        return None
+    in_protocol = s.declaration == "PROTOCOL" and not s.at_declaration
     return Finding(
-        "parse.unsupported",
-        f"this version does not have {construct}",
-        at=at,
-        expected="a construct of this version",
-        found=quoted(at),
-        fix="leave it out, or express it with the other constructs",
+        "parse.crash.place",
+        "`on crash` is a branch, and nothing is here that it could be a branch of",
+        at=s.head,
+        expected="`on crash ROLE:` behind the branches of a `choice at ROLE:`"
+        if in_protocol
+        else "`on crash:` among the cases of a `recv s.Role:`",
+        found=quoted(s.head),
+        fix="indent it like the branches, as the last of them"
+        if in_protocol
+        else "put it under `recv s.Role:`, indented like the cases",
     )
-
-
-def unsupported_head(s: Situation) -> Finding | None:
-    """The word that begins the line begins a construct of a later version."""
-    construct = UNSUPPORTED.get(s.head)
-    if construct is None or s.token.type in ("EQUAL", "ARROW", "DOT"):
-        return None
-    following = s.tokens[1] if len(s.tokens) > 1 else s.head
-    if s.head == "on" and following != "crash":
-        return None
-    return later(construct, s.head)
 
 
 def _timed(s: Situation) -> Finding | None:
@@ -73,4 +69,4 @@ def _near(s: Situation, word: str) -> Token | None:
     return s.before if s.before == word and s.token.type not in ("COLON", "ARROW") else None
 
 
-LATER_HINTS: Final[tuple[_Hint, ...]] = (_timed, _lossy)
+PLACE_HINTS: Final[tuple[_Hint, ...]] = (_timed, _lossy)
