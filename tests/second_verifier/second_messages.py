@@ -178,6 +178,7 @@ class Messages(Part):
         receiver = self.local(session, facts["receiver"])
         edge = self.edge(session, sender, receiver)
         self.round(facts["round"])
+        require(not edge.parted, "a message passes a partition")
         label, said = self._said(session, edge, facts)
         proof = self._authentic(session, sender, facts, said)
         place_said = (facts["generation"], facts["sequence"])

@@ -19,11 +19,14 @@ class Troubles(Part):
     def on_trouble(self, record: Record, facts: Facts) -> None:
         session = self.session(facts)
         role = self.role(session, facts["role"])
-        require(role.here, "a role that another machine holds")
+        alone = facts["trouble"] in (CRASH, TIMEOUT)
+        require((facts["peer"] is None) == alone, "a peer where there is none")
+        # A message is changed in its receiver's buffer.
+        at = role if facts["trouble"] != CORRUPT else self.role(session, facts["peer"])
+        require(at.here, "a role that another machine holds")
         require(not session.causes, "the session is about to end")
         self.round(facts["round"])
         what, peer, until = facts["trouble"], facts["peer"], facts["until"]
-        require((peer is None) == (what in (CRASH, TIMEOUT)), "a peer where there is none")
         require((until is None) == (what != TIMEOUT), "a time where there is none")
         if peer is None:
             require(not role.noticed, "a role that is done")
@@ -37,7 +40,6 @@ class Troubles(Part):
         self.leaf(record)
 
     def _of_edges(self, session: Session, what: int, role: Role, peer: Role) -> None:
-        require(peer.here, "a role that another machine holds")
         there, back = (role.name, peer.name), (peer.name, role.name)
         if what == CORRUPT:
             edge = self.edge(session, role, peer)

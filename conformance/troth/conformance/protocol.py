@@ -226,6 +226,9 @@ class ProtocolLevel:
         assert session is not None
         if not session.skip and session.ending:
             raise after_its_end(session, None)
+        edge = self._at_edge()
+        if edge.parted and not session.skip:
+            self.troubles.arrives(edge)
 
     def receive(self, items: Items) -> None:
         world = self.world

@@ -338,7 +338,9 @@ class Structure:
 
     def trouble(self, items: Items) -> None:
         _, number, trouble, role, peer, _, round_number = items
-        session = self._role_here(number, role)
+        # A message is corrupted where its buffer is.
+        here = peer if trouble == Trouble.CORRUPT and peer is not None else role
+        session = self._role_here(number, here)
         if (peer is None) != (trouble in (Trouble.CRASH, Trouble.TIMEOUT)):
             raise no_reference("the trouble is of one role, or of two", "what its kind says", peer)
         if (items[5] is None) != (trouble != Trouble.TIMEOUT):
@@ -349,8 +351,6 @@ class Structure:
                 edges.add(peer * ROLES_STRIDE + role)
             if not edges & session.edges.keys():
                 raise no_edge(session, role, peer)
-            if peer in session.peers:
-                raise not_here(session, peer)
         self._input(round_number)
 
     def _time(self, now_ns: int, round_number: int) -> None:

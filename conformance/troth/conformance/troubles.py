@@ -101,6 +101,10 @@ class Troubles:
             )
         return due
 
+    def arrives(self, edge: Edge) -> None:
+        """A message of another machine is taken into its buffer through a partition."""
+        raise _refused(edge.session, edge.receiver, f"a message passes the parted edge {edge}")
+
     def received(self, edge: Edge, position: tuple[int, int]) -> None:
         """Before a message of an edge with trouble is taken."""
         if edge.parted:

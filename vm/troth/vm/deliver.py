@@ -51,8 +51,8 @@ STALE: Final = "stale"
 """The session is not known here, or is over: nothing was done, and nothing recorded."""
 
 EARLY: Final = "early"
-"""The head that would prove it, or the rotation before it, has not come: nothing was done, and
-nothing recorded."""
+"""The head that would prove it, the rotation before it, or the end of a partition has not come:
+nothing was done, and nothing recorded."""
 
 FULL: Final = "full"
 """It may not be lost, and its buffer has no place for it yet: nothing was done, and nothing
@@ -286,6 +286,8 @@ class Door(NamedTuple):
         edge = None if speaker is None else speaker.outgoing.get(envelope.receiver)
         if speaker is None or edge is None or not edge.inbound:
             return Delivery(STALE)
+        if edge.parted:
+            return Delivery(EARLY)
         if envelope.proof is not None and not self.heads.has(speaker.signer, envelope.proof.size):
             return Delivery(EARLY)
         if edge.config.rotate and envelope.generation > edge.rotated:

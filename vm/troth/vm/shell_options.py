@@ -109,8 +109,6 @@ class RunOptions:
             type(one) is Planned for one in self.troubles
         ):
             raise _unusable("troubles", "a tuple of Planned", self.troubles)
-        if self.troubles and self.roles is not None:
-            raise _unusable("troubles", "none on a machine that meets others", self.troubles)
         if type(self.durable) is not bool:
             raise _unusable("durable", "True or False", self.durable)
         if self.seed is not None and (type(self.seed) is not bytes or len(self.seed) != SEED_BYTES):

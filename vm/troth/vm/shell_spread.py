@@ -34,6 +34,9 @@ PATIENCE_SECONDS_DEFAULT: Final = 30.0
 FAREWELL_SECONDS_MAX: Final = 5.0
 """How long a run that is over waits for the others to have heard its last word."""
 
+QUIET_NS: Final = 500_000_000
+"""When so long nothing has happened, trouble that was planned for later comes."""
+
 Known: TypeAlias = Mapping[str, VerifierKey | KeyPair]
 
 _ENDED: Final = (MachineState.FINISHED, MachineState.STUCK)
@@ -289,6 +292,8 @@ class Spread:
             self._board.take(line.hello.party, frame)
         ready = one.door.deliver()
         now_ns = self._now_ns()
+        if one.schedule.left:
+            one.schedule.come(one.machine, now_ns)
         ran = (ready or one.is_late(now_ns)) and one.machine.run_round(now_ns)
         self._commit()
         self._lose_patience()
@@ -312,6 +317,7 @@ class Spread:
             if not new:
                 break
             events += new
+        one.schedule.watch(events)
         one.release_written(events, requests)
         self._send()
         if self._on_commit is not None:
@@ -319,10 +325,12 @@ class Spread:
 
     async def _wait(self) -> None:
         """Until something comes, an effect ends, or a deadline is reached."""
-        one = self._one
+        one, since_ns = self._one, self._now_ns()
         deadlines = [one.machine.deadline_ns(), self._board.deadline_ns(), self._patience_ends_ns()]
         known = [deadline for deadline in deadlines if deadline is not None]
         timeout = None
+        if one.schedule.left:
+            known.append(self._now_ns() + QUIET_NS)
         if known:
             timeout = max(0.0, (min(known) - self._now_ns()) / 1e9)
         waits: set[asyncio.Future[None]] = {asyncio.ensure_future(self._until_woken())}
@@ -334,6 +342,9 @@ class Spread:
             for task in waits:
                 task.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+        if one.schedule.left and not self._came and self._now_ns() - since_ns >= QUIET_NS:
+            # It may be that nobody but the plan can let anything happen any more.
+            one.schedule.come(one.machine, self._now_ns(), idle=True)
         self._woken.clear()
 
     async def _until_woken(self) -> None:

@@ -8,6 +8,9 @@ did not cause itself; everything it holds goes with it. A session whose protocol
 crash goes on without the role (`step_crash`). A partition holds up what is in the buffers
 between two roles, and loses nothing. A corrupted message is found by its receiver as anybody's
 forgery is. Who is timed out gets no turn until that time.
+
+Between machines each has the partition that it was told of: it takes nothing that comes from the
+other role, until that heals. A message is corrupted where its buffer is.
 """
 
 from __future__ import annotations
@@ -65,6 +68,7 @@ def partition(scheduler: Scheduler, session: Session, role: str, peer: str) -> N
         Unusable: codes `trouble.edge`, `trouble.elsewhere`, `trouble.parted`,
             `trouble.speculation`.
     """
+    role, peer = _from_here(session, role, peer)
     edges = _edges_between(session, role, peer)
     if any(edge.parted for edge in edges):
         raise Unusable(
@@ -86,6 +90,7 @@ def heal(scheduler: Scheduler, session: Session, role: str, peer: str) -> None:
     Raises:
         Unusable: codes `trouble.edge`, `trouble.elsewhere`, `trouble.whole`.
     """
+    role, peer = _from_here(session, role, peer)
     edges = _edges_between(session, role, peer)
     if not any(edge.parted for edge in edges):
         raise Unusable(
@@ -179,9 +184,19 @@ def _edges_between(session: Session, role: str, peer: str) -> list[Edge]:
     ]
     if not found:
         raise _no_edge(session, role, peer)
-    for edge in found:
-        _require_here(edge)
+    if role in session.peers:
+        raise _elsewhere(
+            f"{role} and {peer}",
+            "an edge with one end at this machine",
+            "Part them at the machine of one of them",
+        )
     return found
+
+
+def _from_here(session: Session, role: str, peer: str) -> tuple[str, str]:
+    """The role that is at this machine comes first, if one is."""
+    swap = role in session.peers and peer not in session.peers
+    return (peer, role) if swap else (role, peer)
 
 
 def _edge(session: Session, sender: str, receiver: str) -> Edge:
@@ -189,7 +204,12 @@ def _edge(session: Session, sender: str, receiver: str) -> Edge:
     edge = None if endpoint is None else endpoint.outgoing.get(receiver)
     if edge is None:
         raise _no_edge(session, sender, receiver)
-    _require_here(edge)
+    if receiver in session.peers:
+        raise _elsewhere(
+            str(edge),
+            "an edge whose receiver is at this machine",
+            "Corrupt it at the machine of its receiver, once it is there",
+        )
     return edge
 
 
@@ -203,17 +223,14 @@ def _no_edge(session: Session, role: str, peer: str) -> Unusable:
     )
 
 
-def _require_here(edge: Edge) -> None:
-    if edge.sender.role in edge.sender.session.peers or (
-        edge.receiver.role in edge.sender.session.peers
-    ):
-        raise Unusable(
-            "trouble.elsewhere",
-            "the edge goes to another machine",
-            expected="an edge with both ends at this machine",
-            actual=str(edge),
-            advice="Between machines the network itself can be cut, or what it carries be changed",
-        )
+def _elsewhere(actual: str, expected: str, advice: str) -> Unusable:
+    return Unusable(
+        "trouble.elsewhere",
+        "what the trouble is about is at another machine",
+        expected=expected,
+        actual=actual,
+        advice=advice,
+    )
 
 
 def _require_unread(edge: Edge) -> None:
