@@ -8,6 +8,10 @@ from troth.streaming.metric_names import SESSION_METRICS
 from troth.streaming.session.endings import BOUNDS, MEANINGS, Ending
 from troth.streaming.shell_protocols import NAMES, load_protocol
 from troth.streaming.telemetry import EVENT_NAMES
+from troth.vm.types import CRASH, IN_TIME, LocalType, State, StateKind, Transition
+
+TWO = 2
+"""Of two roles each has what the other has, with sending and receiving changed over."""
 
 
 def protocols(_: str) -> str:
@@ -18,6 +22,38 @@ def protocols(_: str) -> str:
             roles = ", ".join(module.protocol(protocol).roles)
             rows.append((f"`{name}.troth`", f"`{protocol}`", roles))
     return table(("file", "protocol", "roles"), rows)
+
+
+def diagrams(name: str) -> str:
+    """The automaton of every protocol of a file; of two roles that of the first says all."""
+    module, found = load_protocol(name), []
+    for protocol in module.protocol_names:
+        roles = module.protocol(protocol).roles
+        for role in roles[:1] if len(roles) == TWO else roles:
+            diagram = diagram_of(module.protocol(protocol).role(role).local_type)
+            found.append(f"`{protocol}`, for {role}:\n\n```text\n{diagram}```\n")
+    return "\n".join(found)
+
+
+def diagram_of(local: LocalType) -> str:
+    """A local type as a mermaid state diagram: `to` sends, `from` receives."""
+    lines = ["stateDiagram-v2", "    [*] --> s0"]
+    for number, state in enumerate(local.states):
+        if state.kind is StateKind.END:
+            lines.append(f"    s{number} --> [*]")
+        for move in state.transitions:
+            lines.append(f"    s{number} --> s{move.next}: {_said(state, move)}")
+    return "\n".join(lines) + "\n"
+
+
+def _said(state: State, move: Transition) -> str:
+    if state.kind is StateKind.TIMED:
+        seconds = f"{state.within_ns / 1e9:g} s"
+        return f"within {seconds}" if move.label == IN_TIME else f"after {seconds}"
+    if move.label == CRASH:
+        return f"{state.peer} has crashed"
+    way = "to" if state.kind is StateKind.SEND else "from"
+    return f"{way} {state.peer}, {move.label}{', may be lost' if move.lossy else ''}"
 
 
 def effects(name: str) -> str:

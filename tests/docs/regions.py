@@ -44,6 +44,7 @@ GENERATORS: Final[Mapping[str, Callable[[str], str]]] = {
     "event-socket-latch": region_event_socket.latch,
     "event-socket-limits": region_event_socket.limits,
     "streaming-effects": region_streaming.effects,
+    "streaming-diagrams": region_streaming.diagrams,
     "streaming-endings": region_streaming.endings,
     "streaming-bounds": region_streaming.bounds,
     "streaming-events": region_streaming.events,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from docs import region_evidence, regions
+from troth.streaming.shell_protocols import NAMES
 from troth.vm.records import Kind
 
 
@@ -32,6 +33,15 @@ def test_every_generator_is_used() -> None:
 def test_every_kind_of_record_is_described() -> None:
     text = (regions.ROOT / "docs" / "reference" / "format.md").read_text(encoding="utf-8")
     missing = [kind.name for kind in Kind if f"<!-- generated: record {kind.name} -->" not in text]
+    assert not missing
+
+
+def test_every_protocol_of_the_transport_has_its_diagram() -> None:
+    page = regions.ROOT / "docs" / "reference" / "streaming-diagrams.md"
+    text = page.read_text(encoding="utf-8")
+    missing = [
+        name for name in NAMES if f"<!-- generated: streaming-diagrams {name} -->" not in text
+    ]
     assert not missing
 
 
