@@ -19,6 +19,7 @@ from troth.streaming.gateway.codec import FrameReader, encode
 from troth.streaming.gateway.core import GatewayCore
 from troth.streaming.gateway.hub import Begin, Close, Heard, Hub, Order, Send
 from troth.streaming.gateway.introductions import IntroductionRecord, Opening
+from troth.streaming.gateway.leasing import RELAY, RENEWAL, Ticket, Want
 from troth.streaming.gateway.limits import SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.registered_relays import Place, RelayDesk
@@ -239,6 +240,25 @@ class GatewayWorld:
         """The party answers them."""
         connection.desks[-1].sessions_stopped()
         self.settle()
+
+    def lease(
+        self, connection: Connection, session: bytes, *excluded: str, renew: bool = False
+    ) -> Ticket | None:
+        """What a party gets that wants one; a refusal is among what it has got."""
+        party, leasing = self.core.hub.parties[connection.number], self.core.leasing
+        refused = leasing.refusal(party, session, self.now_ns)
+        if refused is not None:
+            connection.got.append(refused)
+            return None
+        want: Want = {"kind": RENEWAL if renew else RELAY, "except_relays": list(excluded)}
+        relay = leasing.choose(session, want)
+        return None if relay is None else leasing.issue(party, session, relay, self.now_ns)
+
+    def handed(self, connection: Connection, session: bytes, known: str = "") -> Ticket | None:
+        """What a party gets unasked that has a lease for the known relay."""
+        party, leasing = self.core.hub.parties[connection.number], self.core.leasing
+        relay = leasing.moved_to(session, known)
+        return None if relay is None else leasing.issue(party, session, relay, self.now_ns)
 
     # --- whole steps ------------------------------------------------------------------------
 

@@ -169,8 +169,7 @@ def gateway(_: Sequence[Sample]) -> Campaign:
         encode(message)
         for message in (
             m.AddCandidates(session, ((1, "203.0.113.5", 5_000),)),
-            m.NeedRelay(1, session, ("x",)),
-            m.RenewLease(1, session),
+            m.EndSession(session, "over"),
             m.Beat(),
             m.Talk("registration", 1, b"frame"),
             m.Talk("asking", 1, b"frame"),

@@ -28,7 +28,6 @@ from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.metrics import prometheus
 from troth.streaming.gateway.proofs import Challenge, Registration
 from troth.streaming.paths.stun_server import StunCounters
-from troth.streaming.relay.lease import Role, read_unverified, signed_by
 from troth.vm.errors import Invalid, Malformed, Unusable
 
 CLIENT, HOST, RELAY, ADMIN = (
@@ -224,7 +223,7 @@ def test_nobody_else_has_a_say_in_a_session() -> None:
     eve = world.connect(CLIENT, "eve")
     session = world.session(carol, harry)
     world.say(eve, m.AddCandidates(session, ((1, "192.0.2.66", 1),)))
-    world.say(eve, m.NeedRelay(1, session, ()))
+    world.lease(eve, session)
     world.say(eve, m.EndSession(session, "mine"))
     assert eve.refused == ["no_session"] * 3
 
@@ -234,10 +233,10 @@ def test_a_program_belongs_to_the_kind_of_party_that_it_is_for() -> None:
     carol, harry, rita = _three(world)
     for party in (carol, harry, rita):
         party.heard.clear()
-        for leg in ("asking", "consulting", "consent", "registration", "telepathy"):
+        for leg in ("asking", "consulting", "consent", "lease", "registration", "telepathy"):
             world.say(party, m.Talk(leg, 1, leg.encode()))
-    assert carol.heard == [b"asking"]
-    assert harry.heard == [b"consulting", b"consent"]
+    assert carol.heard == [b"asking", b"lease"]
+    assert harry.heard == [b"consulting", b"consent", b"lease"]
     assert rita.heard == [b"registration"]
     assert carol.refused == ["message"] * 4
 
@@ -250,70 +249,8 @@ def test_candidates_and_the_end_are_passed_on() -> None:
     assert carol.last(m.AddCandidates).candidates == ((2, "198.51.100.1", 7),)
     world.say(carol, m.EndSession(session, "user"))
     assert harry.last(m.EndSession).reason == "user"
-    world.say(harry, m.NeedRelay(1, session, ()))
+    world.lease(harry, session)
     assert harry.refused == ["session_over"]
-
-
-# --- leases ---------------------------------------------------------------------------------
-
-
-def test_each_party_gets_a_lease_in_its_own_role() -> None:
-    world = GatewayWorld()
-    carol, harry, _ = _three(world)
-    session = world.session(carol, harry)
-    world.say(harry, m.NeedRelay(5, session, ()))
-    for party, role, request in ((carol, Role.CLIENT, 0), (harry, Role.HOST, 5)):
-        leased = party.last(m.Leased)
-        assert (leased.request, leased.relay, leased.host) == (request, "rita", "192.0.2.30")
-        assert signed_by(leased.token, GATEWAY_PUBLIC)
-        lease = read_unverified(leased.token)
-        assert (lease.role, lease.session, lease.relay) == (role, session, "rita")
-
-
-def test_the_next_lease_is_newer_and_for_the_same_relay() -> None:
-    world = GatewayWorld()
-    carol, harry, _ = _three(world)
-    session = world.session(carol, harry)
-    world.say(carol, m.NeedRelay(1, session, ()))
-    first = read_unverified(carol.last(m.Leased).token)
-    world.say(carol, m.RenewLease(2, session))
-    second = read_unverified(carol.last(m.Leased).token)
-    assert second.generation > first.generation
-    assert second.lease_id != first.lease_id
-    assert second.holder_key == first.holder_key
-    assert len(harry.all(m.Leased)) == 1, "renewing is each party's own affair"
-
-
-def test_the_relay_with_the_least_load_is_chosen_and_excluded_ones_are_not() -> None:
-    world = GatewayWorld()
-    carol, harry, rita = _three(world)
-    rob = world.connect(RELAY, "rob")
-    world.load(rita, 90, 100)
-    world.load(rob, 10, 100)
-    session = world.session(carol, harry)
-    world.say(carol, m.NeedRelay(1, session, ()))
-    assert carol.last(m.Leased).relay == "rob"
-    world.say(carol, m.NeedRelay(2, session, ("rob",)))
-    assert carol.last(m.Leased).relay == harry.last(m.Leased).relay == "rita"
-    world.say(carol, m.NeedRelay(3, session, ("rob", "rita")))
-    assert carol.refused == ["no_relay"]
-    world.load(rita, 100, 100)
-    world.drop(rob)
-    session = world.session(carol, harry)
-    world.say(carol, m.NeedRelay(4, session, ()))
-    assert carol.refused[-1] == "no_relay"
-
-
-def test_a_restarted_gateway_still_knows_the_session() -> None:
-    world = GatewayWorld()
-    carol, harry, _ = _three(world)
-    session = world.session(carol, harry)
-    world.say(carol, m.NeedRelay(1, session, ()))
-    first = read_unverified(carol.last(m.Leased).token)
-    world.restart()
-    carol, harry, _ = _three(world)
-    world.say(carol, m.RenewLease(2, session))
-    assert read_unverified(carol.last(m.Leased).token).generation > first.generation
 
 
 # --- revocation and administration ----------------------------------------------------------
@@ -324,7 +261,7 @@ def test_a_revocation_reaches_relay_host_and_client_and_says_when() -> None:
     carol, harry, rita = _three(world)
     root = world.connect(ADMIN, "root")
     session = world.session(carol, harry)
-    world.say(carol, m.NeedRelay(1, session, ()))
+    world.lease(carol, session)
     world.say(root, m.Command(7, "revoke", (session.hex(), "left", "the", "firm")))
     for party in (carol, harry, rita):
         assert world.told(party) == [{"session": session, "reason": "left the firm"}]
@@ -338,8 +275,8 @@ def test_a_revocation_reaches_relay_host_and_client_and_says_when() -> None:
         ("host", "harry", "0 ms"),
         ("relay", "rita", "0 ms"),
     }
-    world.say(carol, m.RenewLease(2, session))
-    world.say(harry, m.NeedRelay(3, session, ()))
+    world.lease(carol, session, renew=True)
+    world.lease(harry, session)
     assert (carol.refused, harry.refused) == (["revoked"], ["revoked"])
 
 
@@ -348,7 +285,7 @@ def test_the_report_comes_in_a_second_and_says_who_has_not_confirmed() -> None:
     carol, harry, rita = _three(world)
     root = world.connect(ADMIN, "root")
     session = world.session(carol, harry)
-    world.say(carol, m.NeedRelay(1, session, ()))
+    world.lease(carol, session)
     world.drop(rita)
     world.say(root, m.Command(1, "revoke", (session.hex(),)))
     world.drop(harry)
@@ -455,8 +392,8 @@ def test_other_limits_are_named_too() -> None:
     world = GatewayWorld(GatewayLimits(leases_per_minute=1, sessions_per_host=1))
     carol, harry, _ = _three(world)
     session = world.session(carol, harry)
-    world.say(carol, m.NeedRelay(1, session, ()))
-    world.say(carol, m.RenewLease(2, session))
+    world.lease(carol, session)
+    world.lease(carol, session, renew=True)
     assert carol.last(m.Refused).limit == "leases_per_minute"
     world.offer(carol, "harry")
     assert carol.last(m.Refused).limit == "sessions_per_host"
@@ -501,7 +438,6 @@ def test_messages_are_read_back_however_they_are_cut() -> None:
         m.Refused(1, "limit", "a limit was hit", "offers_per_minute", 5),
         m.Talk("asking", 1, bytes(10_000)),
         m.AddCandidates(b"s" * 16, ((1, "192.0.2.66", 1),)),
-        m.NeedRelay(1, b"s" * 16, ("rita",)),
         m.Report(1, (("a", "b"), ("c", "d"))),
     ]
     stream = b"".join(map(encode, messages))
@@ -549,12 +485,11 @@ def test_any_bytes_are_messages_or_refused_and_the_gateway_goes_on() -> None:
         encode(message)[4:]
         for message in (
             m.Talk("asking", 1, b"frame"),
-            m.NeedRelay(1, bytes(16), ("rita",)),
             m.AddCandidates(bytes(16), ((1, "192.0.2.66", 1),)),
             m.EndSession(bytes(16), "x"),
             m.Command(1, "ban", ("harry",)),
             m.Talk("bind", 1, b"frame"),
-            m.RenewLease(1, bytes(16)),
+            m.Refused(1, "limit", "a limit was hit", "leases_per_minute", 5),
         )
     ]
     outcomes = {"read": 0, "refused": 0}

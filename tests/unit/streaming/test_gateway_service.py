@@ -19,6 +19,7 @@ from tls_sample import CERTIFICATE, PRIVATE_KEY
 from troth.streaming.eventsocket.backoff import Backoff
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.failures import GatewayFailure
+from troth.streaming.gateway.limits import GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.shell_client import (
     GatewayClient,
@@ -42,7 +43,7 @@ from troth.streaming.paths.limits import MILLISECOND_NS, PathLimits
 from troth.streaming.paths.outputs import PathTaken
 from troth.streaming.paths.path import PathState
 from troth.streaming.paths.shell_media_socket import MediaSocket
-from troth.streaming.relay.outputs import LeaseWanted
+from troth.streaming.relay.outputs import LeaseWanted, LegRefused, LegSilent
 from troth.streaming.relay.shell_relay import RelayOptions, RelayService
 from troth.vm.errors import Unusable
 from troth.vm.keys import KeyPair, generate
@@ -73,7 +74,7 @@ class Topology:
 
 
 @asynccontextmanager
-async def _topology() -> AsyncIterator[Topology]:
+async def _topology(limits: GatewayLimits | None = None) -> AsyncIterator[Topology]:
     store = SqliteStore()
     admitted = {
         PartyKind.CLIENT: None,
@@ -82,7 +83,11 @@ async def _topology() -> AsyncIterator[Topology]:
         PartyKind.ADMIN: frozenset({_key("root").public_key}),
     }
     gateway = GatewayService(
-        _key("gateway"), store, GatewayOptions(admitted=admitted, metrics=Address("127.0.0.1", 0))
+        _key("gateway"),
+        store,
+        GatewayOptions(
+            admitted=admitted, metrics=Address("127.0.0.1", 0), limits=limits or GatewayLimits()
+        ),
     )
     await gateway.start()
     options = RelayOptions(
@@ -186,6 +191,23 @@ def test_a_revoked_session_stops_everywhere_in_two_seconds() -> None:
             assert topology.relay.core.sessions == 0
             assert not client.media.send(b"\x45 more")
             await root.close()
+            await _close(client, host)
+
+    _run(test)
+
+
+def test_leases_are_renewed_before_they_end() -> None:
+    async def test() -> None:
+        async with _topology(GatewayLimits(lease_s=2)) as topology:
+            client, host = await _session(topology, MediaSocket())
+            running = [asyncio.create_task(meeting.run()) for meeting in (client, host)]
+            await _until(lambda: topology.relay.core.sessions == 1)
+            counters = topology.gateway.core.hub.counters
+            await _until(lambda: counters.leases_issued >= 12, 30)
+            assert topology.relay.core.sessions == 1
+            assert not any(isinstance(event, LegRefused | LegSilent) for event in client.events)
+            client.end("user")
+            assert await asyncio.gather(*running) == ["user", "user"]
             await _close(client, host)
 
     _run(test)

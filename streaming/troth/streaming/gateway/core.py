@@ -31,8 +31,6 @@ _CLIENT, _HOST, _RELAY, _ADMIN = (
 
 ALLOWED: Final[Mapping[type[m.Message], tuple[PartyKind, ...]]] = {
     m.AddCandidates: (_CLIENT, _HOST),
-    m.NeedRelay: (_CLIENT, _HOST),
-    m.RenewLease: (_CLIENT, _HOST),
     m.EndSession: (_CLIENT, _HOST),
     m.Beat: (_CLIENT, _HOST, _RELAY, _ADMIN),
     m.Talk: tuple(dict.fromkeys(kind for leg in LEGS.values() for kind in leg.parties)),
@@ -143,6 +141,7 @@ class GatewayCore:
         self.hub.store.keep_session(replace(record, ended=message.reason or "ended"))
         self.hub.counters.sessions_ended += 1
         self.hub.happenings.note("session_end", message.session, reason=message.reason or "ended")
+        self.hub.watchers.changed(message.session)
         peer = other_party(self.hub, record, party.key)
         if peer is not None:
             self.hub.send(peer, message)
@@ -163,10 +162,6 @@ def _handle(core: GatewayCore, party: Party, message: m.Message, now_ns: int) ->
     match message:
         case m.AddCandidates():
             core.add_candidates(party, message)
-        case m.NeedRelay():
-            core.leasing.need(party, message, now_ns)
-        case m.RenewLease():
-            core.leasing.renew(party, message, now_ns)
         case m.EndSession():
             core.end_session(party, message)
         case m.Beat():

@@ -12,6 +12,7 @@ from troth.streaming.gateway.limits import MINUTE_S, SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.proofs import Challenge, Registration
 from troth.streaming.gateway.store import Store
+from troth.streaming.gateway.watchers import Watchers
 from troth.streaming.happenings import Happenings
 from troth.streaming.relay.buckets import BucketTable, TokenBucket
 from troth.streaming.relay.lease import RandomBytes
@@ -192,6 +193,7 @@ class Hub:
     counters: GatewayCounters = field(default_factory=GatewayCounters)
     out: list[GatewayOutput] = field(default_factory=list)
     happenings: Happenings = field(default_factory=Happenings)
+    watchers: Watchers = field(default_factory=Watchers)
     rates: Rates = field(init=False)
 
     def __post_init__(self) -> None:

@@ -5,7 +5,9 @@ The role comes from the session's record, never from a request, so no party can 
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import replace
+from typing import Final, TypedDict
 
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.codec import ID_BYTES
@@ -16,64 +18,106 @@ from troth.streaming.gateway.store import SessionRecord
 from troth.streaming.relay.lease import Lease, Role, issue
 
 KIND_OF = {Role.CLIENT: PartyKind.CLIENT, Role.HOST: PartyKind.HOST}
+RENEWAL: Final = "renewal"
+RELAY: Final = "relay"
+LEAVE: Final = "leave"
+
+
+class Want(TypedDict):
+    """What a party wants: a relay that is none of these, the next lease for the one in use."""
+
+    kind: str
+    except_relays: list[str]
+
+
+class Holding(TypedDict):
+    """A party's session, and the relay that it has a lease for already; "" for none."""
+
+    session: bytes
+    relay: str
+
+
+class Ticket(TypedDict):
+    """A lease in the party's own role, and where its relay is."""
+
+    relay: str
+    host: str
+    port: int
+    token: bytes
 
 
 class Leasing:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def need(self, party: Party, message: m.NeedRelay, now_ns: int) -> None:
-        """A first relay, another one, or the same again for who has lost the lease."""
-        record = self._usable(party, message.request, message.session, now_ns)
-        if record is None:
-            return
-        current = self._hub.relays.get(record.relay)
-        if current is not None and record.relay not in message.except_relays:
-            self._grant(record, current, party, message.request, now_ns)
-            return
-        relay = self._least_loaded(message.except_relays)
-        if relay is None:
-            self._hub.refuse(party, Refusal.NO_RELAY, message.request)
-            return
-        record = self._grant(
-            replace(record, relay=relay.name), relay, party, message.request, now_ns
-        )  # fmt: skip
-        role = record.role_of(party.key)
-        assert role is not None
-        peer = self._hub.connected(KIND_OF[role.other], record.key_of(role.other))
-        if peer is not None:
-            self._grant(record, relay, peer, 0, now_ns)
-
-    def renew(self, party: Party, message: m.RenewLease, now_ns: int) -> None:
-        record = self._usable(party, message.request, message.session, now_ns)
-        if record is None:
-            return
-        relay = self._hub.relays.get(record.relay)
-        if relay is None:
-            self._hub.refuse(party, Refusal.NO_RELAY, message.request)
-            return
-        self._grant(record, relay, party, message.request, now_ns)
-
-    def _usable(
-        self, party: Party, request: int, session: bytes, now_ns: int
-    ) -> SessionRecord | None:
+    def why_not(self, party: Party, session: bytes, now_ns: int) -> Refusal | None:
+        """Why the party can have no lease for that session; None when it can."""
         hub = self._hub
         record = hub.store.session(session)
         role = None if record is None else record.role_of(party.key)
         if record is None or role is None or KIND_OF[role] is not party.kind:
-            hub.refuse(party, Refusal.NO_SESSION, request)
-        elif record.revoked:
-            hub.refuse(party, Refusal.REVOKED, request)
-        elif record.ended or hub.unix_s(now_ns) >= record.opened_s + hub.limits.session_s:
-            hub.refuse(party, Refusal.SESSION_OVER, request)
-        else:
-            wait_ns = hub.rates.wait_ns("leases_per_minute", party.key, now_ns)
-            if not wait_ns:
-                return record
-            hub.over_limit(party, request, "leases_per_minute", wait_ns)
+            return Refusal.NO_SESSION
+        if record.revoked:
+            return Refusal.REVOKED
+        if record.ended or hub.unix_s(now_ns) >= record.opened_s + hub.limits.session_s:
+            return Refusal.SESSION_OVER
         return None
 
-    def _least_loaded(self, excluded: tuple[str, ...]) -> Party | None:
+    def refusal(self, party: Party, session: bytes, now_ns: int) -> m.Refused | None:
+        """As `why_not`, counted, and with the limit that the party has hit."""
+        hub = self._hub
+        why_not = self.why_not(party, session, now_ns)
+        if why_not is not None:
+            return hub.refusal(why_not)
+        wait_ns = hub.rates.wait_ns("leases_per_minute", party.key, now_ns)
+        return hub.limit_refusal("leases_per_minute", wait_ns=wait_ns) if wait_ns else None
+
+    def choose(self, session: bytes, want: Want) -> Party | None:
+        """A relay for the session: the one in use, or another. None when there is none now."""
+        record = self._record(session)
+        current = self._hub.relays.get(record.relay)
+        if want["kind"] == RENEWAL:
+            return current
+        if current is not None and record.relay not in want["except_relays"]:
+            return current
+        return self._least_loaded(want["except_relays"])
+
+    def moved_to(self, session: bytes, known: str) -> Party | None:
+        """The relay that the session has come to; None while it is the known one, or not there."""
+        record = self._hub.store.session(session)
+        if record is None or not record.live or record.relay == known:
+            return None
+        return self._hub.relays.get(record.relay)
+
+    def issue(self, party: Party, session: bytes, relay: Party, now_ns: int) -> Ticket:
+        """A lease for the party, newer than all before. Whoever waits for the session is told."""
+        hub, registration = self._hub, relay.registration
+        before = self._record(session)
+        role = before.role_of(party.key)
+        assert registration is not None
+        assert role is not None
+        record = replace(before, relay=relay.name, generation=before.generation + 1)
+        hub.store.keep_session(record)
+        token = issue(
+            self._lease(record, registration, role, hub.unix_s(now_ns)), hub.signing_key
+        )  # fmt: skip
+        hub.counters.leases_issued += 1
+        hub.happenings.note("lease", session, holder=role.name.lower())
+        if record.relay != before.relay:
+            hub.watchers.changed(session)
+        return {
+            "relay": relay.name,
+            "host": registration.host,
+            "port": registration.port,
+            "token": token,
+        }
+
+    def _record(self, session: bytes) -> SessionRecord:
+        found = self._hub.store.session(session)
+        assert found is not None, "its parties were asked for before"
+        return found
+
+    def _least_loaded(self, excluded: Container[str]) -> Party | None:
         free = [
             relay
             for name, relay in self._hub.relays.items()
@@ -81,33 +125,12 @@ class Leasing:
         ]
         return min(free, key=lambda r: (r.load[0] / r.load[1], r.name), default=None)
 
-    def _grant(
-        self, record: SessionRecord, relay: Party, party: Party, request: int, now_ns: int
-    ) -> SessionRecord:
-        hub, registration = self._hub, relay.registration
-        role = record.role_of(party.key)
-        assert registration is not None
-        assert role is not None
-        record = replace(record, generation=record.generation + 1)
-        hub.store.keep_session(record)
-        lease = self._lease(record, registration, role, hub.unix_s(now_ns))
-        token = issue(lease, hub.signing_key)
-        hub.counters.leases_issued += 1
-        hub.happenings.note("lease", record.session, holder=role.name.lower())
-        hub.send(
-            party,
-            m.Leased(
-                request, record.session, relay.name, registration.host, registration.port, token
-            ),
-        )  # fmt: skip
-        return record
-
     def _lease(
         self, record: SessionRecord, relay: Registration, role: Role, unix_s: int
     ) -> Lease:  # fmt: skip
         limits = self._hub.limits
         return Lease(
-            relay=relay.name,
+            relay=record.relay,
             session=record.session,
             role=role,
             generation=record.generation,

@@ -40,6 +40,7 @@ LEGS: Final[Mapping[str, LegShape]] = {
     "revoke": LegShape(
         (PartyKind.CLIENT, PartyKind.HOST, PartyKind.RELAY), "Party", True, at_once=2, longest_s=60
     ),
+    "lease": LegShape((PartyKind.CLIENT, PartyKind.HOST), "Party", by_gateway=False, at_once=64),
     "registration": LegShape((PartyKind.RELAY,), "Relay", by_gateway=False, at_once=1),
     "consent": LegShape((PartyKind.HOST,), "Host", False, at_once=1, longest_s=10),
     "asking": LegShape((PartyKind.CLIENT,), "Client", False, at_once=8, longest_s=60),
@@ -61,7 +62,7 @@ class LegOwner:
         """The connection is about to be closed: the program is to come to its end."""
 
     def cut(self) -> None:
-        """The connection is over: an effect that waits for something is to fail."""
+        """The connection is over, or a program has failed: an effect that waits is to fail."""
 
     def over(self, ok: bool) -> None:
         """The program has ended: as it should, or otherwise."""

@@ -6,7 +6,7 @@ Each message is one msgpack array: its name, then its fields in the order in whi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 
@@ -51,35 +51,6 @@ class AddCandidates:
 
     session: bytes
     candidates: tuple[tuple[int, str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NeedRelay:
-    """Party: no path without a relay, and not with these."""
-
-    request: int
-    session: bytes
-    except_relays: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RenewLease:
-    """Party: the next lease for the relay in use."""
-
-    request: int
-    session: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Leased:
-    """Gateway: a lease in the party's own role. `request` is 0 when the other party asked."""
-
-    request: int
-    session: bytes
-    relay: str
-    host: str
-    port: int
-    token: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +100,5 @@ class Report:
 
 
 Message = (
-    Refused | Done | AddCandidates | NeedRelay | RenewLease | Leased
-    | EndSession | Beat | BeatBack | Talk | Command | Report
+    Refused | Done | AddCandidates | EndSession | Beat | BeatBack | Talk | Command | Report
 )  # fmt: skip

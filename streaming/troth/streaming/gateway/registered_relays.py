@@ -6,6 +6,7 @@ from typing import Final, TypedDict
 
 from troth.streaming.gateway.hub import Hub, Party
 from troth.streaming.gateway.legs import LegOwner
+from troth.streaming.gateway.watchers import RELAYS
 
 SESSIONS_MAX: Final = 1 << 20
 NOT_REGISTERED: Final = (0, 0)
@@ -44,12 +45,16 @@ class RelayDesk(LegOwner):
         if not 0 < place["sessions_max"] <= SESSIONS_MAX:
             return "sessions_max"
         relay.load = (0, place["sessions_max"])
+        self._hub.watchers.changed(RELAYS)
         return ""
 
     def take_beat(self, sessions: int) -> bool:
         """Notes how many sessions the relay carries; whether it is to go on."""
         relay = self._relay
+        fewer = sessions < relay.load[0]
         relay.load = (max(0, sessions), relay.load[1])
+        if fewer:
+            self._hub.watchers.changed(RELAYS)
         return not relay.draining
 
     def relay_gone(self, reason: str) -> None:

@@ -61,6 +61,7 @@ class Revocations:
         hub.store.keep_session(replace(record, revoked=reason or "revoked"))
         hub.counters.revocations += 1
         hub.happenings.note("revoked", record.session, reason=reason)
+        hub.watchers.changed(record.session)
         told: list[tuple[PartyKind, str, Party | None]] = [
             (KIND_OF[role], _name(hub, record.key_of(role)), self._connected(record, role))
             for role in Role

@@ -30,6 +30,7 @@ from troth.streaming.gateway.shell_desks import (
     ConsentDesk,
     ConsultingDesk,
 )
+from troth.streaming.gateway.shell_leases import LeaseDesk
 from troth.streaming.gateway.shell_legs import Answer, Legs, LegsEnd, compile_legs
 from troth.streaming.gateway.shell_line import READ_BYTES, close_writer, now_ns, unix_offset_ns
 from troth.streaming.gateway.store import Store
@@ -246,6 +247,7 @@ class GatewayService:
             BIND: lambda: BindDesk(self.core, party, self._carry_out),
             "registration": lambda: RelayDesk(self.core.hub, party),
             "consent": lambda: ConsentDesk(rendezvous, party),
+            "lease": lambda: LeaseDesk(self.core.hub, self.core.leasing, party),
             "asking": lambda: AskingDesk(rendezvous, party, self._consult),
         }
 

@@ -16,6 +16,7 @@ from troth.streaming.gateway.codec import TALK_BYTES_MAX
 from troth.streaming.shell_one_line import OneLinePlace
 from troth.streaming.shell_recent_blobs import RecentBlobs
 from troth.vm.errors import TrothError
+from troth.vm.events import Cancelled, Event, Faulted
 from troth.vm.host_signer import HostSigner
 from troth.vm.image import Image
 from troth.vm.keys import KeyPair, VerifierKey
@@ -25,6 +26,8 @@ from troth.vm.shell_spread import LinkOptions, run_spread
 
 PATIENCE_S: Final = 2.0
 """How long a program waits for the other one, before they meet and when the connection ends."""
+LAST_WORD_S: Final = 0.25
+"""How long one of several programs that has failed may still say so, before the others end."""
 END_S: Final = 2 * PATIENCE_S
 """A program that has not ended so long after its connection is cut off; its record says so."""
 
@@ -72,12 +75,14 @@ class Leg:
     Attributes:
         result: how the run went; None while it goes on, and when it was cut off.
         problem: why there is no result, in words; "" when there is, or nothing is wrong.
+        on_failed: is called when a program has failed, for others that wait for something.
     """
 
     def __init__(self, image: Image, side: LegSide, send: Callable[[bytes], None]) -> None:
         """`send` is given the frames for the other side."""
         self.result: RunResult | None = None
         self.problem = ""
+        self.on_failed: Callable[[], None] = lambda: None
         self._image = image
         self._side = side
         self._place = _TalkPlace(side.peer_key, send)
@@ -126,11 +131,22 @@ class Leg:
                     patience_seconds=PATIENCE_S,
                     any_key=side.peer_key is None,
                 ),
+                on_events=self._look,
                 signer=HostSigner({side.role: side.key}),
                 expect=_expected(side),
             )
         except TrothError as error:
             self.problem = str(error)
+
+    def _look(self, events: list[Event]) -> None:
+        """One of several programs that has failed takes the others with it, at both ends."""
+        if any(isinstance(event, Faulted | Cancelled) for event in events):
+            # The other side is to hear of it first.
+            asyncio.get_running_loop().call_later(LAST_WORD_S, self._fail)
+
+    def _fail(self) -> None:
+        self._place.lost()
+        self.on_failed()
 
 
 def _expected(side: LegSide) -> dict[str, VerifierKey]:

@@ -114,6 +114,7 @@ class Legs:
         )
         leg = Leg(image, side, lambda frame: self._send(Talk(name, number, frame)))
         owner.peer_keys = leg.peer_keys
+        leg.on_failed = owner.cut
         self._last[name] = number
         self._running[name, number] = leg, owner
         leg.start()

@@ -14,8 +14,10 @@ from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.codec import CANDIDATES_MAX
 from troth.streaming.gateway.failures import GatewayFailure, gateway_ended, refused
 from troth.streaming.gateway.introductions import Introduction, Opening
+from troth.streaming.gateway.leasing import Ticket
 from troth.streaming.gateway.messages import ConsentPolicy
 from troth.streaming.gateway.shell_client import GatewayClient, Heard
+from troth.streaming.gateway.shell_leases import LEG, PartyLease
 from troth.streaming.gateway.shell_line import now_ns
 from troth.streaming.gateway.shell_offers import ConsentSaid, HeardOffer, HostAsked
 from troth.streaming.paths.addresses import Address, address_of
@@ -30,7 +32,7 @@ from troth.streaming.relay.lease import ExchangeKey, new_exchange_key
 from troth.streaming.relay.leg import RelayLeg
 from troth.streaming.relay.outputs import LeaseWanted, LegNoticed, LegRefused, LegSilent
 from troth.streaming.relay.wire import ENDING_NOTICES, Notice
-from troth.vm.errors import Malformed, TrothError
+from troth.vm.errors import Invalid, Malformed, TrothError
 
 EVENTS_KEPT: Final = 1_000
 RELAYS_REFUSED_MAX: Final = 8
@@ -110,8 +112,7 @@ class Meeting:
         self._leaving: asyncio.Task[None] | None = None
         self._finishing = False
         self._later: list[Heard] = []
-        self._gateway: GatewayClient | None = gateway
-        gateway.stop = self._stop
+        self._gateway: GatewayClient | None = None
         self._options = options
         self._prepared = prepared
         self._relay = ""
@@ -126,8 +127,16 @@ class Meeting:
             _candidates(other.candidates),
             options.limits,
         )
+        self._use(gateway)
         if side is Side.CONTROLLING:
             self._need_relay()
+
+    def _use(self, gateway: GatewayClient) -> None:
+        """This connection carries the session's programs from now on."""
+        self._gateway = gateway
+        gateway.stop = self._stop
+        self._lease = PartyLease(self.session, self._relay, self)
+        gateway.legs.begin(LEG, self._lease)
 
     async def run(self) -> str:
         """Until the session ends, from whichever side; returns why."""
@@ -163,6 +172,7 @@ class Meeting:
     def _end(self, reason: str) -> None:
         if self.ended is None:
             self.ended = reason
+            self._lease.leave()
             self._over.set()
 
     def _ended_by_others(self, reason: str) -> None:
@@ -205,8 +215,7 @@ class Meeting:
             delay_s = self._options.backoff.delay_s(failures, lambda: os.urandom(1)[0] / 256)
             await asyncio.sleep(delay_s)
             with contextlib.suppress(TrothError):
-                self._gateway = await self._options.reconnect()
-                self._gateway.stop = self._stop
+                self._use(await self._options.reconnect())
                 self._relay_again()
 
     def _relay_again(self) -> None:
@@ -221,13 +230,8 @@ class Meeting:
         if self._gateway is not None:
             self._gateway.send(message)
 
-    def _request(self) -> int:
-        return 0 if self._gateway is None else self._gateway.link.next_request()
-
     def _take(self, message: Heard) -> None:
         match message:
-            case m.Leased() if message.session == self.session:
-                self._leased(message)
             case m.AddCandidates() if message.session == self.session:
                 if self.media.agent is not None:
                     found = _candidates(message.candidates)
@@ -241,29 +245,49 @@ class Meeting:
             case HeardOffer():
                 # This session is about to be over, and the next may begin.
                 self._later = [*self._later, message][-OFFERS_KEPT:]
-            case m.Refused() if message.code in ("no_relay", "limit"):
-                wait_s = max(RELAY_AGAIN_S, message.wait_ms / 1_000)
-                asyncio.get_running_loop().call_later(wait_s, self._relay_again)
 
-    def _leased(self, message: m.Leased) -> None:
+    # --- leases ------------------------------------------------------------------------------
+
+    def leased(self, ticket: Ticket) -> None:
         """The next lease renews the leg in use; one for another relay makes a new leg."""
+        if self.ended is not None:
+            return
         try:
-            address = address_of(message.host, message.port)
+            address = address_of(ticket["host"], ticket["port"])
             found = self._leg_at(address)
             if found is not None and found.usable:
-                found.renew(message.token, now_ns())
+                found.renew(ticket["token"], now_ns())
                 return
             leg = RelayLeg(
                 relay=address,
-                token=message.token,
+                token=ticket["token"],
                 key=self._prepared.lease_key,
                 random=os.urandom,
             )
-        except Malformed as error:
+        except (Malformed, Invalid) as error:
             self._end(f"gateway: {error.code}")
             return
-        self._relay = message.relay
+        self._relay = ticket["relay"]
         self.media.add_relay(leg)
+
+    def not_leased(self, refused: m.Refused) -> None:
+        """What a limit refuses is asked for again; other refusals are for good."""
+        if refused.limit:
+            wait_s = max(RELAY_AGAIN_S, refused.wait_ms / 1_000)
+            asyncio.get_running_loop().call_later(wait_s, self._relay_again)
+
+    def no_relay(self) -> None:
+        """The gateway has waited for one: those that were not good enough may be, by now."""
+        self._relay_again()
+
+    def lease_failed(self, lease: PartyLease) -> None:
+        asyncio.get_running_loop().call_later(RELAY_AGAIN_S, self._lease_again, lease)
+
+    def _lease_again(self, failed: PartyLease) -> None:
+        """Unless its connection has ended meanwhile, and the next one has a program of its own."""
+        if self.ended is None and self._gateway is not None and self._lease is failed:
+            self._use(self._gateway)
+            self._relay_again()
 
     def _leg_at(self, address: Address) -> RelayLeg | None:
         agent = self.media.agent
@@ -274,7 +298,7 @@ class Meeting:
         self.events = [*self.events[-EVENTS_KEPT:], event]
         self.on_event(event)
         if isinstance(event, LeaseWanted):
-            self._say(m.RenewLease(self._request(), self.session))
+            self._lease.renew()
         elif isinstance(event, LivenessChanged) and event.state is Liveness.ENDED:
             self._end("connection_lost")
         elif isinstance(event, LegNoticed) and event.notice is Notice.REVOKED:
@@ -284,8 +308,7 @@ class Meeting:
             self._need_relay()
 
     def _need_relay(self) -> None:
-        excluded = tuple(name for name in self._refused_relays if name)
-        self._say(m.NeedRelay(self._request(), self.session, excluded))
+        self._lease.need([name for name in self._refused_relays if name])
 
 
 async def call(
