@@ -53,6 +53,19 @@ def test_an_interruption_ends_the_session_in_good_order(tmp_path: Path) -> None:
     assert out.startswith("ended: user_disconnect by Client\n")
 
 
+def test_a_session_on_a_starved_line_ends_in_its_time(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    line = ("--loss", "10", "--rate", "1500", "--delay", "20")
+    done = troth("stream", "local", "--seconds", "2", *line, "--record", folder)
+    assert done.code in (0, 1), done.err
+    for name in ("host", "client"):
+        lines = (folder / f"{name}.events").read_text().splitlines()
+        (end,) = (e for e in map(json.loads, lines) if e["event"] == "session_end")
+        print(f"{name}: {end['reason']} after {end['seconds']} s")
+        assert end["reason"] == "time_is_up"
+        assert end["seconds"] < 2 + 6, "what waited behind it once took twenty seconds more"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

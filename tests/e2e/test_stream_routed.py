@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -74,6 +75,45 @@ def test_a_blocked_path_is_left_in_mid_session_and_taken_again_once(desk: Routed
         assert desk.agreed(record, name) == [1, 2, 3]
     print(out)
     desk.verified()
+
+
+def test_a_session_begins_on_the_relay_where_nothing_else_is_let_through(desk: RoutedDesk) -> None:
+    desk.relay()
+    desk.wall.touch()
+    host = desk.host(walled=True)
+    code, out, err = done(desk.client("--seconds", "1", walled=True))
+    assert code == 0, err
+    assert done(host)[0] == 0
+    assert out.startswith("ended: time_is_up by Client\n")
+    assert "path: relay\n" in out
+    for record, name in (("hosted", "host"), ("seen", "client")):
+        assert desk.kinds(record, name) == ["relay"]
+        met = {one["kind"] for one in desk.events(record, name, "candidate")}
+        assert "relay" in met, "told, as every candidate is"
+        page = (desk.folder / record / f"{name}.prom").read_text()
+        (ratio,) = re.findall(r"^troth_stream_relay_ratio\S* (\S+)", page, re.MULTILINE)
+        assert float(ratio) == 1
+    desk.verified()
+
+
+def test_a_path_that_comes_and_goes_every_second_is_not_followed(desk: RoutedDesk) -> None:
+    desk.relay()
+    host, client = desk.host(walled=True), desk.client(walled=True)
+    desk.until(lambda: desk.agreed("seen", "client") == [1], host, client)
+    turns = 12
+    for turn in range(turns):
+        desk.wall.touch() if turn % 2 == 0 else desk.wall.unlink()
+        time.sleep(0.5)
+    client.send_signal(signal.SIGINT)
+    code, _, err = done(client)
+    assert code == 0, err
+    assert done(host)[0] == 0
+    kinds = desk.kinds("seen", "client")
+    print(f"{turns // 2} interruptions, paths: {kinds}")
+    assert kinds[:2] == ["host", "relay"]
+    # A machine that stands still for as long looks like a relay that does not answer.
+    assert len(kinds) <= turns // 3, "each interruption would make two"
+    assert desk.end_of("seen", "client") == ("Client", "user_disconnect")
 
 
 def test_a_revoked_session_stops_everywhere(desk: RoutedDesk) -> None:
