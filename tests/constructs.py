@@ -116,13 +116,14 @@ def protocol_text(outer: str, inner: str, name: str = "P") -> str:
     edges = ["edge A -> B: replay = nullifier, buffer = latest, capacity = 1"]
     head = edges if "lossy loop" in (outer, inner) else []
     lines = [f"protocol {name}(A, B, W[2]):", *_in([*head, "A -> *: start()", *body]), ""]
-    return "\n".join([*_parts(), *lines])
+    return "\n".join([*parts(2), *lines])
 
 
-def _parts() -> list[str]:
+def parts(levels: int) -> list[str]:
+    """The protocols to `do`, for each level."""
     return [
         line
-        for n in (1, 2)
+        for n in range(1, levels + 1)
         for line in (
             f"protocol Rally{n}(X, Y, P, Q):",
             *_in(["choice at X:", f"    X -> Y, P, Q: ball{n}()", f"    do Rally{n}(Y, X, P, Q)"]),

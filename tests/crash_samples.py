@@ -324,3 +324,70 @@ def _first(name: str) -> int:
     """The protocol that `main` opens first."""
     main = SCRIPTS[name].split("main:")[1].split()
     return [one.name for one in crashing(name).protocols].index(main[1])
+
+
+FARM: Final = """
+protocol Farm(Hub, Log, Worker[N]):
+    Hub -> Worker[*]: task(n: int)
+    foreach w in Worker:
+        choice at w within 6ms:
+            w -> Hub: result(n: int)
+            Hub -> Log: result(n: int)
+        timeout:
+            w -> Hub: late()
+            Hub -> Log: late()
+        on crash w:
+            Hub -> Log: lost()
+    Log -> Hub: thanks()
+
+program hub(s: Farm.Hub):
+    foreach w in s.Worker:
+        send s.w task(w)
+    foreach w in s.Worker:
+        recv s.w:
+            result(n):
+                send s.Log result(n)
+            late():
+                send s.Log late()
+            on crash:
+                send s.Log lost()
+    recv s.Log thanks()
+    close s
+
+program log(s: Farm.Log):
+RECEIVES
+    send s.Hub thanks()
+    close s
+
+program worker(s: Farm.Worker[i]):
+    recv s.Hub task(n)
+    within s:
+        for nap in range(i % 2 * 12):
+            yield
+        send s.Hub result(n * i)
+    timeout:
+        send s.Hub late()
+    close s
+
+main:
+    open Farm as h, l, ws with N = SIZE
+    spawn hub(h)
+    spawn log(l)
+    foreach w in ws:
+        spawn worker(w)
+"""
+"""A family of workers, of which each may crash; every other one is late."""
+
+_RECEIVE: Final = """\
+    recv s.Hub:
+        result(n):
+            print n
+        late():
+            print "late"
+        lost():
+            print "lost"
+"""
+
+
+def farm(size: int) -> str:
+    return FARM.replace("SIZE", str(size)).replace("RECEIVES\n", size * _RECEIVE)

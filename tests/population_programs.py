@@ -13,6 +13,7 @@ from random import Random
 from typing import Final
 
 from troth.vm.types import (
+    CRASH,
     IN_TIME,
     LATE,
     Field,
@@ -128,7 +129,9 @@ class BodyWriter:
             return
         self._line(depth, f"{source}:")
         for move in state.transitions:
-            self._line(depth + 1, f"{move.label}({self._targets(move.fields)}):")
+            crash = move.label == CRASH
+            head = CRASH if crash else f"{move.label}({self._targets(move.fields)})"
+            self._line(depth + 1, f"{head}:")
             self._state(move.next, depth + 2, around)
 
     def _targets(self, fields: tuple[Field, ...]) -> str:

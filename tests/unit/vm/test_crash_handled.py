@@ -11,12 +11,13 @@ import pytest
 
 from artifact_surgery import Record, Sample, collude, find, parse
 from builders import make_signer
-from crash_samples import MILLISECOND, SCRIPTS, crashing, host, moments
+from crash_samples import MILLISECOND, SCRIPTS, crashing, farm, host, moments
 from replay_samples import disturb, drive, record_run, require_reproduced
 from second_verifier import judge
 from troth import conformance
 from troth.conformance.reference import Setup, run_both
 from troth.conformance.reference.compare import Disturb
+from troth.dsl.compile import compile_source
 from troth.vm.errors import Unusable
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.limits import DEFAULT_LIMITS
@@ -138,6 +139,22 @@ def test_a_machine_goes_on_from_its_bytes_to_the_same_end(name: str) -> None:
             assert drive(one, host(), 500)
         assert machine.poll_events() == other.poll_events()
         assert machine.snapshot() == other.snapshot()
+
+
+@pytest.mark.parametrize("size", range(2, 9))
+def test_families_of_every_size_do_without_some(size: int) -> None:
+    """One before it has done anything, and one while its clock runs; the others are waited for."""
+    image = compile_source(farm(size), "farm.troth")
+    crashes = [(1 + 2 * n, Disturb(0, Trouble.CRASH, f"Worker[{n}]")) for n in (0, 1)]
+    sample = record_run(image, host(*crashes))
+    printed = _printed(sample)
+    assert (len(_of(sample, Kind.DEPART)), len(_of(sample, Kind.DETECT))) == (2, 2)
+    assert printed[:2] == ["lost", "lost"]
+    assert printed.count("late") == (size - 2) // 2
+    assert len(printed) == size
+    assert _statuses(sample) == {0: (2, "")}
+    require_reproduced(sample)
+    assert judge(sample.data, {}).word == "valid"
 
 
 # --- what becomes of whom --------------------------------------------------------------------
