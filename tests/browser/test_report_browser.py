@@ -14,11 +14,15 @@ import pytest
 
 from artifact_surgery import find, parse
 from browser.chromium import Browser, Page, running
+from crash_samples import farm
+from crash_samples import host as crash_host
 from page_samples import BREAKOUT, forged, hostile, hostile_names, page_of, two_buyer, view_of
 from replay_samples import Host, record_run
 from troth.conformance import report_views
+from troth.conformance.reference.compare import Disturb
 from troth.dsl import compile_source
 from troth.vm.records import Kind
+from troth.vm.trouble_kind import Trouble
 from verify_samples import CANCELLED, sample
 from view_lies import talk
 
@@ -185,6 +189,23 @@ def test_roles_stand_where_their_local_types_say(page: Page, tmp_path: Path) -> 
     page.press("Enter")
     page.press("Escape")
     assert _selected(page) in (first_send, find(records, Kind.RECEIVE))
+
+
+def test_roles_stand_where_clocks_and_crashes_have_brought_them(page: Page, tmp_path: Path) -> None:
+    """A clock runs out, and another role goes on without one that has crashed."""
+    crashes = [(1 + 2 * n, Disturb(0, Trouble.CRASH, f"Worker[{n}]")) for n in (0, 3)]
+    image = compile_source(farm(4), "farm.troth")
+    data = record_run(image, crash_host(*crashes)).data
+    assert {record[0] for record in parse(data)} >= {Kind.EXPIRE, Kind.DETECT}
+    _show(page, tmp_path, page_of(view_of(data)))
+    _focus_list(page)
+    page.press("End")
+    protocol, ends = image.protocols[0], _states(page)
+    for role in ("Hub", "Log", "Worker[1]", "Worker[2]"):
+        local = protocol.local_types[protocol.roles.index(role)]
+        assert local.states[ends[role]].transitions == ()
+    assert ends["Worker[0]"] == 0
+    assert page.evaluate("document.querySelectorAll('#types .astray').length") == 0
 
 
 def _states(page: Page) -> dict[str, int]:

@@ -13,7 +13,8 @@ class EndpointState:
         signer: the name of the principal that signs for it.
         holder: the number of the coroutine that has it; None when nobody has.
         in_message: it travels inside of a message.
-        noticed: it has given notice.
+        noticed: it has given notice, or has crashed.
+        crashed: its program has crashed, and the session goes on.
         elsewhere: another machine holds it.
         position: the state of its local type, one line a branch; None when nobody can tell.
     """
@@ -23,6 +24,7 @@ class EndpointState:
     holder: int | None
     in_message: bool
     noticed: bool
+    crashed: bool
     position: str | None
     elsewhere: bool
 

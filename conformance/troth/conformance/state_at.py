@@ -198,14 +198,16 @@ def _endpoint(session: Session, role: int, holders: _Holders) -> EndpointState:
     tables = session.protocol.tables
     position = None
     elsewhere = role in session.peers
+    crashed = session.departures is not None and role in session.departures.gone
     if tables is not None and not session.skip and not elsewhere:
         position = describe_state(tables, role, session.states[role])
     return EndpointState(
         role=session.protocol.roles[role],
         signer=session.signers[role].name,
         holder=holders.endpoints.get((session.index, role)),
-        in_message=role in session.in_transit,
+        in_message=role in session.in_transit and not crashed,
         noticed=session.noticed[role],
+        crashed=crashed,
         position=position,
         elsewhere=elsewhere,
     )

@@ -46,13 +46,15 @@ def _endpoint(endpoint: EndpointState) -> list[str]:
     facts = [f"signed for by {_text(endpoint.signer) or '(no name)'}"]
     if endpoint.elsewhere:
         facts.append("held by another machine")
+    elif endpoint.crashed:
+        facts.append("gone: its program has crashed")
     elif endpoint.in_message:
         facts.append("inside of a message")
     elif endpoint.holder is not None:
         facts.append(f"held by coroutine {endpoint.holder}")
     else:
         facts.append("held by nobody")
-    if endpoint.noticed:
+    if endpoint.noticed and not endpoint.crashed:
         facts.append("has given notice")
     lines = [f"    {_text(endpoint.role)}: {', '.join(facts)}"]
     if endpoint.elsewhere:

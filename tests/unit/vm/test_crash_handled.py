@@ -17,6 +17,8 @@ from second_verifier import judge
 from troth import conformance
 from troth.conformance.reference import Setup, run_both
 from troth.conformance.reference.compare import Disturb
+from troth.conformance.state_at import state_at
+from troth.conformance.state_render import to_prose
 from troth.dsl.compile import compile_source
 from troth.vm.errors import Unusable
 from troth.vm.instructions import ReplayMode, Seal
@@ -233,6 +235,18 @@ def test_a_crash_is_not_seen_through_a_partition() -> None:
     assert _printed(sample) == ["the oracle is gone", "because"]
     require_reproduced(sample)
     assert judge(sample.data, {}).word == "valid"
+
+
+def test_the_state_after_a_record_says_who_is_gone() -> None:
+    sample = _recorded("ask", 2, Disturb(0, Trouble.CRASH, "Oracle"))
+    assert sample is not None
+    place = find(parse(sample.data), Kind.DETECT)
+    found = state_at(io.BytesIO(sample.data), place, "a.replay")
+    (session,) = found.sessions
+    oracle, asker, _ = session.endpoints
+    assert (oracle.crashed, oracle.in_message, oracle.noticed) == (True, False, True)
+    assert not asker.crashed
+    assert "Oracle: signed for by Oracle, gone: its program has crashed" in to_prose(found)
 
 
 # --- who believes it -------------------------------------------------------------------------
