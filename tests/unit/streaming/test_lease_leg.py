@@ -141,6 +141,9 @@ def test_it_does_not_wait_for_ever_and_may_be_asked_again(tmp_path: Path) -> Non
             carol, harry = await _two(desk)
             carol.lease.need([])
             await until(lambda: carol.silences == 1)
+            hub = desk.gateway.core.hub
+            assert hub.counters.refused == {"no_relay": 1}
+            assert b"relays" not in hub.watchers._told
             await desk.relay()
             await until(desk.takes_sessions)
             await asyncio.sleep(0.2)

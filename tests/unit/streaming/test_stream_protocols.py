@@ -277,7 +277,13 @@ OTHERS: Final = (
             "relay_for": [LATE],
             "relay_taken": [""],
         },
-        {"relay_for": ["late"], "no_relay_there": [""], "use_lease": [], "lease_refused": []},
+        {
+            "relay_for": ["late"],
+            "no_relay_came": [""],
+            "no_relay_there": [""],
+            "use_lease": [],
+            "lease_refused": [],
+        },
     ),
     Scenario(
         "revoked",

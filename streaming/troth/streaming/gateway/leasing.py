@@ -72,6 +72,10 @@ class Leasing:
         wait_ns = hub.rates.wait_ns("leases_per_minute", party.key, now_ns)
         return hub.limit_refusal("leases_per_minute", wait_ns=wait_ns) if wait_ns else None
 
+    def nothing_came(self) -> None:
+        """No relay, for as long as a party is kept waiting."""
+        self._hub.refusal(Refusal.NO_RELAY)
+
     def choose(self, session: bytes, want: Want) -> Party | None:
         """A relay for the session: the one in use, or another. None when there is none now."""
         record = self._record(session)

@@ -54,10 +54,9 @@ class LeaseDesk(LegOwner):
         self._wake()
 
     async def relay_for(self, want: Want) -> str:
-        """The program's clock may end the wait; the next one ends what is left of it."""
+        """The clock of the choice runs."""
         self._asked += 1
         asked = self._asked
-        self._wake()
         self._hub.watchers.watch(RELAYS, self._wake)
         while asked == self._asked and not self._why_not():
             relay = self._leasing.choose(self._session, want)
@@ -65,6 +64,12 @@ class LeaseDesk(LegOwner):
                 return self._choose(relay)
             await self._change()
         return NONE
+
+    def no_relay_came(self) -> None:
+        self._asked += 1
+        self._wake()
+        self._hub.watchers.unwatch(RELAYS, self._wake)
+        self._leasing.nothing_came()
 
     def refusal(self) -> RefusalRecord:
         found = self._leasing.refusal(self._party, self._session, now_ns())
