@@ -59,6 +59,7 @@ class Connection:
         self.reader = FrameReader()
         self.got: list[m.Message] = []
         self.heard: list[bytes] = []
+        self.ended: list[Order] = []
         self.desks: list[RevocationDesk] = []
         self.open = True
 
@@ -208,6 +209,9 @@ class GatewayWorld:
                 connection.got += found
             elif isinstance(output, Heard):
                 connection.heard.append(output.talk.frame)
+            elif isinstance(output, Begin) and output.about is not None:
+                assert output.leg == "ended"
+                connection.ended.append(output.about)
             elif isinstance(output, Begin):
                 assert output.leg == "revoke"
                 party = self.core.hub.parties[output.connection]
@@ -229,6 +233,14 @@ class GatewayWorld:
                     connection.link.tick(self.now_ns)
             self.core.tick(self.now_ns)
             self.settle()
+
+    def end(self, connection: Connection, session: bytes, reason: str) -> None:
+        """What the program of a party that ends a session asks."""
+        party = self.core.hub.parties[connection.number]
+        refused = self.core.end_session(party, session, reason)
+        if refused is not None:
+            connection.got.append(refused)
+        self.settle()
 
     # --- what programs do --------------------------------------------------------------------
 

@@ -116,13 +116,12 @@ def gateways_gone_bad() -> Campaign:
         assert len(link.to_write()) < 4_096, "one answer to whatever it says"
         return f"{link.state.value}: {', '.join(sorted({type(one).__name__ for one in found}))}"
 
-    session = bytes(16)
     said = (
         m.Talk("bind", 1, b"frame"),
         m.Talk("consulting", 7, bytes(200)),
         m.Refused(1, "gateway.limit", "too many", "offers", 1_000),
-        m.AddCandidates(session, ((1, "203.0.113.5", 5_000),)),
-        m.EndSession(session, "user"),
+        m.Talk("ended", 1, b"frame"),
+        m.Talk("ending", 1, b"frame"),
         m.BeatBack(1),
     )
     corpus = [encode(message) for message in said]

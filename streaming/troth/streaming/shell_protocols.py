@@ -18,6 +18,8 @@ NAMES: Final = (
     "paths",
     "lease",
     "session",
+    "ending",
+    "ended",
     "revoke",
     "registration",
 )

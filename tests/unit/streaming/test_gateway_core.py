@@ -222,10 +222,10 @@ def test_nobody_else_has_a_say_in_a_session() -> None:
     carol, harry, _ = _three(world)
     eve = world.connect(CLIENT, "eve")
     session = world.session(carol, harry)
-    world.say(eve, m.AddCandidates(session, ((1, "192.0.2.66", 1),)))
     world.lease(eve, session)
-    world.say(eve, m.EndSession(session, "mine"))
-    assert eve.refused == ["no_session"] * 3
+    world.end(eve, session, "mine")
+    assert eve.refused == ["no_session"] * 2
+    assert (carol.ended, harry.ended) == ([], [])
 
 
 def test_a_program_belongs_to_the_kind_of_party_that_it_is_for() -> None:
@@ -241,16 +241,17 @@ def test_a_program_belongs_to_the_kind_of_party_that_it_is_for() -> None:
     assert carol.refused == ["message"] * 4
 
 
-def test_candidates_and_the_end_are_passed_on() -> None:
+def test_the_end_is_kept_and_passed_on() -> None:
     world = GatewayWorld()
     carol, harry, _ = _three(world)
     session = world.session(carol, harry)
-    world.say(harry, m.AddCandidates(session, ((2, "198.51.100.1", 7),)))
-    assert carol.last(m.AddCandidates).candidates == ((2, "198.51.100.1", 7),)
-    world.say(carol, m.EndSession(session, "user"))
-    assert harry.last(m.EndSession).reason == "user"
+    world.end(carol, session, "u" * 300)
+    assert harry.ended == [{"session": session, "reason": "u" * 200}]
+    assert carol.ended == []
+    world.end(harry, session, "again")
+    assert harry.refused == ["no_session"]
     world.lease(harry, session)
-    assert harry.refused == ["session_over"]
+    assert harry.refused[1:] == ["session_over"]
 
 
 # --- revocation and administration ----------------------------------------------------------
@@ -437,7 +438,7 @@ def test_messages_are_read_back_however_they_are_cut() -> None:
     messages: list[m.Message] = [
         m.Refused(1, "limit", "a limit was hit", "offers_per_minute", 5),
         m.Talk("asking", 1, bytes(10_000)),
-        m.AddCandidates(b"s" * 16, ((1, "192.0.2.66", 1),)),
+        m.Command(1, "ban", ("harry", "why")),
         m.Report(1, (("a", "b"), ("c", "d"))),
     ]
     stream = b"".join(map(encode, messages))
@@ -485,8 +486,7 @@ def test_any_bytes_are_messages_or_refused_and_the_gateway_goes_on() -> None:
         encode(message)[4:]
         for message in (
             m.Talk("asking", 1, b"frame"),
-            m.AddCandidates(bytes(16), ((1, "192.0.2.66", 1),)),
-            m.EndSession(bytes(16), "x"),
+            m.Talk("ending", 7, b"x"),
             m.Command(1, "ban", ("harry",)),
             m.Talk("bind", 1, b"frame"),
             m.Refused(1, "limit", "a limit was hit", "leases_per_minute", 5),

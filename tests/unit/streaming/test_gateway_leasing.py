@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gateway_world import Connection, GatewayWorld
 from relay_world import GATEWAY_PUBLIC
-from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.leasing import Ticket
 from troth.streaming.gateway.limits import GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
@@ -73,7 +72,7 @@ def test_nobody_is_handed_a_lease_of_a_session_that_is_over_or_of_a_relay_that_i
     assert world.handed(harry, session) is None, "nobody has needed a relay"
     for one in (session, other):
         world.lease(carol, one)
-    world.say(carol, m.EndSession(session, "user"))
+    world.end(carol, session, "user")
     assert world.handed(harry, session) is None
     world.drop(rita)
     assert world.handed(harry, other) is None

@@ -99,7 +99,7 @@ def test_a_yes_that_the_client_does_not_hear_of_any_more_is_taken_back() -> None
     assert isinstance(opening, Opening)
     rendezvous.withdraw(pending)
     world.settle()
-    assert harry.last(m.EndSession) == m.EndSession(opening.session, "no_answer")
+    assert harry.ended == [{"session": opening.session, "reason": "no_answer"}]
     record = world.store.session(opening.session)
     assert record is not None
     assert not record.live

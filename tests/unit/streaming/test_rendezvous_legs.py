@@ -20,6 +20,7 @@ from troth import conformance, dsl, vm
 from troth.streaming.gateway import legs as leg_table
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway import shell_legs
+from troth.streaming.gateway.endings import EndSaid, SessionEnded
 from troth.streaming.gateway.failures import GatewayFailure
 from troth.streaming.gateway.introductions import Opening, introduction_of
 from troth.streaming.gateway.legs import LegShape
@@ -27,7 +28,7 @@ from troth.streaming.gateway.limits import GatewayLimits
 from troth.streaming.gateway.messages import ConsentPolicy, PartyKind
 from troth.streaming.gateway.shell_client import GatewayClient, PartyLegs, connect_gateway
 from troth.streaming.gateway.shell_gateway import GatewayOptions, GatewayService
-from troth.streaming.gateway.shell_meeting import let_through, next_offer
+from troth.streaming.gateway.shell_meeting import let_through, next_offer, say_end
 from troth.streaming.gateway.shell_offers import HeardOffer, HostAsked, OfferRecord
 from troth.streaming.gateway.shell_store import SqliteStore
 from troth.streaming.shell_protocols import protocol_path
@@ -279,6 +280,37 @@ def test_one_connection_carries_many_offers_at_once(tmp_path: Path) -> None:
 
     _run(test)
     _hold(_records(tmp_path, "asking"), 8)
+
+
+def test_a_party_ends_a_session_and_the_other_one_is_told(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with _desk(tmp_path) as desk:
+            carol, harry = await desk.two()
+            asked = _ask(carol)
+            offer = await next_offer(harry)
+            opening = await offer.accept(WELCOME)
+            await asked.result()
+            dave = await desk.connect(PartyKind.CLIENT, "dave")
+            others = EndSaid(opening.session, "mine")
+            dave.legs.begin("ending", others)
+            await _until(lambda: others.refusal)
+            assert others.refusal is not None
+            assert others.refusal["code"] == "no_session"
+            record = desk.gateway.core.hub.store.session(opening.session)
+            assert record is not None
+            assert record.live
+            say_end(carol, opening.session, "user")
+            async for heard in harry:
+                assert heard == SessionEnded(opening.session, "user")
+                break
+            record = desk.gateway.core.hub.store.session(opening.session)
+            assert record is not None
+            assert record.ended == "user"
+            assert carol._waiting == dave._waiting == []
+
+    _run(test)
+    _hold(_records(tmp_path, "ending"), 4)
+    _hold(_records(tmp_path, "ended"), 2)
 
 
 def test_a_policy_that_there_is_not_is_refused(tmp_path: Path) -> None:

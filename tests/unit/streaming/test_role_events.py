@@ -7,7 +7,6 @@ import json
 from gateway_world import GatewayWorld
 from relay_world import RelayWorld
 from troth.streaming.doctor.reading import read_events
-from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.happenings import KEPT, Happenings
 from troth.streaming.relay.lease import Role
@@ -39,7 +38,7 @@ def test_a_relay_says_who_came_and_how_it_ended() -> None:
 def test_a_gateway_says_what_it_refuses_and_names_nobody() -> None:
     world = GatewayWorld()
     carol = world.connect(PartyKind.CLIENT, "carol")
-    world.say(carol, m.EndSession(SESSION, "enough"))
+    world.end(carol, SESSION, "enough")
     events = RoleEvents("Gateway", world.core.hub.happenings)
     status, text = events.page()
     assert status == 200

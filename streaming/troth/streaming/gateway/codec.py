@@ -13,8 +13,6 @@ import msgpack
 
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.limits import FRAME_BYTES_MAX
-from troth.streaming.paths.candidates import from_items
-from troth.streaming.relay.lease import TOKEN_BYTES_MAX
 from troth.vm.errors import Malformed
 from troth.vm.keys import valid_name
 
@@ -79,21 +77,11 @@ def _list(check: Checker, most: int) -> Checker:
     return check_list
 
 
-def _candidates(value: object) -> tuple[tuple[int, str, int], ...]:
-    found = from_items(value, CANDIDATES_MAX)
-    return tuple((int(c.kind), c.address.host, c.address.port) for c in found)
-
-
-_KEY: Final = _bytes(KEY_BYTES, KEY_BYTES)
-_ID: Final = _bytes(ID_BYTES, ID_BYTES)
-_TOKEN: Final = _bytes(1, TOKEN_BYTES_MAX)
 _TALK: Final = _bytes(1, TALK_BYTES_MAX)
 
 SHAPES: Final[Mapping[type[m.Message], tuple[Checker, ...]]] = {
     m.Refused: (_number, _text, _text, _text, _number),
     m.Done: (_number,),
-    m.AddCandidates: (_ID, _candidates),
-    m.EndSession: (_ID, _text),
     m.Beat: (),
     m.BeatBack: (_number,),
     m.Talk: (_text, _number, _TALK),
@@ -117,7 +105,7 @@ def decode(body: bytes) -> m.Message:
     """Reads one message, without its length.
 
     Raises:
-        Malformed: codes `gateway.message` and `path.candidate`.
+        Malformed: code `gateway.message`.
     """
     try:
         items = msgpack.unpackb(

@@ -13,6 +13,7 @@ from typing import Final
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.admin import Administration
 from troth.streaming.gateway.binding import RegistrationRecord
+from troth.streaming.gateway.codec import TEXT_CHARACTERS_MAX
 from troth.streaming.gateway.hub import Close, GatewayOutput, Heard, Hub, Party, Refusal
 from troth.streaming.gateway.leasing import Leasing
 from troth.streaming.gateway.legs import BIND, LEGS
@@ -30,8 +31,6 @@ _CLIENT, _HOST, _RELAY, _ADMIN = (
 )  # fmt: skip
 
 ALLOWED: Final[Mapping[type[m.Message], tuple[PartyKind, ...]]] = {
-    m.AddCandidates: (_CLIENT, _HOST),
-    m.EndSession: (_CLIENT, _HOST),
     m.Beat: (_CLIENT, _HOST, _RELAY, _ADMIN),
     m.Talk: tuple(dict.fromkeys(kind for leg in LEGS.values() for kind in leg.parties)),
     m.Command: (_ADMIN,),
@@ -124,27 +123,20 @@ class GatewayCore:
             self.revocations.catch_up(party, now_ns)
         return found
 
-    def add_candidates(self, party: Party, message: m.AddCandidates) -> None:
-        record = self.hub.store.session(message.session)
+    def end_session(self, party: Party, session: bytes, reason: str) -> m.Refused | None:
+        """A session is over, as one of its parties says; why not, if not."""
+        record = self.hub.store.session(session)
         if record is None or record.role_of(party.key) is None or not record.live:
-            self.hub.refuse(party, Refusal.NO_SESSION)
-            return
-        peer = other_party(self.hub, record, party.key)
-        if peer is not None:
-            self.hub.send(peer, message)
-
-    def end_session(self, party: Party, message: m.EndSession) -> None:
-        record = self.hub.store.session(message.session)
-        if record is None or record.role_of(party.key) is None or not record.live:
-            self.hub.refuse(party, Refusal.NO_SESSION)
-            return
-        self.hub.store.keep_session(replace(record, ended=message.reason or "ended"))
+            return self.hub.refusal(Refusal.NO_SESSION)
+        reason = reason[:TEXT_CHARACTERS_MAX] or "ended"
+        self.hub.store.keep_session(replace(record, ended=reason))
         self.hub.counters.sessions_ended += 1
-        self.hub.happenings.note("session_end", message.session, reason=message.reason or "ended")
-        self.hub.watchers.changed(message.session)
+        self.hub.happenings.note("session_end", session, reason=reason)
+        self.hub.watchers.changed(session)
         peer = other_party(self.hub, record, party.key)
         if peer is not None:
-            self.hub.send(peer, message)
+            self.hub.tell_ended(peer, session, reason)
+        return None
 
     def talk(self, party: Party, message: m.Talk) -> None:
         leg = LEGS.get(message.leg)
@@ -160,10 +152,6 @@ class GatewayCore:
 def _handle(core: GatewayCore, party: Party, message: m.Message, now_ns: int) -> None:
     """One case for each message that `ALLOWED` has."""
     match message:
-        case m.AddCandidates():
-            core.add_candidates(party, message)
-        case m.EndSession():
-            core.end_session(party, message)
         case m.Beat():
             core.beat(party, now_ns)
         case m.Talk():

@@ -76,22 +76,23 @@ class Heard:
     talk: m.Talk
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
-    """Begin a run of this leg's program with that party."""
-
-    connection: int
-    leg: str
-
-
-GatewayOutput = Send | Close | Heard | Begin
-
-
 class Order(TypedDict):
-    """A session that a party is to stop, and why."""
+    """A session that a party is to stop, or that the other one has ended, and why."""
 
     session: bytes
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Begin a run of this leg's program with that party; `about` is for one that has a subject."""
+
+    connection: int
+    leg: str
+    about: Order | None = None
+
+
+GatewayOutput = Send | Close | Heard | Begin
 
 
 @dataclass(slots=True, eq=False)
@@ -239,6 +240,11 @@ class Hub:
 
     def over_limit(self, party: Party, request: int, limit: str, wait_ns: int = 0) -> None:
         self.send(party, self.limit_refusal(limit, request, wait_ns))
+
+    def tell_ended(self, party: Party, session: bytes, reason: str) -> None:
+        """Has a party told that the other one has ended a session."""
+        about: Order = {"session": session, "reason": reason}
+        self.out.append(Begin(party.connection, "ended", about))
 
     def connected(self, kind: PartyKind, key: bytes) -> Party | None:
         return self.by_key.get((kind, key))

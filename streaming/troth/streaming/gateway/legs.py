@@ -45,6 +45,12 @@ LEGS: Final[Mapping[str, LegShape]] = {
     "consent": LegShape((PartyKind.HOST,), "Host", False, at_once=1, longest_s=10),
     "asking": LegShape((PartyKind.CLIENT,), "Client", False, at_once=8, longest_s=60),
     "consulting": LegShape((PartyKind.HOST,), "Host", by_gateway=True, at_once=32, longest_s=60),
+    "ending": LegShape(
+        (PartyKind.CLIENT, PartyKind.HOST), "Party", by_gateway=False, at_once=32, longest_s=10
+    ),
+    "ended": LegShape(
+        (PartyKind.CLIENT, PartyKind.HOST), "Party", by_gateway=True, at_once=32, longest_s=10
+    ),
 }
 """By the name of the protocol's file."""
 

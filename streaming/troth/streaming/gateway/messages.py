@@ -46,22 +46,6 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class AddCandidates:
-    """Party: more candidates. Gateway: to the other party."""
-
-    session: bytes
-    candidates: tuple[tuple[int, str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EndSession:
-    """Party: the session is over. Gateway: to the other party."""
-
-    session: bytes
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Beat:
     """Any party, every few seconds: I am there."""
 
@@ -100,5 +84,5 @@ class Report:
 
 
 Message = (
-    Refused | Done | AddCandidates | EndSession | Beat | BeatBack | Talk | Command | Report
+    Refused | Done | Beat | BeatBack | Talk | Command | Report
 )  # fmt: skip

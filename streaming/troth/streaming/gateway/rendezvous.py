@@ -20,7 +20,7 @@ from troth.streaming.gateway.introductions import (
     introduction_of,
 )
 from troth.streaming.gateway.limits import SECOND_NS
-from troth.streaming.gateway.messages import ConsentPolicy, EndSession, PartyKind, Refused
+from troth.streaming.gateway.messages import ConsentPolicy, PartyKind, Refused
 from troth.streaming.gateway.store import Consent, SessionRecord
 from troth.streaming.relay.lease import Role
 from troth.vm.errors import Malformed
@@ -199,7 +199,8 @@ class Rendezvous:
             self._hub.store.keep_session(replace(record, ended=reason))
             self._hub.counters.sessions_ended += 1
             self._hub.happenings.note("session_end", session, reason=reason)
-            self._hub.send(host, EndSession(session, reason))
+            self._hub.watchers.changed(session)
+            self._hub.tell_ended(host, session, reason)
 
     def gone(self, party: Party) -> None:
         """A connection has ended: nobody waits for it any more."""

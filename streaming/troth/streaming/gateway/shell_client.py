@@ -15,6 +15,7 @@ from typing import Final
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.binding import NO_RELAY_PART, PartyBinding, RelayPart
 from troth.streaming.gateway.client import GatewayLink, LinkState
+from troth.streaming.gateway.endings import EndHeard, SessionEnded
 from troth.streaming.gateway.failures import (
     gateway_ended,
     gateway_failure,
@@ -53,7 +54,7 @@ class PartyLegs:
     log: Callable[[str], None] = lambda text: print(plain(text), file=sys.stderr)
 
 
-Heard = m.Message | HeardOffer
+Heard = m.Message | HeardOffer | SessionEnded
 """What the owner of a connection is told."""
 
 
@@ -87,6 +88,7 @@ class GatewayClient:
         end = LegsEnd(False, binding.key, lambda: binding.gateway_key, legs.record, legs.log)
         answers: dict[str, Answer] = {
             "consulting": lambda: HeardOffer(self._hear),
+            "ended": lambda: EndHeard(self._hear),
             "revoke": lambda: Stopping(self._stop_session),
             **legs.answers,
         }
@@ -110,13 +112,18 @@ class GatewayClient:
                 self.legs.take(talk)
         self._changed.set()
 
-    def _hear(self, offer: HeardOffer) -> None:
-        self._waiting.append(offer)
+    def _hear(self, heard: HeardOffer | SessionEnded) -> None:
+        self._waiting.append(heard)
         self._changed.set()
 
     async def _stop_session(self, session: bytes, reason: str) -> None:
         """What was revoked in our absence may be told before somebody has set `stop`."""
         await self.stop(session, reason)
+
+    @property
+    def over(self) -> bool:
+        """The connection has ended: nothing reaches the gateway over it any more."""
+        return self._over
 
     def send(self, message: m.Message) -> None:
         self.link.send(message)

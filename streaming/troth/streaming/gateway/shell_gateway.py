@@ -16,8 +16,9 @@ from typing import Final, cast
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.codec import FrameReader, encode
 from troth.streaming.gateway.core import TICK_NS, GatewayCore
+from troth.streaming.gateway.endings import EndedDesk, EndingDesk
 from troth.streaming.gateway.hub import Begin, Close, Heard, Hub, Party, Send
-from troth.streaming.gateway.legs import BIND
+from troth.streaming.gateway.legs import BIND, LegOwner
 from troth.streaming.gateway.limits import SECOND_NS, GatewayLimits
 from troth.streaming.gateway.messages import PartyKind
 from troth.streaming.gateway.metrics import prometheus
@@ -248,6 +249,7 @@ class GatewayService:
             "registration": lambda: RelayDesk(self.core.hub, party),
             "consent": lambda: ConsentDesk(rendezvous, party),
             "lease": lambda: LeaseDesk(self.core.hub, self.core.leasing, party),
+            "ending": lambda: EndingDesk(partial(self._end_session, party)),
             "asking": lambda: AskingDesk(rendezvous, party, self._consult),
         }
 
@@ -257,11 +259,21 @@ class GatewayService:
         self._legs_of(pending.host.connection).begin("consulting", owner)
 
     def _begin(self, begin: Begin) -> None:
-        """A run that the core wants. There is one leg whose runs the gateway begins."""
+        """A run that the core wants."""
         party = self.core.hub.parties.get(begin.connection)
-        if party is not None:
-            desk = RevocationDesk(self.core.revocations, party, now_ns, self._carry_out)
-            self._legs_of(begin.connection).begin(begin.leg, desk)
+        if party is None:
+            return
+        owner: LegOwner
+        if begin.about is not None:
+            owner = EndedDesk(begin.about)
+        else:
+            owner = RevocationDesk(self.core.revocations, party, now_ns, self._carry_out)
+        self._legs_of(begin.connection).begin(begin.leg, owner)
+
+    def _end_session(self, party: Party, session: bytes, reason: str) -> m.Refused | None:
+        refused = self.core.end_session(party, session, reason)
+        self._carry_out()
+        return refused
 
     def _say(self, connection: int, talk: m.Talk) -> None:
         found = self._open.get(connection)

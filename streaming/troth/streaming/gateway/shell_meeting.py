@@ -12,6 +12,7 @@ from typing import Final
 from troth.streaming.eventsocket.backoff import Backoff
 from troth.streaming.gateway import messages as m
 from troth.streaming.gateway.codec import CANDIDATES_MAX
+from troth.streaming.gateway.endings import EndSaid, SessionEnded
 from troth.streaming.gateway.failures import GatewayFailure, gateway_ended, refused
 from troth.streaming.gateway.introductions import Introduction, Opening
 from troth.streaming.gateway.leasing import Ticket
@@ -166,7 +167,8 @@ class Meeting:
     def end(self, reason: str) -> None:
         """Ends the session and tells the other party through the gateway."""
         if self.ended is None:
-            self._say(m.EndSession(self.session, reason))
+            if self._gateway is not None:
+                say_end(self._gateway, self.session, reason)
             self._end(reason)
 
     def _end(self, reason: str) -> None:
@@ -226,17 +228,9 @@ class Meeting:
             self._refused_relays = ()
             self._need_relay()
 
-    def _say(self, message: m.Message) -> None:
-        if self._gateway is not None:
-            self._gateway.send(message)
-
     def _take(self, message: Heard) -> None:
         match message:
-            case m.AddCandidates() if message.session == self.session:
-                if self.media.agent is not None:
-                    found = _candidates(message.candidates)
-                    self.media.agent.add_candidates(found, now_ns())
-            case m.EndSession() if message.session == self.session:
+            case SessionEnded() if message.session == self.session:
                 self._ended_by_others(message.reason)
             case m.Refused() if message.code == "banned":
                 self._ended_by_others(REVOKED)
@@ -311,6 +305,12 @@ class Meeting:
         self._lease.need([name for name in self._refused_relays if name])
 
 
+def say_end(gateway: GatewayClient, session: bytes, reason: str) -> None:
+    """Tells the gateway that a session is over, and by it the other party, without waiting."""
+    if not gateway.over:
+        gateway.legs.begin("ending", EndSaid(session, reason))
+
+
 async def call(
     gateway: GatewayClient,
     media: MediaSocket,
@@ -333,7 +333,7 @@ async def call(
     if opened is None:
         raise gateway_ended("a session")
     if host_key not in (None, opened.peer_key):
-        gateway.send(m.EndSession(opened.session, "identity_mismatch"))
+        say_end(gateway, opened.session, "identity_mismatch")
         raise GatewayFailure(
             "gateway.peer",
             f"the host {target} has another key",
