@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -15,15 +16,26 @@ from troth.streaming.session.shell_client import ClientParty
 from troth.streaming.session.shell_end import Wanted
 from troth.streaming.session.shell_host import HostParty
 from troth.streaming.session.shell_local import LocalOptions, LocalResult, run_local
+from virtual_time import run_virtually
 
 SMALL: Final = Picture(80, 64, 20)
 Ready = Callable[[HostParty, ClientParty, Network], None]
 
 
-def play(on_ready: Ready | None = None, folder: Path | None = None, **options: Any) -> LocalResult:
+def play(
+    on_ready: Ready | None = None,
+    folder: Path | None = None,
+    *,
+    virtually: bool = False,
+    **options: Any,
+) -> LocalResult:
+    """`virtually`: in virtual time, for what takes long or is judged by the time that it takes."""
     wanted = Wanted(**{"picture": SMALL, "bitrate_kbps": 600, "folder": folder, **options})
     steps = (Step(0, Conditions(delay_ns=1_000_000)),)
-    return asyncio.run(run_local(LocalOptions(wanted=wanted, steps=steps, on_ready=on_ready)))
+    local = LocalOptions(wanted=wanted, steps=steps, on_ready=on_ready)
+    if virtually:
+        return run_virtually(functools.partial(run_local, local))
+    return asyncio.run(run_local(local))
 
 
 def when(holds: Callable[[], bool], act: Callable[[], None]) -> None:
