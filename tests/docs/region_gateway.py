@@ -15,8 +15,8 @@ from troth.streaming.gateway.legs import LEGS
 from troth.streaming.gateway.limits import GatewayLimits
 from troth.streaming.gateway.messages import Message, PartyKind
 from troth.streaming.gateway.rendezvous import OFFER_TRANSITIONS
+from troth.streaming.liveness import LIVENESS_TRANSITIONS
 from troth.streaming.paths.limits import PathLimits
-from troth.streaming.paths.liveness import LIVENESS_TRANSITIONS
 from troth.streaming.paths.migration import CHOICE_TRANSITIONS
 from troth.streaming.paths.path import PATH_TRANSITIONS
 from troth.streaming.paths.stun_server import StunCounters

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from path_world import CLIENT, HOST, RELAY, Party, PathWorld
+from troth.streaming.liveness import Liveness
 from troth.streaming.paths.addresses import Address, address_of, parse_address, why_unusable
 from troth.streaming.paths.agent import TOO_MANY, PathAgent
 from troth.streaming.paths.candidates import (
@@ -19,7 +20,6 @@ from troth.streaming.paths.candidates import (
 )
 from troth.streaming.paths.checks import Credential, Side, new_credential
 from troth.streaming.paths.limits import MILLISECOND_NS, SECOND_NS, PathLimits
-from troth.streaming.paths.liveness import Liveness
 from troth.streaming.paths.outputs import CandidateMet, Inbound, LivenessChanged
 from troth.streaming.paths.path import PathState
 from troth.vm.errors import Invalid, Malformed, Unusable

@@ -16,11 +16,12 @@ from routed_world import (
     RoutedWorld,
 )
 from troth.streaming.link import Closed, CloseReason
+from troth.streaming.liveness import Liveness
 from troth.streaming.netem import Nat, NatBehaviour
 from troth.streaming.paths.candidates import CandidateKind
 from troth.streaming.paths.limits import SECOND_NS
-from troth.streaming.paths.liveness import Liveness
 from troth.streaming.paths.outputs import LivenessChanged
+from troth.streaming.paths.stun import is_stun
 from troth.streaming.relay.places import Place
 from troth.streaming.relay.wire import CODE_BYTES, HEADER_BYTES, Kind
 from troth.streaming.wire import SEALED_FIRST_BYTE
@@ -210,3 +211,24 @@ def test_silence_ends_both_within_their_times() -> None:
     assert states == [Liveness.DEGRADED, Liveness.LOST, Liveness.ENDED]
     closed = [event for event in world.events if isinstance(event, Closed)]
     assert [event.reason for event in closed] == [CloseReason.CONNECTION_LOST]
+
+
+def test_checks_alone_keep_nobody_alive_once_there_is_a_link() -> None:
+    """Whoever introduced the two has the passwords of their checks, and none of the link's keys."""
+    world = _met(12)
+    checks: list[int] = []
+
+    def only_checks(_source: object, _target: object, data: bytes, now_ns: int) -> bool:
+        if is_stun(data):
+            checks.append(now_ns)
+        return is_stun(data)
+
+    world.world.taps.append(only_checks)
+    world.run(14, frames=False)
+    assert len(checks) > 50, "they went on all the time"
+    assert checks[-1] - checks[0] > 13 * SECOND_NS
+    world.run(2, frames=False)
+    states = [e.state for e in world.path_events if isinstance(e, LivenessChanged)]
+    assert states == [Liveness.DEGRADED, Liveness.LOST, Liveness.ENDED]
+    (closed,) = (event for event in world.events if isinstance(event, Closed))
+    assert closed.reason is CloseReason.CONNECTION_LOST

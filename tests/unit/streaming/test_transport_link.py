@@ -287,7 +287,7 @@ def test_silence_is_degraded_then_lost_then_the_end() -> None:
     pair = _connected()
     pair.world.remove(HOST)
     start_ns = pair.now_ns
-    heard_ns = pair.client.paths.heard_ns
+    heard_ns = pair.client.paths.liveness.heard_ns
     pair.run(ENDED_NS + SECOND)
     states = pair.of(PathSuspect)
     assert [s.state for s in states if s.silent_ns] == [PathState.DEGRADED, PathState.LOST]

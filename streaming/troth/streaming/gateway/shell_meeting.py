@@ -21,11 +21,11 @@ from troth.streaming.gateway.shell_client import GatewayClient, Heard
 from troth.streaming.gateway.shell_leases import LEG, PartyLease
 from troth.streaming.gateway.shell_line import now_ns
 from troth.streaming.gateway.shell_offers import ConsentSaid, HeardOffer, HostAsked
+from troth.streaming.liveness import Liveness
 from troth.streaming.paths.addresses import Address, address_of
 from troth.streaming.paths.candidates import Candidate, CandidateKind, from_items
 from troth.streaming.paths.checks import Credential, Side, new_credential
 from troth.streaming.paths.limits import PathLimits
-from troth.streaming.paths.liveness import Liveness
 from troth.streaming.paths.outputs import LivenessChanged, PathChanged, PathOutput
 from troth.streaming.paths.path import PathState
 from troth.streaming.paths.shell_media_socket import MediaSocket

@@ -15,6 +15,7 @@ from troth.streaming.link.outputs import (
     PeerMoved,
 )
 from troth.streaming.link.rtt import RoundTrip
+from troth.streaming.liveness import Liveness, LivenessCore, Patience
 from troth.streaming.transport_limits import (
     DEGRADED_NS,
     ENDED_NS,
@@ -25,6 +26,13 @@ from troth.streaming.transport_limits import (
 )
 from troth.vm.errors import LimitExceeded
 
+PATIENCE: Final = Patience(DEGRADED_NS, LOST_NS, ENDED_NS)
+STATES: Final = {
+    Liveness.ALIVE: PathState.GOOD,
+    Liveness.DEGRADED: PathState.DEGRADED,
+    Liveness.LOST: PathState.LOST,
+    Liveness.ENDED: PathState.LOST,
+}
 PROBE_RETRY_NS: Final = 100 * MILLISECOND_NS
 PROBE_TRIES: Final = 5
 NONCE_BYTES: Final = 8
@@ -54,8 +62,7 @@ class Paths:
         self.path = 0
         self.state = PathState.GOOD
         self.suspect = False
-        self.ended = False
-        self.heard_ns = now_ns
+        self.liveness = LivenessCore(PATIENCE, now_ns)
         self.sent_ns = now_ns
         self._rtt = rtt
         self._told_suspect = False
@@ -64,7 +71,7 @@ class Paths:
     def heard(self, address: Address, now_ns: int) -> None:
         """Something authentic came."""
         del address  # whoever has the keys is the peer, wherever it is
-        self.heard_ns = now_ns
+        self.liveness.heard(now_ns)
         self.suspect = self._told_suspect = False
 
     def moved(self, address: Address, path: int, entropy: Entropy, now_ns: int) -> None:
@@ -101,7 +108,7 @@ class Paths:
 
     def use(self, address: Address, path: int, now_ns: int) -> None:
         self.address, self.path = address, path
-        self.heard_ns = now_ns
+        self.liveness.heard(now_ns)
         self._rtt.reset()
 
     def answered(self, nonce: int, address: Address, now_ns: int) -> list[Event]:
@@ -137,19 +144,18 @@ class Paths:
                 found.append(probe)
         return found
 
+    @property
+    def ended(self) -> bool:
+        return self.liveness.state is Liveness.ENDED
+
     def tick(self, now_ns: int) -> list[Event]:
-        silent_ns = now_ns - self.heard_ns
-        state = PathState.GOOD
-        if silent_ns >= LOST_NS:
-            state = PathState.LOST
-        elif silent_ns >= DEGRADED_NS:
-            state = PathState.DEGRADED
-        self.ended = silent_ns >= ENDED_NS
+        self.liveness.tick(now_ns)
+        state = STATES[self.liveness.state]
         changed = state is not self.state
         self.state = state
         if changed or (self.suspect and not self._told_suspect):
             self._told_suspect = self.suspect
-            return [PathSuspect(state, silent_ns)]
+            return [PathSuspect(state, now_ns - self.liveness.heard_ns)]
         return []
 
     @property
@@ -158,11 +164,6 @@ class Paths:
         if any(probe.keepalive for probe in self._probes):
             times = []
         times += [probe.next_ns for probe in self._probes]
-        for limit_ns, state in (
-            (DEGRADED_NS, PathState.GOOD),
-            (LOST_NS, PathState.DEGRADED),
-            (ENDED_NS, PathState.LOST),
-        ):
-            if self.state is state:
-                times.append(self.heard_ns + limit_ns)
+        silent_ns = self.liveness.deadline_ns
+        times += [] if silent_ns is None else [silent_ns]
         return min(times)

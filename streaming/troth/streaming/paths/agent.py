@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
+from troth.streaming.liveness import Liveness, LivenessCore
 from troth.streaming.paths.addresses import Address
 from troth.streaming.paths.candidates import (
     Candidate,
@@ -20,7 +21,6 @@ from troth.streaming.paths.candidates import (
 )
 from troth.streaming.paths.checks import Checker, Credential, Request, Side
 from troth.streaming.paths.limits import MILLISECOND_NS, PathLimits
-from troth.streaming.paths.liveness import Liveness, LivenessCore
 from troth.streaming.paths.migration import ChoiceSignal, Chooser
 from troth.streaming.paths.outputs import (
     CandidateMet,
@@ -85,7 +85,9 @@ class PathAgent:
         self._wanted: Path | None = None
         self._in_use_since_ns = now_ns
         self._chooser = Chooser(self.limits, now_ns)
-        self._liveness = LivenessCore(self.limits, now_ns)
+        self._liveness = LivenessCore(self.limits.patience, now_ns)
+        self._entered = self._liveness.watch()
+        self._follows = False
         self._out: list[PathOutput] = []
 
     # --- what it knows ----------------------------------------------------------------------
@@ -165,9 +167,19 @@ class PathAgent:
         self._transmit(path, datagram, now_ns)
         return True
 
+    def follow(self, liveness: LivenessCore) -> None:
+        """There is a secure link: whether the other party is there is the link's to say from now.
+
+        A check that holds proves only that somebody has the passwords, which the gateway has, too.
+        """
+        self._liveness, self._follows = liveness, True
+        self._entered = liveness.watch()
+
     def heard(self, now_ns: int) -> None:
-        """The secure link has taken an authentic datagram."""
-        self._say_liveness(self._liveness.heard(now_ns))
+        """Something authentic came, a check too; counts as long as there is no link to say so."""
+        if not self._follows:
+            self._liveness.heard(now_ns)
+            self._say_liveness()
 
     def close(self, now_ns: int) -> None:
         """Gives the leases back. Nothing is sent after this."""
@@ -182,7 +194,8 @@ class PathAgent:
 
     def tick(self, now_ns: int) -> None:
         """Checks, judges and chooses, as it is time to."""
-        self._say_liveness(self._liveness.tick(now_ns))
+        self._liveness.tick(now_ns)
+        self._say_liveness()
         if self.ended:
             return
         for path in self.paths:
@@ -376,8 +389,9 @@ class PathAgent:
     def _say_path(self, path: Path) -> None:
         self._out.append(PathChanged(path.number, path.kind, path.state, path.rtt_ns))
 
-    def _say_liveness(self, entered: list[Liveness]) -> None:
-        for state in entered:
+    def _say_liveness(self) -> None:
+        while self._entered:
+            state = self._entered.popleft()
             self._out.append(LivenessChanged(state))
             if state is Liveness.ENDED:
                 self._chooser.end(self._liveness.heard_ns)

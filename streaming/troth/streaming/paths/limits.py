@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final
 
+from troth.streaming.liveness import Patience
 from troth.vm.errors import Unusable
 
 SECOND_NS: Final = 1_000_000_000
@@ -60,6 +61,11 @@ class PathLimits:
     paths_max: int = 32
     candidates_max: int = 16
     checks_kept: int = 24
+
+    @property
+    def patience(self) -> Patience:
+        """The times of silence."""
+        return Patience(self.degraded_ns, self.lost_ns, self.ended_ns)
 
     def __post_init__(self) -> None:
         for field in fields(self):

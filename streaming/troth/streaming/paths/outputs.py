@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from troth.streaming.liveness import Liveness
 from troth.streaming.paths.addresses import Address
 from troth.streaming.paths.candidates import CandidateKind
-from troth.streaming.paths.liveness import Liveness
 from troth.streaming.paths.path import PathState
 from troth.streaming.relay.outputs import (
     LeaseWanted,

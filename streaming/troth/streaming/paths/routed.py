@@ -26,7 +26,7 @@ class RoutedLink:
     def __init__(self, agent: PathAgent, speaker: SecureLink | Listener) -> None:
         self.agent = agent
         self.speaker = speaker
-        self._heard: dict[int, int] = {}
+        self._followed: SecureLink | None = None
         self._datagrams: list[tuple[Address, bytes]] = []
         self._events: list[PathOutput] = []
 
@@ -73,7 +73,7 @@ class RoutedLink:
                 if isinstance(output, PathTaken):
                     self._taken(output, now_ns)
                 self._events.append(output)
-        self._tell_heard(now_ns)
+        self._follow()
 
     def _links(self) -> tuple[SecureLink, ...]:
         speaker = self.speaker
@@ -84,10 +84,9 @@ class RoutedLink:
             if link.established is not None and link.closed is None:
                 link.use_path(PEER, taken.path % PATH_NUMBERS, now_ns)
 
-    def _tell_heard(self, now_ns: int) -> None:
-        """What a link has taken as authentic shows that the other party is there."""
+    def _follow(self) -> None:
+        """What a link takes as authentic shows that the other party is there, and nothing else."""
         for link in self._links():
-            number = link.local_connection
-            if link.paths.heard_ns > self._heard.get(number, 0):
-                self._heard = {number: link.paths.heard_ns}
-                self.agent.heard(now_ns)
+            if link is not self._followed and link.established is not None:
+                self._followed = link
+                self.agent.follow(link.paths.liveness)
