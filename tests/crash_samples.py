@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-from replay_samples import Host
+from artifact_surgery import Sample
+from replay_samples import Host, record_run
 from troth.conformance.reference.compare import Disturb
 from troth.dsl import compile_source
 from troth.vm.image import Image
+from troth.vm.instructions import Seal
 from troth.vm.trouble_kind import Trouble
 
 MILLISECOND: Final = 1_000_000
@@ -307,6 +309,21 @@ SCRIPTS: Final = {"ask": ASK, "several": SEVERAL, "carried": CARRIED, "guess": G
 @cache
 def crashing(name: str) -> Image:
     return compile_source(SCRIPTS[name], f"{name}.troth")
+
+
+CRASHES: Final = {
+    "ask": (3, "Oracle"),
+    "several": (3, "Source"),
+    "carried": (4, "Giver"),
+    "guess": (4, "Judge"),
+}
+"""Of each script a crash that the others go on after: after how many rounds, and of whom."""
+
+
+def recorded(name: str, *, seal: Seal | None = None) -> Sample:
+    after, role = CRASHES[name]
+    crash = after, Disturb(0, Trouble.CRASH, role)
+    return record_run(crashing(name), host(crash), seal=seal)
 
 
 def host(*troubles: tuple[int, Disturb]) -> Host:

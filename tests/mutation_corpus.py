@@ -9,6 +9,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 import bundle_scripts as bundles
+import crash_samples as crashes
 import event_socket_records as calls
 import timed_scripts as timed
 import trouble_samples as troubles
@@ -131,6 +132,10 @@ def _makers() -> Iterator[tuple[str, Maker]]:
         for seal in Seal:
             suffix = "-round" if seal is Seal.ROUND else ""
             yield f"trouble-{name}{suffix}", partial(troubles.recorded, name, seal=seal)
+    for name in crashes.CRASHES:
+        for seal in Seal:
+            suffix = "-round" if seal is Seal.ROUND else ""
+            yield f"crash-{name}{suffix}", partial(crashes.recorded, name, seal=seal)
     for name, homes in HOMES.items():
         for party in range(len(homes)):
             for seal in Seal:
