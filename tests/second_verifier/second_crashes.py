@@ -15,7 +15,7 @@ CRASHED: Final = "vm.fault.crash"
 
 def has_survivor(session: Session, gone: Role) -> bool:
     """Somebody else can come to a state that says what follows the crash."""
-    if session.spread or session.bundle is not None:
+    if session.spread:
         return False
     return any(
         state.kind == RECEIVE and state.peer == gone.name and CRASH in state.transitions
@@ -25,24 +25,38 @@ def has_survivor(session: Session, gone: Role) -> bool:
     )
 
 
-def must_depart(session: Session, gone: Role, coroutine: int) -> bool:
-    """The file shows that who has crashed played no other role of the session."""
-    others = [
-        role.owner
+def can_do_without(session: Session, coroutine: int, named: Role | None) -> bool:
+    """In no session that ends with this one has who crashed played a role that is needed.
+
+    As far as the file shows it; `named` is a role that it did play.
+    """
+    for one in session.together:
+        gone = _played(one, coroutine, named)
+        if len(gone) > 1 or not all(has_survivor(one, role) for role in gone):
+            return False
+    return True
+
+
+def must_depart(session: Session, coroutine: int, named: Role | None) -> bool:
+    """The file shows what who has crashed has played, and that nobody needs it."""
+    known = all(
+        role is named or role.owner is not None or role.noticed or role.travels
+        for one in session.together
+        for role in one.roles.values()
+    )
+    concerned = any(_played(one, coroutine, named) for one in session.together)
+    return known and concerned and can_do_without(session, coroutine, named)
+
+
+def _played(session: Session, coroutine: int, named: Role | None) -> list[Role]:
+    return [
+        role
         for role in session.roles.values()
-        if role is not gone and not role.noticed and not role.travels
+        if not (role.noticed or role.travels) and (role is named or role.owner == coroutine)
     ]
-    return coroutine not in others and None not in others and has_survivor(session, gone)
 
 
 def could_go_on(file: File, session: Session) -> bool:
     """A crash ends the session, and need not have."""
-    coroutine = file.crashed
-    if file.fault != CRASHED or coroutine is None:
-        return False
-    held = [
-        role
-        for role in session.roles.values()
-        if role.owner == coroutine and not role.noticed and not role.travels
-    ]
-    return len(held) == 1 and must_depart(session, held[0], coroutine)
+    crashed = file.crashed
+    return file.fault == CRASHED and crashed is not None and must_depart(session, crashed, None)

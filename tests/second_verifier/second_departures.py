@@ -5,7 +5,7 @@ The page: "DEPART" and "DETECT".
 
 from __future__ import annotations
 
-from second_verifier.second_crashes import CRASHED, has_survivor
+from second_verifier.second_crashes import CRASHED, can_do_without, has_survivor
 from second_verifier.second_endings import count_notice
 from second_verifier.second_image import CRASH, RECEIVE
 from second_verifier.second_lookup import Facts, Part, require
@@ -25,6 +25,11 @@ class Departures(Part):
         require(not role.noticed and not role.travels, "a role that nobody plays")
         require(role.owner in (None, self.file.crashed), "not who has crashed")
         require(has_survivor(session, role), "nobody can go on without the role")
+        crashed = self.file.crashed
+        require(
+            crashed is not None and can_do_without(session, crashed, role),
+            "nobody can go on without all of its roles",
+        )
         count_notice(self.file, session, role)
         role.crashed = True
         self.file.discards += [

@@ -81,7 +81,7 @@ class Lives(Part):
         self.file.crashed = coroutine
         session = self.file.sessions[crash.session]
         gone = session.roles[session.protocol.roles[crash.role]]
-        if session.alive and must_depart(session, gone, coroutine):
+        if session.alive and must_depart(session, coroutine, gone):
             self.file.departs = crash.session, crash.role
 
     def on_print(self, record: Record, facts: Facts) -> None:

@@ -8,6 +8,8 @@ receive from it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from troth.conformance.closing import Closing, after_its_end, broken
 from troth.conformance.delegation import Delegations
 from troth.conformance.divergence import Divergence
@@ -33,29 +35,36 @@ class Crashes:
         if not session.skip and self._must_go_on(session, role, coroutine):
             _departures(session).role_due = (role, self._world.record.index + 1)
 
-    def _must_go_on(self, session: Session, role: int, coroutine: int) -> bool:
-        """As far as the file shows who has which endpoint."""
-        others = {
-            self._delegations.holder_of(session, other)
-            for other, noticed in enumerate(session.noticed)
-            if other != role and not noticed and other not in session.in_transit
-        }
-        return coroutine not in others and None not in others and _survived(session, role)
+    def _must_go_on(self, session: Session, role: int | None, coroutine: int) -> bool:
+        """As far as the file shows who has which endpoint; the coroutine has that of `role`."""
+        concerned = False
+        for one in session.together:
+            held = self._held(one, coroutine, role if one is session else None)
+            if held is None or one.skip or not _can_go_on(one, held):
+                return False
+            concerned |= bool(held)
+        return concerned
+
+    def _held(self, session: Session, coroutine: int, known: int | None) -> list[int] | None:
+        """The roles of a coroutine that has crashed; None where it may have had others."""
+        held = []
+        for role, noticed in enumerate(session.noticed):
+            if noticed or role in session.in_transit:
+                continue
+            holder = self._delegations.holder_of(session, role)
+            if role == known or holder == coroutine:
+                held.append(role)
+            elif holder is None:
+                return None
+        return held
 
     def require_no_survivor(self, session: Session) -> None:
         """Before a session is faulted by a crash: none of its roles could have departed."""
         coroutine = self._crashed
-        if coroutine is None or self._world.last_fault != CRASHED:
-            return
-        held = [
-            role
-            for role, noticed in enumerate(session.noticed)
-            if not noticed
-            and role not in session.in_transit
-            and self._delegations.holder_of(session, role) == coroutine
-        ]
-        if len(held) == 1 and self._must_go_on(session, held[0], coroutine):
-            raise _refuse(session, held[0], "a session is faulted that can go on after a crash")
+        world = self._world
+        recent = world.fault_reaches == world.record.index + 1 and world.last_fault == CRASHED
+        if coroutine is not None and recent and self._must_go_on(session, None, coroutine):
+            raise _refuse(session, None, "a session is faulted that can go on after a crash")
 
     def depart(self, items: Items) -> None:
         session, role = self._world.sessions[items[1]], items[2]
@@ -75,6 +84,11 @@ class Crashes:
             raise _refuse(session, role, "a role departs that nobody plays")
         if self._delegations.holder_of(session, role) not in (None, self._crashed):
             raise _refuse(session, role, "a role departs whose program has not crashed")
+        for one in session.together:
+            known = role if one is session else None
+            held = () if self._crashed is None else self._held(one, self._crashed, known)
+            if held is not None and not _can_go_on(one, held):
+                raise _refuse(session, role, "a role departs that nobody can be without")
         if not _survived(session, role):
             raise _refuse(session, role, "a role departs that nobody can be without")
         waiting = sum(len(edge.in_flight) for edge in session.edges_to.get(role, ()))
@@ -166,10 +180,14 @@ def _departures(session: Session) -> Departures:
     return session.departures
 
 
+def _can_go_on(session: Session, gone: Sequence[int]) -> bool:
+    return len(gone) < 2 and all(_survived(session, role) for role in gone)
+
+
 def _survived(session: Session, role: int) -> bool:
     """Whether another role that is not done can come to where it is without this one."""
     tables = session.protocol.tables
-    if tables is None or session.peers or session.bundle is not None:
+    if tables is None or session.peers:
         return False
     name = session.protocol.roles[role]
     return any(

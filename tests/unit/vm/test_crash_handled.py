@@ -11,7 +11,7 @@ import pytest
 
 from artifact_surgery import Record, Sample, collude, find, parse
 from builders import make_signer
-from crash_samples import MILLISECOND, SCRIPTS, crashing, farm, host, moments
+from crash_samples import DESK, MILLISECOND, SCRIPTS, crashing, farm, host, moments
 from replay_samples import disturb, drive, record_run, require_reproduced
 from second_verifier import judge
 from troth import conformance
@@ -28,7 +28,7 @@ from troth.vm.machine import Machine
 from troth.vm.records import Kind
 from troth.vm.trouble_kind import Trouble
 
-ROUNDS: Final = {"ask": 9, "several": 14, "carried": 9, "guess": 10}
+ROUNDS: Final = {"ask": 9, "several": 14, "carried": 9, "guess": 10, "desk": 9}
 
 
 def _recorded(
@@ -213,6 +213,41 @@ def test_each_session_of_who_has_crashed_is_decided_by_itself() -> None:
     assert sorted(set(_printed(sample))) == ["0", "1", "no more", "nothing"]
 
 
+def test_the_sessions_of_a_bundle_go_on_together_or_not_at_all() -> None:
+    ends = set()
+    for after in range(1, ROUNDS["desk"]):
+        sample = _recorded("desk", after, Disturb(0, Trouble.CRASH, "Host"))
+        if sample is not None:
+            (end,) = set(_statuses(sample).values())
+            ends.add((len(_of(sample, Kind.DEPART)), *end, *_printed(sample)))
+    assert (2, 2, "", "dark", "silent") in ends
+    assert (2, 2, "", "dark", "7") in ends
+    assert {end[0] for end in ends} == {2}
+
+
+def test_a_bundle_ends_where_one_of_its_sessions_needs_the_role() -> None:
+    """The viewer has gone on from the choice of the one, and not from that of the other."""
+    script = DESK.replace(
+        "    recv d.sound.Host:\n", "    yield\n    yield\n    recv d.sound.Host:\n"
+    )
+    script = script.replace(
+        "    close d\n\nprogram viewer",
+        "    yield\n    yield\n    yield\n    close d\n\nprogram viewer",
+    )
+    image = compile_source(script, "desk.troth")
+    seen = set()
+    for after in range(1, 12):
+        try:
+            sample = record_run(image, host((after, Disturb(1, Trouble.CRASH, "Host"))))
+        except (Unusable, IndexError):
+            continue
+        require_reproduced(sample)
+        assert judge(sample.data, {}).word == "valid"
+        (end,) = set(_statuses(sample).values())
+        seen.add((len(_of(sample, Kind.DEPART)), end))
+    assert {(2, (2, "")), (0, (4, "vm.fault.crash"))} < seen
+
+
 def test_an_endpoint_that_was_on_its_way_to_the_crashed_is_lost() -> None:
     ends = set()
     for after in range(1, ROUNDS["carried"]):
@@ -343,6 +378,10 @@ EDITS: Final[list[tuple[str, int, str, Edit]]] = [
     ("several", 3, "Source", _too_early),
     ("several", 3, "Source", _without(Kind.DEPART, 1)),
     ("several", 3, "Source", _hidden),
+    ("desk", 4, "Host", _hidden),
+    ("desk", 4, "Host", _without(Kind.DEPART)),
+    ("desk", 4, "Host", _without(Kind.DEPART, 1)),
+    ("desk", 4, "Host", _without(Kind.DETECT)),
 ]
 
 

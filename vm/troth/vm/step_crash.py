@@ -34,18 +34,20 @@ def leave(turn: Turn, crashed: EndpointState, owned: Sequence[EndpointState], co
 
 
 def _goes_on_without(endpoint: EndpointState, owned: Sequence[EndpointState]) -> bool:
-    """Whether somebody else can still come to where this role may be missed."""
-    session = endpoint.session
-    if session.peers or session.bundle:
-        return False
-    if sum(one.session is session for one in owned) > 1:
-        return False
-    return is_survived(session, endpoint.role)
+    """Whether somebody else can still come to where this role may be missed.
+
+    The sessions of a bundle end together, so that has to be so in all that are concerned.
+    """
+    for session in endpoint.session.together:
+        roles = [one.role for one in owned if one.session is session and not one.noticed]
+        if len(roles) > 1 or not all(is_survived(session, role) for role in roles):
+            return False
+    return True
 
 
 def is_survived(session: Session, role: str) -> bool:
     """Whether a role that is not done can still come to where the crash of `role` is met."""
-    return any(
+    return not session.peers and any(
         role in other.state.survives and not other.noticed for other in session.endpoints.values()
     )
 

@@ -35,19 +35,25 @@ def crash(world: World, coroutine: bytes, end: Endpoint) -> World:
     for one in owned:
         if not world.sessions[one.session].live:
             continue
-        alone = sum(other.session == one.session for other in owned) == 1
-        if alone and _is_survived(world, one):
+        if _goes_on_without(world, one, owned):
             world = _depart(world, one)
         else:
             world = end_session(world, one.session, Status.FAULTED, trap.code)
     return world
 
 
+def _goes_on_without(world: World, one: Endpoint, owned: tuple[Endpoint, ...]) -> bool:
+    """In no session that ends with this one is a role missed that is needed, or more than one."""
+    for session in world.sessions[one.session].together:
+        gone = [end for end in owned if end.session == session and not end_of(world, end).noticed]
+        if len(gone) > 1 or not all(_is_survived(world, end) for end in gone):
+            return False
+    return True
+
+
 def _is_survived(world: World, gone: Endpoint) -> bool:
     """Whether the type of another role has, from where it is, a state that meets the crash."""
     session = world.sessions[gone.session]
-    if session.bundle:
-        return False
     protocol = protocol_of(world, session)
     return any(
         _meets(protocol.local_types[protocol.roles.index(role)], end.state, gone.role)
