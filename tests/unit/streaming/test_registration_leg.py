@@ -17,6 +17,7 @@ from gateway_world import GatewayWorld
 from troth import conformance, vm
 from troth.streaming.eventsocket.backoff import Backoff
 from troth.streaming.gateway import messages as m
+from troth.streaming.gateway import shell_leg
 from troth.streaming.gateway.binding import RelayPart
 from troth.streaming.gateway.hub import Party
 from troth.streaming.gateway.legs import LegOwner
@@ -254,9 +255,10 @@ def test_a_program_that_loses_its_connection_ends_and_says_so(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("key", "known"), [("rita", True), ("mallory", False)])
 def test_a_machine_with_another_key_than_the_connection_is_not_listened_to(
-    tmp_path: Path, key: str, known: bool
+    tmp_path: Path, key: str, known: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever got hold of a registered connection, and not of its key."""
+    monkeypatch.setattr(shell_leg, "MEETING_S", 1.0)
 
     async def test() -> None:
         async with _desk(tmp_path) as desk:

@@ -202,9 +202,19 @@ def _alone(tmp_path: Path, links: LinkOptions, **changes: object) -> RunResult:
     return asyncio.run(run_spread(image, options=_image_options(tmp_path, **changes), links=links))
 
 
-def test_when_nobody_comes_the_run_gives_up(tmp_path: Path) -> None:
-    links = LinkOptions(listen=Address("127.0.0.1", 0), patience_seconds=0.3, any_key=True)
+@pytest.mark.parametrize(
+    ("patience_seconds", "meeting_seconds"), [(0.3, None), (60, 0.3), (0.01, 0.3)]
+)
+def test_when_nobody_comes_the_run_gives_up(
+    tmp_path: Path, patience_seconds: float, meeting_seconds: float | None
+) -> None:
+    links = LinkOptions(
+        listen=Address("127.0.0.1", 0), patience_seconds=patience_seconds,
+        meeting_seconds=meeting_seconds, any_key=True,
+    )  # fmt: skip
+    began_s = time.monotonic()
     result = _alone(tmp_path, links, record=tmp_path / "alone.replay")
+    assert time.monotonic() - began_s >= 0.3
     assert not result.ok
     assert [fault.code for fault in result.report.faults] == ["vm.fault.open"]
     verdict = verify(io.BytesIO((tmp_path / "alone.replay").read_bytes()))

@@ -52,6 +52,7 @@ class LinkOptions:
         hub: where to meet others instead: a `Hub` for machines of the same event loop.
         patience_seconds: how long a machine that is needed may be off the line before its
             session is given up.
+        meeting_seconds: how long machines are waited for that have not come yet; None for as long.
         any_key: take whoever comes for a role whose public key is not in the folder of keys.
         on_listening: is given the address, once others can call.
         on_note: is given what a person may want to know.
@@ -61,6 +62,7 @@ class LinkOptions:
     connect: Sequence[tuple[str, int]] = ()
     hub: MeetingPlace | None = None
     patience_seconds: float = PATIENCE_SECONDS_DEFAULT
+    meeting_seconds: float | None = None
     any_key: bool = False
     on_listening: Callable[[Address], None] | None = None
     on_note: Callable[[str], None] | None = None
@@ -380,9 +382,15 @@ class Spread:
         lost_since_ns = self._board.lost_since_ns()
         if lost_since_ns is not None:
             since.append(lost_since_ns)
+        ends = [one + patience_ns for one in since]
         if self._alone_since_ns is not None:
-            since.append(self._alone_since_ns)
-        return None if not since else max(self._now_ns() + 10_000_000, min(since) + patience_ns)
+            ends.append(self._alone_since_ns + self._meeting_ns)
+        return None if not ends else max(self._now_ns() + 10_000_000, min(ends))
+
+    @property
+    def _meeting_ns(self) -> int:
+        meeting = self._links.meeting_seconds
+        return int((self._links.patience_seconds if meeting is None else meeting) * 1e9)
 
     def _lose_patience(self) -> None:
         now_ns = self._now_ns()
@@ -392,7 +400,7 @@ class Spread:
             self._alone_since_ns = None
         elif self._alone_since_ns is None:
             self._alone_since_ns = now_ns
-        elif now_ns - self._alone_since_ns >= patience_ns:
+        elif now_ns - self._alone_since_ns >= self._meeting_ns:
             self._alone_since_ns = None
             self._board.give_up()
             self._commit()

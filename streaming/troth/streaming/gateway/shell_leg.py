@@ -24,8 +24,10 @@ from troth.vm.shell_options import RunOptions
 from troth.vm.shell_run import RunResult
 from troth.vm.shell_spread import LinkOptions, run_spread
 
+MEETING_S: Final = 10.0
+"""How long a program waits for the other one, before they meet."""
 PATIENCE_S: Final = 2.0
-"""How long a program waits for the other one, before they meet and when the connection ends."""
+"""How long it waits for the other one when the connection has ended."""
 LAST_WORD_S: Final = 0.25
 """How long one of several programs that has failed may still say so, before the others end."""
 END_S: Final = 2 * PATIENCE_S
@@ -74,7 +76,8 @@ class Leg:
 
     Attributes:
         result: how the run went; None while it goes on, and when it was cut off.
-        problem: why there is no result, in words; "" when there is, or nothing is wrong.
+        problem: why there is no result, in words; "" when there is, or when the programs did not
+            meet.
         on_failed: is called when a program has failed, for others that wait for something.
     """
 
@@ -109,9 +112,11 @@ class Leg:
         """The connection is over: the program is given time to say so in its record."""
         assert self._task is not None, "it was started"
         self._place.lost()
-        await asyncio.wait({self._task}, timeout=END_S)
+        met = bool(self.peer_keys())
+        # Programs that have not met have nothing to say of each other.
+        await asyncio.wait({self._task}, timeout=END_S if met else 0)
         if self._task.cancel():
-            self.problem = "it did not end in time"
+            self.problem = "it did not end in time" if met else ""
             await asyncio.wait({self._task})
 
     async def _run(self) -> None:
@@ -129,6 +134,7 @@ class Leg:
                 links=LinkOptions(
                     hub=self._place,
                     patience_seconds=PATIENCE_S,
+                    meeting_seconds=MEETING_S,
                     any_key=side.peer_key is None,
                 ),
                 on_events=self._look,
