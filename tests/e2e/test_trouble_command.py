@@ -78,8 +78,21 @@ def test_what_cannot_come_is_said(script: Path) -> None:
         "run", script, "--trouble", "1: crash Nobody", "--trouble", "1: timeout Teller 5ms"
     )
     assert (done.code, done.out.split()) == (0, ["0", "1", "2", "3"])
-    assert "troth: this could not come: 1: crash Nobody" in done.err
+    assert "troth: this could not come: 1: crash Nobody: " in done.err
     assert "timeout" not in done.err
+
+
+def test_why_it_could_not_come_is_said(script: Path) -> None:
+    """What is said last of a session that is over hides nothing that was known before."""
+    plan = {
+        "1: corrupt Nobody Teller": "these roles do not send to each other",
+        "2: crash 7.Teller": "there was no session 7",
+        "9000: corrupt Teller Listener": "there is no such session going on",
+    }
+    done = troth("run", script, *(word for text in plan for word in ("--trouble", text)))
+    assert done.code == 0
+    for text, reason in plan.items():
+        assert f"troth: this could not come: {text}: {reason}" in done.err
 
 
 def test_a_plan_that_cannot_be_read_is_refused(script: Path) -> None:

@@ -279,7 +279,10 @@ def run_command(arguments: argparse.Namespace) -> int:
     if not result.ok:
         print(result.report.describe(), file=sys.stderr)
     for one in result.trouble_left:
-        print(f"troth: this could not come: {escape(one.text)}", file=sys.stderr)
+        print(
+            f"troth: this could not come: {escape(one.planned.text)}: {escape(one.reason)}",
+            file=sys.stderr,
+        )
     return 0 if result.ok else 1
 
 

@@ -23,7 +23,8 @@ from troth.vm.instructions import Branch, Cancel, Case, Fork, Instruction, Invok
 from troth.vm.machine import Machine, MachineState, Outcome
 from troth.vm.records import Kind
 from troth.vm.scheduler import STALE_TIMERS_MAX
-from troth.vm.step_end import LINGER_OVER, LOST_IN_TRANSIT
+from troth.vm.step_common import LOST_IN_TRANSIT
+from troth.vm.step_end import LINGER_OVER
 from troth.vm.types import Mu, Var
 
 ACK: Final = b.receives("B", ("ack", [], b.END))

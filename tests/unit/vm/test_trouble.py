@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -18,17 +19,21 @@ from second_verifier import judge
 from troth import conformance
 from troth.conformance.reference import Setup, run_both
 from troth.conformance.reference.compare import Disturb
+from troth.dsl.compile import compile_source
 from troth.vm.errors import Unusable
-from troth.vm.events import Event, Faulted, Troubled
+from troth.vm.events import Event, Faulted, StatusChanged, Troubled
 from troth.vm.instructions import ReplayMode, Seal
 from troth.vm.limits import DEFAULT_LIMITS
 from troth.vm.loader import load
 from troth.vm.machine import Machine, MachineState
 from troth.vm.records import Kind
 from troth.vm.trouble_kind import Trouble
+from troth.vm.trouble_schedule import Planned, TroubleSchedule
 from troth.vm.turn import EffectRequest
 from troth.vm.values import RegisterValue
 from trouble_samples import MILLISECOND, TROUBLES, host, recorded, relay
+
+EXAMPLES: Final = Path(__file__).resolve().parents[3] / "docs" / "examples"
 
 
 def _of(sample: Sample, kind: Kind) -> list[Record]:
@@ -125,6 +130,28 @@ def test_a_corrupted_message_is_caught_by_its_signature() -> None:
             machine.complete(request.effect_id, 1)
     events += machine.poll_events()
     assert any(isinstance(e, Faulted) and e.code == "vm.fault.verification" for e in events)
+
+
+def test_an_endpoint_in_a_message_that_is_refused_is_lost() -> None:
+    """Its own session ends too, and says why."""
+    script = (EXAMPLES / "delegation.troth").read_text()
+    later = script.replace("    recv h.D", "    yield\n    yield\n    recv h.D")
+    assert later != script
+    image, signer = compile_source(later, "later.troth"), make_signer()
+    machine = Machine(load(image), seed=bytes(32), signer=signer, roster=signer)
+    machine.start()
+    events: list[Event] = []
+    plan = TroubleSchedule([Planned(1, Trouble.CORRUPT, "Dispatcher", "Worker", session=1)])
+    while machine.run_round(0):
+        found = machine.poll_events()
+        plan.watch(found)
+        plan.come(machine, 0)
+        events += found + machine.poll_events()
+    assert plan.left == []
+    ends = {e.detail for e in events if isinstance(e, StatusChanged) and e.detail}
+    assert ends == {"endpoint lost in transit", "vm.fault.verification"}
+    (told,) = [e.message for e in machine.report().faults if e.code == "vm.fault.channel"]
+    assert told == "the session Job is over: cancelled: endpoint lost in transit"
 
 
 def test_who_is_timed_out_does_nothing_until_then_and_goes_on() -> None:

@@ -47,7 +47,7 @@ from troth.vm.shell_keys import directory_signer, ephemeral_signer
 from troth.vm.shell_options import Runner, RunOptions
 from troth.vm.shell_performer import EffectPerformer
 from troth.vm.shell_workers import SerialRoster, ThreadWorkers
-from troth.vm.trouble_schedule import Planned, TroubleSchedule
+from troth.vm.trouble_schedule import Missed, TroubleSchedule
 
 FLUSH_BYTES: Final = 1 << 16
 COMPARED: Final = "any"
@@ -77,7 +77,7 @@ class RunResult:
     events: int
     seed: bytes
     report: Report
-    trouble_left: tuple[Planned, ...] = ()
+    trouble_left: tuple[Missed, ...] = ()
 
 
 def run(
@@ -299,7 +299,7 @@ class Run:
             self.recorder.finish(self.machine.rounds, "ok" if report.ok else "failed")
             self.flush(force=True)
         self._close()
-        left = tuple(self.schedule.left)
+        left = self.schedule.missed()
         return RunResult(report.ok, self.machine.rounds, self.events, self.seed, report, left)
 
     def _close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from troth.vm.coroutine import Coroutine
 from troth.vm.errors import Fault, TrothError
@@ -15,6 +15,10 @@ from troth.vm.value_ops import kind_name
 
 Step: TypeAlias = Callable[[Turn, Coroutine], int]
 """One decoded instruction: returns the next one's index, or one of the codes in `turn`."""
+
+
+LOST_IN_TRANSIT: Final = "endpoint lost in transit"
+"""Why a session is cancelled when nobody can receive the message that carries an endpoint of it."""
 
 
 def cell_name(cell: Cell) -> str:
@@ -72,6 +76,8 @@ def why_over(session: Session) -> str:
     """How a session ended, in words."""
     by = f" by {session.ended_by}" if session.ended_by else ""
     if session.status is Status.CANCELLED:
+        if not by and session.detail == LOST_IN_TRANSIT:
+            return f"cancelled: {LOST_IN_TRANSIT}"
         return f"cancelled{by or ' by the host'}: {session.detail}"
     if session.status is Status.FAULTED:
         return f"faulted{by} with {session.detail}"

@@ -33,11 +33,10 @@ from troth.vm.guards import give_back
 from troth.vm.lifecycle import LIVE, Action, LifeEvent, next_status
 from troth.vm.session import Custody, Edge, EndpointState, Session, prune
 from troth.vm.speculation import abandon
-from troth.vm.step_common import sign
+from troth.vm.step_common import LOST_IN_TRANSIT, sign
 from troth.vm.turn import Turn
 from troth.vm.types import StateKind
 
-LOST_IN_TRANSIT: Final = "endpoint lost in transit"
 LINGER_OVER: Final = "linger time is over"
 
 

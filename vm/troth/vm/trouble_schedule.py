@@ -42,6 +42,13 @@ class Planned(NamedTuple):
         return f"{self.after}: " + " ".join(word for word in words if word)
 
 
+class Missed(NamedTuple):
+    """Trouble that did not come, and why not."""
+
+    planned: Planned
+    reason: str
+
+
 class TroubleSchedule:
     """What is still to come.
 
@@ -52,6 +59,12 @@ class TroubleSchedule:
     def __init__(self, planned: Iterable[Planned]) -> None:
         self.left = sorted(planned, key=lambda one: one.after)
         self._sessions: list[bytes] = []
+        self._refused: dict[Planned, str] = {}
+
+    def missed(self) -> tuple[Missed, ...]:
+        """What is left now that the run is over."""
+        late = "the run was over by then"
+        return tuple(Missed(one, self._refused.get(one, late)) for one in self.left)
 
     def watch(self, events: Sequence[Event]) -> None:
         """Sessions are counted as they are opened, as long as anything is to come."""
@@ -74,11 +87,14 @@ class TroubleSchedule:
 
     def _comes(self, one: Planned, machine: Machine, now_ns: int) -> bool:
         if one.session >= len(self._sessions):
+            self._refused[one] = f"there was no session {one.session}"
             return False
         until_ns = now_ns + one.for_ns if one.trouble is Trouble.TIMEOUT else None
         session, roles = self._sessions[one.session], (one.role, one.peer)
         try:
             machine.apply_trouble(Troubled(session, one.trouble, *roles, until_ns, machine.rounds))
-        except Unusable:
+        except Unusable as error:
+            if one not in self._refused or error.code != "session.unknown":
+                self._refused[one] = error.message
             return False
         return True
