@@ -13,6 +13,7 @@ from benchmarks import (
     bench_effects,
     bench_event_socket,
     bench_generations,
+    bench_lease_legs,
     bench_listener,
     bench_long_life,
     bench_main_job,
@@ -61,6 +62,10 @@ def main() -> None:
     print(report.line())
     print(size)
     for line in bench_relay.measure(500 if smoke else 10_000, 300, pairs=1 if smoke else 7):
+        print(line)
+    for line in bench_lease_legs.measure(
+        10 if smoke else 60, 5 if smoke else 200, pairs=1 if smoke else 7
+    ):
         print(line)
     for line in bench_listener.measure(
         50 if smoke else 1_000, 20 if smoke else 100, pairs=1 if smoke else 9
