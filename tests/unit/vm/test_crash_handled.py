@@ -248,6 +248,20 @@ def test_a_bundle_ends_where_one_of_its_sessions_needs_the_role() -> None:
     assert {(2, (2, "")), (0, (4, "vm.fault.crash"))} < seen
 
 
+@pytest.mark.parametrize(("name", "role"), [("ask", "Asker"), ("desk", "Viewer")])
+def test_nothing_of_the_kind_is_opened_between_machines(name: str, role: str) -> None:
+    keys = make_signer()
+    machine = Machine(
+        load(crashing(name)), seed=bytes(32), signer=keys, roster=keys, home=frozenset({role})
+    )
+    machine.start()
+    assert machine.run_round(0)
+    (error,) = machine.report().faults
+    assert error.code == "vm.fault.open"
+    assert "says what follows a crash" in str(error)
+    assert machine.poll_meetings() == []
+
+
 def test_an_endpoint_that_was_on_its_way_to_the_crashed_is_lost() -> None:
     ends = set()
     for after in range(1, ROUNDS["carried"]):

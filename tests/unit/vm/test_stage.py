@@ -72,6 +72,28 @@ def test_what_was_seen_is_the_observers_word(tmp_path: Path, seal: vm.Seal) -> N
     assert judge(path.read_bytes()).word == VALID
 
 
+def test_a_stage_plays_protocols_that_say_what_follows_a_crash(tmp_path: Path) -> None:
+    """It says what was said, so nobody crashes there."""
+    text = """
+protocol Call(Switch, App, Log):
+    choice at Switch:
+        Switch -> App: event(n: int)
+        App -> Log: wrote()
+    on crash Switch:
+        App -> Log: lost()
+"""
+    path = tmp_path / "call.replay"
+    image = dsl.compile_module(text, "call.troth").image
+    stage = vm.Stage(image, vm.RunOptions(record=path))
+    call = stage.open("Call")
+    call.say("Switch", "App", "event", 1)
+    call.say("App", "Log", "wrote")
+    call.close()
+    assert stage.finish().ok
+    assert verdict(path).findings == ()
+    assert judge(path.read_bytes()).word == VALID
+
+
 def test_one_protocol_of_two_can_be_observed(tmp_path: Path) -> None:
     found = _record(tmp_path / "seen.replay", observed=("Ask.Switch",))
     by_name = {one.name: (one.roles, one.observed) for one in found.principals}

@@ -40,7 +40,7 @@ from troth.vm.shell_options import RunOptions
 from troth.vm.shell_run import Plays, Run, RunResult
 from troth.vm.step_common import Step
 from troth.vm.step_tables import StateTable
-from troth.vm.types import StateKind
+from troth.vm.types import CRASH, StateKind
 from troth.vm.values import RegisterValue
 
 SESSIONS_MAX: Final = 8
@@ -283,6 +283,9 @@ class Stage:
             name: tuple(range(first, first + len(transition.fields)))
             for name, transition in state.receives.items()
         }
+        if state.crash is not None:
+            # A stage hears what was said; but the type has this case, so the receive has it.
+            targets[CRASH] = ()
         if len(targets) < 2:
             return Recv(cell, peer, label, targets.get(label, ()))
         cases = sorted(targets.items())
