@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class RoutedDesk:
         return self._serve(
             "gateway", "--key", "gate.key", "--port", str(self.ports.get("gateway", 0)),
             "--stun-port", "0", "--stun-port", "0", "--open", "--relays", "relay.pub",
-            "--admins", "root.pub", "--store", "gateway.store",
+            "--admins", "root.pub", "--store", "gateway.store", "--record", "gated",
         )  # fmt: skip
 
     def relay(self) -> subprocess.Popen[str]:
@@ -159,11 +160,34 @@ class RoutedDesk:
             said = troth("verify", *some, "--trust", trust)
             assert said.code == 0, said.out
 
+    def verified_legs(self, *legs: str) -> dict[str, int]:
+        """How many records there are of each leg, at gateway, host and client; they hold together.
+
+        The gateway's own last words may still be on their way into its records.
+        """
+        trust = self.folder / "all"
+        names = ("gate", "root", "Host/Host", "Client/Client")
+        trust.write_bytes(b"".join((self.folder / f"{it}.pub").read_bytes() for it in names))
+        found = {}
+        for leg in legs:
+            records = sorted(
+                path
+                for kept in ("gated", "hosted/gateway", "seen/gateway", "again/gateway")
+                for path in (self.folder / kept).glob(f"{leg}-*.replay")
+            )
+            self.until(partial(_hold, records, trust), every_s=0.5)
+            found[leg] = len(records)
+        return found
+
     def close(self) -> None:
         for process in self.running:
             if process.poll() is None:
                 process.kill()
             process.communicate()
+
+
+def _hold(records: list[Path], trust: Path) -> bool:
+    return troth("verify", *records, "--trust", trust).code == 0
 
 
 def done(process: subprocess.Popen[str]) -> tuple[int, str, str]:

@@ -45,6 +45,10 @@ def test_two_processes_meet_and_speak_over_a_direct_path(desk: RoutedDesk) -> No
     assert code == 0, err
     assert "host-2 ended: time_is_up by Client" in out
     desk.verified()
+    legs = desk.verified_legs("consent", "asking", "consulting", "ending", "lease")
+    assert (legs["consent"], legs["asking"], legs["consulting"]) == (2, 4, 4)
+    assert legs["ending"] >= 4
+    assert desk.verified_legs("bind")["bind"] >= 8
 
 
 def test_a_blocked_path_is_left_in_mid_session_and_taken_again_once(desk: RoutedDesk) -> None:
