@@ -109,6 +109,7 @@ class Line:
             for number, home in enumerate(HOMES)
         )
         self.said: dict[str, MessageEnvelope] = {}
+        self.first: MessageEnvelope | None = None
         self.receipts: list[ReceiptEnvelope] = []
         self._courier = Courier([self.host, self.viewer])
         for party in self._courier.parties:
@@ -128,6 +129,7 @@ class Line:
                 envelope = outgoing.envelope
                 if isinstance(envelope, MessageEnvelope) and party is self.host:
                     self.said[envelope.label] = envelope
+                    self.first = self.first or envelope
                 elif isinstance(envelope, ReceiptEnvelope):
                     self.receipts.append(envelope)
                 else:

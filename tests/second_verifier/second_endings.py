@@ -109,6 +109,13 @@ class Endings(Part):
 
     def _receipt(self, session: Session, edge: Edge, facts: Facts) -> bytes:
         generation = edge.last_generation(facts["consumed"])
+        if edge.renews and session.roles[edge.receiver].here:
+            generation = edge.retired
+        elif edge.renews:
+            generation = facts["generation"]
+            signed = edge.generation_signed <= generation <= edge.rotated
+            require(signed, "a receipt of no such generation")
+            edge.generation_signed = generation
         require(facts["generation"] == generation, "not the generation of the last message")
         names = ("generation", "consumed", "reliable", "discarded", "root")
         said = (facts[name] for name in names)

@@ -38,6 +38,9 @@ class Messages(Part):
         require(place == edge.place_of(edge.sent), "not the next number of the edge")
         require(place[0] == edge.rotated, "a generation that its sender has not begun")
         require(edge.room(receiver.here) > 0, "more in flight than the edge holds")
+        require(edge.may_begin(receiver.here), "a generation begins too early")
+        retired = not edge.renews or not receiver.here or edge.retired == edge.rotated
+        require(retired, "a generation that was not retired")
         self.may_act(sender)
         step = self._step(sender, SEND, receiver.name, label)
         require(facts["step_kind"] == (len(sender.at.transitions) > 1), "not the step kind")
@@ -187,6 +190,8 @@ class Messages(Part):
         elif edge.replay == "nullifier":
             require(place_said not in edge.arrived, "a message that came before")
         require(place_said[0] <= edge.rotated, "a generation that its sender has not begun")
+        now = place_said[0] == edge.rotated == edge.retired
+        require(not edge.renews or now, "a message of another generation")
         require(edge.room_due < 0, "nothing made room for what arrived")
         if len(edge.flight) >= edge.capacity:
             lossy = session.protocol.lossy(sender.name, receiver.name)
@@ -252,7 +257,8 @@ class Messages(Part):
         label = labels[facts["label"]]
         step = self._step(sender, SEND, receiver.name, label)
         require(step.lossy and edge.lossy, "a message that may not be lost")
-        require(edge.room(receiver.here) <= 0, "there is room in the buffer")
+        full = edge.room(receiver.here) <= 0 or not edge.may_begin(receiver.here)
+        require(full, "there is room in the buffer")
         self.leaf(record)
 
     def on_rotate(self, record: Record, facts: Facts) -> None:
@@ -263,6 +269,7 @@ class Messages(Part):
         require(edge.sent == (edge.rotated + 1) * edge.rotate, "not at the end of a generation")
         self.stated(record, session, sender.signer, said, facts["signature"])
         edge.rotated += 1
+        edge.rotated_at = record.number
 
     def on_peer_rotate(self, record: Record, facts: Facts) -> None:
         session = self.session(facts)
@@ -272,6 +279,7 @@ class Messages(Part):
         said = self._rotation(session, edge, facts)
         require_signature(self.principal(sender.signer).key, said, facts["signature"])
         edge.rotated += 1
+        edge.rotated_at = record.number
         self.leaf(record)
 
     def _rotation(self, session: Session, edge: Edge, facts: Facts) -> bytes:
@@ -286,7 +294,10 @@ class Messages(Part):
         edge = self.edge(session, self.role(session, facts["sender"]), receiver)
         require(facts["generation"] == edge.retired < edge.rotated, "no generation to retire")
         taken = edge.consumed + edge.discarded
-        require(taken == (edge.retired + 1) * edge.rotate, "not all of the generation was taken")
+        whole = taken == (edge.retired + 1) * edge.rotate
+        if edge.renews:
+            whole = edge.rotated_at + 1 == record.number
+        require(whole, "not all of the generation was taken")
         require(facts["root"] == edge.root, "not the root of the generation")
         edge.retired += 1
         edge.nullifiers.clear()

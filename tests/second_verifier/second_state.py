@@ -85,6 +85,10 @@ class Edge:
     reliable_sent: int = 0
     reliable_signed: int = 0
     """Of those sent to another machine, what its receipts cover."""
+    generation_signed: int = 0
+    """Of the last receipt of another machine."""
+    rotated_at: int = -1
+    """The number of the last ROTATE's or PEER_ROTATE's record."""
     room_due: int = -1
     """The number of the record that has to make room for what arrived."""
     discarded: int = 0
@@ -113,6 +117,19 @@ class Edge:
         if self.lossy and not receiver_here:
             return self.capacity - (self.reliable_sent - self.reliable_signed)
         return self.capacity - len(self.flight)
+
+    @property
+    def renews(self) -> bool:
+        """Its generations end when its sender says so, whatever was lost."""
+        return self.lossy and self.rotate > 0
+
+    def may_begin(self, receiver_here: bool) -> bool:
+        """Whether the next message may, if it is the first of a generation."""
+        generation, number = self.place_of(self.sent)
+        if receiver_here or not self.renews or number or not self.sent:
+            return True
+        heard = self.generation_signed >= generation - 1
+        return heard and self.reliable_sent == self.reliable_signed
 
     def overwrite(self, message: Message) -> None:
         """It is not accepted again, and counts as discarded."""

@@ -107,7 +107,10 @@ class Closing:
             raise broken(edge.session, role, "protocol.receipt", "nobody plays who signs for it")
         reliable = edge.received - edge.lossy_received
         counts = (edge.received, reliable, edge.discarded)
-        counted = [edge.config.generation_of(edge.received), *counts]
+        generation = edge.config.generation_of(edge.received)
+        if edge.renews:
+            generation = edge.consumption.generation
+        counted = [generation, *counts]
         if said != counted:
             raise broken(
                 edge.session,

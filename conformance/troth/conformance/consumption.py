@@ -73,6 +73,8 @@ class ConsumptionLevel:
         if edge.outbound:
             self.peers.sent(edge, items)
             return
+        if edge.renews and edge.consumption.generation != edge.rotated:
+            raise not_retired(edge)
         in_flight = edge.in_flight
         in_flight.append((generation, sequence, items[5], world.statement))
         if edge.session.round_sealed:
@@ -116,7 +118,7 @@ class ConsumptionLevel:
                 f"number {consumption.expected}",
                 f"number {sequence}",
             )
-        if generation != consumption.generation and edge.config.rotate:
+        if generation > consumption.generation and edge.config.rotate:
             raise not_retired(edge)
         consumption.consume(generation, sequence, statement)
         edge.received += 1

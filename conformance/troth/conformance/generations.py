@@ -35,6 +35,7 @@ class Generations:
             expected = f"generation {edge.rotated}, {edge.config.rotate} messages"
             raise _refuse(edge, expected, f"generation {generation}, {count} messages")
         edge.rotated += 1
+        edge.rotated_at = self.world.record.index
 
     def retire(self, items: Items) -> None:
         """The receiver drops the set of a generation when all of it was taken."""
@@ -44,6 +45,9 @@ class Generations:
         _, _, _, _, generation, root = items
         consumption, rotate = edge.consumption, edge.config.rotate
         whole = rotate > 0 and consumption.expected == rotate
+        if edge.renews:
+            # Nobody knows when all was taken that was not lost: the sender's word is enough.
+            whole = edge.rotated_at + 1 == self.world.record.index
         if not whole or generation != consumption.generation:
             expected = f"generation {consumption.generation}, all {rotate} messages taken"
             found = f"generation {generation}, {consumption.expected} messages taken"

@@ -60,7 +60,10 @@ class Losses:
             found = f"policy {edge.config.policy}, label {label}"
             raise _refuse(edge, "a message is dropped that cannot be", expected, found)
         waiting = edge.untaken if edge.outbound else len(edge.in_flight)
-        if waiting < edge.in_flight_max:
+        _, sequence = edge.config.position(edge.sent)
+        begins = edge.outbound and edge.renews and edge.sent > 0 and not sequence
+        full = begins and (waiting > 0 or edge.waits_to_rotate(edge.sent))
+        if waiting < edge.in_flight_max and not full:
             expected = f"a full buffer of {edge.in_flight_max} messages"
             found = f"{waiting} messages in flight"
             raise _refuse(edge, "a message is dropped though there is room", expected, found)

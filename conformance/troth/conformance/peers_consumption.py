@@ -62,6 +62,17 @@ class PeerConsumption:
             edge.history.add(self.world.statement)
         # What may be lost goes where there is credit for one more, and takes none of it.
         lossy = bool(edge.config.lossy) and edge.may_lose(items[5])
+        before = edge.untaken - (not lossy)
+        _, sequence = edge.config.position(edge.sent - 1)
+        begins = edge.renews and edge.sent > 1 and not sequence
+        if begins and (before or edge.waits_to_rotate(edge.sent - 1)):
+            raise diverged(
+                edge,
+                "consumption.generation",
+                "a generation begins before its receiver has taken what it had to of the last",
+                f"a receipt of generation {edge.rotated - 1}, for all that may not be lost",
+                f"generation {edge.generation_acknowledged}, {before} messages not taken",
+            )
         if edge.untaken + lossy > edge.in_flight_max:
             raise diverged(
                 edge,
@@ -79,6 +90,8 @@ class PeerConsumption:
         generation, consumed, reliable, discarded, root = items[4:9]
         taken = consumed + discarded
         holds = generation == edge.config.generation_of(consumed)
+        if edge.renews:
+            holds = edge.generation_acknowledged <= generation <= edge.rotated
         if not holds or not edge.acknowledged <= taken <= edge.sent:
             raise diverged(
                 edge,
@@ -103,6 +116,7 @@ class PeerConsumption:
                 raise wrong_root(edge, None, root)
             edge.history.acknowledge(consumed)
         edge.acknowledged = taken
+        edge.generation_acknowledged = generation
         edge.reliable_acknowledged = reliable
 
 
@@ -121,6 +135,8 @@ def _arrival_flaw(edge: Edge, generation: int, sequence: int, statement: bytes) 
     if any(message[3] == statement for message in edge.in_flight):
         return "duplicate"
     if edge.config.replay == ReplayMode.NULLIFIER:
+        if edge.renews and not generation == edge.rotated == edge.consumption.generation:
+            return "order"
         if edge.config.rotate and generation > edge.consumption.generation:
             whole = generation <= edge.rotated and sequence < edge.config.rotate
             return "" if whole else "order"

@@ -32,7 +32,8 @@ _NO_SALT: Final = bytes(SALT_BYTES)
 _NO_SIGNATURE: Final = bytes(SIGNATURE_BYTES)
 _SEND: Final = int(Kind.SEND)
 _OVERWRITE: Final = int(Kind.OVERWRITE)
-_BEFORE_SEND: Final = frozenset((int(Kind.DELEGATE), int(Kind.ROTATE), _OVERWRITE))
+_RETIRE: Final = int(Kind.RETIRE)
+_BEFORE_SEND: Final = frozenset((int(Kind.DELEGATE), int(Kind.ROTATE), _RETIRE, _OVERWRITE))
 _STATUS: Final = int(Kind.STATUS)
 _STATED: Final = frozenset(map(int, STATED))
 _INTRODUCTIONS: Final = frozenset((int(Kind.PRINCIPAL), int(Kind.PEER), int(Kind.PROTOCOL)))
@@ -279,7 +280,7 @@ def _unknown(what: object) -> None:
 
 def _unsigned(items: Items) -> bool:
     """Whether the record may come before one that the program has signed in one instruction."""
-    if items[0] in (_STATUS, _OVERWRITE):
+    if items[0] in (_STATUS, _OVERWRITE, _RETIRE):
         return True
     return items[0] in _STATED and items[0] != _SEND and not items[-1]
 

@@ -362,10 +362,11 @@ class Introductions:
 
     def _check_rotate(self, config: EdgeConfig, edge: str) -> None:
         most = self.world.limits.generation_messages_max
-        if config.replay != ReplayMode.NULLIFIER or config.lossy:
+        if config.replay != ReplayMode.NULLIFIER:
             most = 0
-        if not min(1, most) <= config.rotate <= most:
-            raise wrong_setting(edge + "rotate", f"{min(1, most)} to {most}", config.rotate)
+        least = 0 if config.lossy else min(1, most)
+        if not least <= config.rotate <= most:
+            raise wrong_setting(edge + "rotate", f"{least} to {most}", config.rotate)
 
 
 def loading_limits(limits: Limits) -> Limits:

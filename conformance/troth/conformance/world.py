@@ -164,7 +164,9 @@ class Edge:
     `acknowledged` and `history` what the receiver has signed for, and in `reliable_acknowledged`
     how many of these may not be lost. `room_due` is the number of the record that has to make room
     for a message that arrived, -1 when there is room for all. `lossy_sent` and `lossy_received` are
-    how many of those sent and received may be lost.
+    how many of those sent and received may be lost. `renews` says that its generations end on its
+    sender's word, in the record `rotated_at`, and `generation_acknowledged` is the one of the last
+    receipt.
     """
 
     __slots__ = (
@@ -176,6 +178,7 @@ class Edge:
         "corrupted",
         "elsewhere",
         "final",
+        "generation_acknowledged",
         "history",
         "in_flight",
         "in_flight_max",
@@ -192,8 +195,10 @@ class Edge:
         "receiver",
         "rejected",
         "reliable_acknowledged",
+        "renews",
         "room_due",
         "rotated",
+        "rotated_at",
         "seals_due",
         "sender",
         "sent",
@@ -214,8 +219,10 @@ class Edge:
         self.lossy_sent = 0
         self.received = 0
         self.lossy_received = 0
-        self.consumption = start(ReplayMode(config.replay), config.rotate)
+        self.renews = config.rotate > 0 and bool(config.lossy)
+        self.consumption = start(ReplayMode(config.replay), config.rotate, lossy=bool(config.lossy))
         self.rotated = 0
+        self.rotated_at = -1
         self.skip = False
         self.rejected = 0
         self.overwritten = 0
@@ -235,6 +242,7 @@ class Edge:
         self.final: int | None = None
         self.acknowledged = 0
         self.reliable_acknowledged = 0
+        self.generation_acknowledged = 0
         self.history: SentHistory | None = None
         if self.outbound and config.replay == ReplayMode.SEQUENCE:
             self.history = SentHistory()
@@ -255,6 +263,13 @@ class Edge:
         if self.config.lossy:
             return self.sent - self.lossy_sent - self.reliable_acknowledged
         return self.sent - self.acknowledged
+
+    def waits_to_rotate(self, sent: int) -> bool:
+        """After so many messages to another machine, whether the next generation cannot begin."""
+        generation, sequence = self.config.position(sent)
+        if not self.outbound or not self.renews or not sent or sequence:
+            return False
+        return self.generation_acknowledged < generation - 1
 
     @property
     def discarded(self) -> int:

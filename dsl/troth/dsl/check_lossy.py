@@ -59,8 +59,6 @@ def check_settings(
         message = lossy.get((item.sender, item.receiver))
         if message is None and item.value in (BufferMode.LATEST, Policy.DROP):
             report.add(_needs_lossy(item))
-        elif message is not None and item.key == "rotate":
-            report.add(_no_generations(item, message))
         elif message is not None and item.value is ReplayMode.SEQUENCE:
             report.add(_no_sequence(item, message))
 
@@ -127,18 +125,6 @@ def _needs_lossy(item: EdgeSetting) -> Diagnostic:
         expected=f"a message of {item.sender} -> {item.receiver} that may be lost",
         found=f"{found}, and none is `lossy`",
         fix="use buffer = fifo, with policy = block, error or resize{n}",
-    )
-
-
-def _no_generations(item: EdgeSetting, message: GlobalBranch) -> Diagnostic:
-    return Diagnostic(
-        code="protocol.edge.combination",
-        message=f"there are no generations where {message.label} may be lost",
-        span=item.span,
-        expected="an edge on which every message arrives",
-        found=f"rotate = {item.value}",
-        fix="leave out rotate",
-        related=((message.span, "this message may be lost"),),
     )
 
 

@@ -16,6 +16,7 @@ from blake3 import blake3
 
 from bundle_scripts import DESKTOP, TRIANGLE
 from crowded_machines import crowded_limits, crowded_script
+from lossy_scripts import KEYS_FIRST
 from population import Conversation
 from population_campaign import member
 from snapshot_future import future, machine_of, packed, step
@@ -38,6 +39,7 @@ MEMBERS: Final = int(os.environ.get("TROTH_SNAPSHOT_MEMBERS", "5"))
 
 
 CLOCKS: Final = YIELDS.replace("PATIENCE", "9")
+LOSES_AND_ROTATES: Final = KEYS_FIRST.format(more=", rotate = 3, buffer = latest")
 
 
 def _compare(image: Image, limits: Limits = DEFAULT_LIMITS, quantum: int = 64) -> list[Event]:
@@ -68,7 +70,8 @@ def _compare(image: Image, limits: Limits = DEFAULT_LIMITS, quantum: int = 64) -
 
 
 @pytest.mark.parametrize(
-    "script", [LATEST, DROPS, ROTATES, GUARDED, SPECULATIVE, DESKTOP, TRIANGLE, CLOCKS]
+    "script",
+    [LATEST, DROPS, ROTATES, LOSES_AND_ROTATES, GUARDED, SPECULATIVE, DESKTOP, TRIANGLE, CLOCKS],
 )
 def test_at_every_round_of_an_example(script: str) -> None:
     assert len(_compare(compile_source(script, "example"), quantum=3)) > 10

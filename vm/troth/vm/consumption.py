@@ -214,9 +214,37 @@ class _Nullifier:
         return len(self._set)
 
 
-def start(mode: ReplayMode, rotate: int = 0) -> Consumption:
+class _LossyNullifier(_Nullifier):
+    """Where messages may be lost no generation is ever whole: its sender's word ends it.
+
+    What came before that is still taken out of the buffer; nothing of an old generation arrives.
+    """
+
+    __slots__ = ()
+
+    def decide(self, generation: int, sequence: int, statement: bytes) -> str | None:
+        if self._tag_of(statement) in self._set:
+            return DUPLICATE
+        if generation > self.generation:
+            return GENERATION
+        return SEQUENCE if sequence >= self._rotate else None
+
+    def decide_after(
+        self, read: Read, generation: int, sequence: int, statement: bytes
+    ) -> str | None:
+        if any(statement in level for level in read):
+            return DUPLICATE
+        return self.decide(generation, sequence, statement)
+
+    def consume(self, generation: int, sequence: int, statement: bytes) -> None:  # noqa: ARG002
+        self._set.insert(self._tag_of(statement))
+
+
+def start(mode: ReplayMode, rotate: int = 0, *, lossy: bool = False) -> Consumption:
     """The state of an edge side that has taken nothing yet."""
     match mode:
+        case ReplayMode.NULLIFIER if lossy and rotate:
+            return _LossyNullifier(rotate)
         case ReplayMode.OFF:
             return _Off()
         case ReplayMode.SEQUENCE:

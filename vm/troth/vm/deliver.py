@@ -43,8 +43,8 @@ from troth.vm.lifecycle import LifeEvent
 from troth.vm.peer_heads import PeerHeads
 from troth.vm.session import Edge, EndpointState, Session
 from troth.vm.statements import StepKind
-from troth.vm.step_end import count_notice, end_session
-from troth.vm.step_loss import overwrite
+from troth.vm.step_end import acknowledge, count_notice, end_session
+from troth.vm.step_loss import overwrite, retire
 from troth.vm.turn import Turn
 
 STALE: Final = "stale"
@@ -211,9 +211,10 @@ class Door(NamedTuple):
         if speaker is None or edge is None or not edge.outbound:
             return Delivery(STALE)
         taken = envelope.consumed + envelope.discarded
-        if taken <= edge.acknowledged and edge.receipts:
+        newer = edge.renews and envelope.generation > edge.generation_acknowledged
+        if taken <= edge.acknowledged and edge.receipts and not newer:
             return Delivery(REPEATED)
-        if taken > edge.sent or envelope.generation != edge.config.generation_of(envelope.consumed):
+        if taken > edge.sent or not _is_in_generation(edge, envelope.generation, envelope.consumed):
             return Delivery("vm.fault.close")
         if not _counts_reliable(edge, envelope.consumed, envelope.reliable):
             return Delivery("vm.fault.close")
@@ -225,6 +226,8 @@ class Door(NamedTuple):
                 return Delivery("vm.fault.close")
             edge.history.acknowledge(envelope.consumed)
         self.turn.events.append(PeerReceipted(*envelope, self.rounds))
+        if edge.renews:
+            edge.generation_acknowledged = envelope.generation
         edge.acknowledged = taken
         edge.reliable_acknowledged = envelope.reliable
         edge.receipts += 1
@@ -249,6 +252,9 @@ class Door(NamedTuple):
             return Delivery("vm.fault.close")
         edge.rotated += 1
         self.turn.events.append(PeerRotated(*envelope, self.rounds))
+        if edge.renews and not edge.receiver.noticed:
+            retire(self.turn, edge)
+            acknowledge(self.turn, edge, at_once=True)
         return _ACCEPTED
 
     def _cancel(self, envelope: CancelEnvelope) -> Delivery:
@@ -367,6 +373,13 @@ class Door(NamedTuple):
             )
 
 
+def _is_in_generation(edge: Edge, generation: int, consumed: int) -> bool:
+    """Whether who has taken so many messages is in that generation."""
+    if not edge.renews:
+        return generation == edge.config.generation_of(consumed)
+    return edge.generation_acknowledged <= generation <= edge.config.generation_of(edge.sent)
+
+
 def _counts_reliable(edge: Edge, consumed: int, reliable: int) -> bool:
     """Whether so many messages that may not be lost can be among those taken."""
     if not edge.may_lose:
@@ -404,7 +417,9 @@ def arrival_flaw(edge: Edge, generation: int, sequence: int, statement: bytes) -
     if edge.waiting is not None and statement in edge.waiting:
         return "vm.fault.replay.duplicate"
     if edge.config.replay == ReplayMode.NULLIFIER:
-        if edge.config.rotate and generation > edge.consumption.generation:
+        if edge.renews and generation < edge.consumption.generation:
+            return "vm.fault.replay.generation"
+        if not edge.renews and edge.config.rotate and generation > edge.consumption.generation:
             # The barrier before it has come: it waits behind that, if it has a number.
             return "" if sequence < edge.config.rotate else "vm.fault.replay.sequence"
         return edge.consumption.decide(generation, sequence, statement) or ""

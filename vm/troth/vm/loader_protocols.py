@@ -342,8 +342,6 @@ def _check_edge(edge: EdgeSettings, limits: Limits, here: str) -> None:
 def _check_loss(edge: EdgeSettings, here: str, *, lossy: bool) -> None:
     """Where messages may be lost no sequence can be kept, and only there they are."""
     latest = edge.buffer is BufferMode.LATEST
-    if lossy and edge.rotate is not None:
-        refuse("image.edge.settings", "Generations need messages that all arrive", here)
     if (latest or lossy) and edge.replay is ReplayMode.SEQUENCE:
         refuse(
             "image.edge.settings",

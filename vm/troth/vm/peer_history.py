@@ -69,6 +69,7 @@ class PeerHistory:
         self._awaited: dict[bytes, Met] = {}
         self._taken: dict[tuple[bytes, str, str], int] = {}
         self._forgotten: dict[tuple[bytes, str, str], int] = {}
+        self._generation: dict[tuple[bytes, str, str], int] = {}
         self._rotate: dict[tuple[bytes, str, str], int] = {}
         self._ended: dict[bytes, None] = {}
         self._pruned_to = 0
@@ -102,6 +103,7 @@ class PeerHistory:
             case ev.PeerReceipted():
                 key = event.session, event.sender, event.role
                 lossy = key in self._forgotten
+                self._generation[key] = event.generation
                 self._taken[key] = event.reliable if lossy else event.consumed + event.discarded
             case ev.StatusChanged() if event.status >= Status.CLOSED:
                 self._end(event.session)
@@ -130,6 +132,7 @@ class PeerHistory:
         self._taken = {edge: n for edge, n in self._taken.items() if edge[0] in live}
         self._rotate = {edge: n for edge, n in self._rotate.items() if edge[0] in live}
         self._forgotten = {edge: n for edge, n in self._forgotten.items() if edge[0] in live}
+        self._generation = {edge: n for edge, n in self._generation.items() if edge[0] in live}
 
     def _forget_lossy(self) -> None:
         """On edges that may lose messages, receipts count those apart that may not be lost."""
@@ -157,6 +160,10 @@ class PeerHistory:
             return session not in self._ended and not heard
         if isinstance(envelope, RotateEnvelope):
             edge = session, envelope.role, envelope.receiver
+            if edge in self._forgotten:
+                # Its receiver signs for every generation that it has retired.
+                heard = envelope.generation < self._generation.get(edge, 0)
+                return session not in self._ended and not heard
             sent = (envelope.generation + 1) * envelope.messages
             return session not in self._ended and sent >= self._taken.get(edge, 0)
         return session not in self._ended or not isinstance(envelope, HeadEnvelope)

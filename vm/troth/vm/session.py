@@ -133,6 +133,7 @@ class Edge:
         lossy_sent, lossy_consumed: how many of those sent and taken may be lost.
         acknowledged: of an outbound edge, how many messages the receiver's receipts cover.
         reliable_acknowledged: of these, the ones taken that may not be lost.
+        generation_acknowledged: if it loses messages and has generations, that of the last receipt.
         receipted: of an inbound edge, how many the last receipt covered.
         receipts: of an outbound edge, how many receipts came.
         history: of an outbound edge in mode `sequence`, what receipts are checked against.
@@ -152,6 +153,7 @@ class Edge:
         "consumption",
         "discarded",
         "final",
+        "generation_acknowledged",
         "history",
         "inbound",
         "lossy_consumed",
@@ -180,7 +182,9 @@ class Edge:
         self.receiver = receiver
         self.buffer = buffer_of(config)
         self.sent = 0
-        self.consumption: Consumption = consumption.start(ReplayMode(config.replay), config.rotate)
+        self.consumption: Consumption = consumption.start(
+            ReplayMode(config.replay), config.rotate, lossy=bool(config.lossy)
+        )
         self.sealed: list[tuple[Envelope, bytes]] = []
         self.unsealed: list[tuple[Envelope, bytes]] = []
         self.consumed = 0
@@ -201,6 +205,7 @@ class Edge:
         self.lossy_consumed = 0
         self.acknowledged = 0
         self.reliable_acknowledged = 0
+        self.generation_acknowledged = 0
         self.receipted = 0
         self.receipts = 0
         self.waiting: set[bytes] | None = set() if self.inbound else None
@@ -223,6 +228,25 @@ class Edge:
         if self.may_lose:
             return self.sent - self.lossy_sent - self.reliable_acknowledged
         return self.sent - self.acknowledged
+
+    @property
+    def renews(self) -> bool:
+        """Its generations end on its sender's word: messages of them may have been lost."""
+        return self.config.rotate > 0 and self.may_lose
+
+    @property
+    def waits_to_rotate(self) -> bool:
+        """The next message begins a generation, and it is not time.
+
+        Another machine's receiver ends the one before on the sender's word alone. So all of it
+        that may not be lost has to be taken, and the word before that to be heard.
+        """
+        if not self.outbound or not self.renews or not self.sent:
+            return False
+        generation, sequence = self.config.position(self.sent)
+        if sequence:
+            return False
+        return self.in_flight > 0 or self.generation_acknowledged < generation - 1
 
     @property
     def complete(self) -> bool:

@@ -117,7 +117,7 @@ def _settle_edge(
 
 def _rotate(fixed: EdgeSettings, config: EdgeConfig, limits: Limits) -> int:
     """How many messages a generation has; only a set of nullifiers is ever dropped."""
-    if config.replay != ReplayMode.NULLIFIER or config.lossy:
+    if config.replay != ReplayMode.NULLIFIER or (config.lossy and fixed.rotate is None):
         return 0
     largest = limits.generation_messages_max
     if fixed.rotate is not None and fixed.rotate > largest:

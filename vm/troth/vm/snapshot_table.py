@@ -53,6 +53,7 @@ STATES: Final[tuple[type, ...]] = (
     *(Coroutine, Session, EndpointState, Edge, EdgeBuffer, LossyBuffer, Speculation),
     *(SessionStore, PeerHeads, SentHistory, Timer, Pauses),
     *(type(consumption.start(mode, 0)) for mode in ReplayMode),
+    type(consumption.start(ReplayMode.NULLIFIER, 1, lossy=True)),
 )
 
 SHARED: Final[tuple[type, ...]] = (Envelope,)

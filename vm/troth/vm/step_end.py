@@ -229,13 +229,13 @@ def _notice(turn: Turn, endpoint: EndpointState) -> Noticed:
     return Noticed(session, endpoint.role, finals, signature, endpoint.signer)
 
 
-def acknowledge(turn: Turn, edge: Edge) -> None:
-    """Signs a receipt once half of what the sender may have in flight was taken.
+def acknowledge(turn: Turn, edge: Edge, *, at_once: bool = False) -> None:
+    """Signs a receipt once half of what the sender may have in flight was taken, or `at_once`.
 
     The sender, at another machine, counts on it to go on.
     """
     taken = edge.consumed + edge.discarded
-    if taken - edge.receipted < max(1, edge.buffer.capacity // 2):
+    if taken - edge.receipted < max(1, edge.buffer.capacity // 2) and not at_once:
         return
     try:
         receipt = _receipt(turn, edge.receiver, edge.sender.role, edge)

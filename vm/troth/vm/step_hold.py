@@ -54,7 +54,21 @@ def hold_send(coroutine: Coroutine, speculation: Speculation, act: HeldSend) -> 
             actual="one more",
             advice="Commit earlier, or raise the edge's capacity",
         )
-    waiting = edge.in_flight
+    if (
+        reserved
+        and edge.outbound
+        and edge.renews
+        and not edge.config.position(edge.sent + reserved)[1]
+    ):
+        raise fault(
+            "vm.fault.speculation",
+            f"a generation of {edge} ends inside of a speculation",
+            endpoint=endpoint,
+            expected=f"at most {reserved} messages before the commit",
+            actual="one more",
+            advice="Commit before the generation ends, or let it have more messages",
+        )
+    waiting = places if edge.waits_to_rotate else edge.in_flight
     if waiting + reserved < places:
         speculation.hold_send(act)
         return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from troth.vm import statements
 from troth.vm.buffer import Envelope
-from troth.vm.events import Dropped, Overwritten
+from troth.vm.events import Dropped, Overwritten, Retired
 from troth.vm.session import Edge
 from troth.vm.step_tables import TransitionTable
 from troth.vm.turn import Turn
@@ -34,6 +34,14 @@ def overwrite(turn: Turn, edge: Edge) -> None:
     edge.discarded += 1
     session, sender, receiver = edge.sender.session.id, edge.sender.role, edge.receiver.role
     turn.events.append(Overwritten(session, sender, receiver, lost.generation, lost.sequence))
+
+
+def retire(turn: Turn, edge: Edge) -> None:
+    """The barrier: a generation is over, so its set is dropped and its root stays."""
+    endpoint, generation = edge.receiver, edge.consumption.generation
+    root = edge.consumption.retire()
+    session, sender = endpoint.session.id, edge.sender.role
+    turn.events.append(Retired(session, endpoint.role, sender, generation, root, endpoint.signer))
 
 
 def drop(turn: Turn, edge: Edge, transition: TransitionTable) -> None:

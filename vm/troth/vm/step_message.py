@@ -25,7 +25,7 @@ from troth.vm.step_common import Step, cell_name, no_key, not_usable, session_ov
 from troth.vm.step_crash import discard_sent
 from troth.vm.step_delegate import Delegation, commit_delegation, prepare_delegation
 from troth.vm.step_hold import cannot_be_undone, hold_send
-from troth.vm.step_loss import drop, overwrite, read_ahead
+from troth.vm.step_loss import drop, overwrite, read_ahead, retire
 from troth.vm.step_tables import TransitionTable
 from troth.vm.turn import BLOCKED, Turn, Unsigned
 from troth.vm.types import StateKind
@@ -209,6 +209,8 @@ def _admission(edge: Edge, endpoint: EndpointState, transition: TransitionTable)
         Fault: `vm.fault.buffer`, when the policy of the edge is `error`.
     """
     in_flight = edge.in_flight if edge.outbound else None
+    if edge.waits_to_rotate:
+        in_flight = max(edge.config.capacity, edge.config.resize_max)
     admission = edge.buffer.admission(in_flight, lossy=transition.lossy, read=read_ahead(edge))
     if admission is Admission.REFUSE:
         raise fault(
@@ -302,6 +304,8 @@ def _prepare_rotation(turn: Turn, edge: Edge, generation: int) -> Rotated:
 
 def _rotate(turn: Turn, edge: Edge, rotated: Rotated) -> None:
     turn.events.append(rotated)
+    if edge.renews and not edge.outbound:
+        retire(turn, edge)
     if edge.outbound:
         envelope = RotateEnvelope(*rotated[:6])
         turn.tell(Outgoing(rotated.session, (rotated.receiver,), envelope))

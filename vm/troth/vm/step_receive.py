@@ -14,7 +14,7 @@ from troth.vm.buffer import Envelope
 from troth.vm.codec import decode_payload, encode_payload
 from troth.vm.coroutine import Blocked, Coroutine
 from troth.vm.errors import Fault, TrothError
-from troth.vm.events import Received, Retired, Status
+from troth.vm.events import Received, Status
 from troth.vm.faults import MessageRefused, behind_others, fault
 from troth.vm.instructions import Branch, Recv, ReplayMode
 from troth.vm.session import Cell, Custody, Edge, EndpointState
@@ -24,6 +24,7 @@ from troth.vm.step_crash import detect
 from troth.vm.step_delegate import arrive, require_type
 from troth.vm.step_end import acknowledge
 from troth.vm.step_hold import cannot_be_undone, require_a_sender
+from troth.vm.step_loss import retire
 from troth.vm.step_tables import StateTable, TransitionTable
 from troth.vm.substitutes import Substitutes
 from troth.vm.turn import BLOCKED, Turn
@@ -220,7 +221,9 @@ def _place_of(edge: Edge, state: StateTable, speculation: Speculation | None) ->
     barrier = rotate > 0 and consumption.expected == rotate
     generation = consumption.generation + barrier
     for place, envelope in enumerate(messages):
-        if envelope.label in state.receives and envelope.generation == generation:
+        if envelope.label in state.receives and (
+            envelope.generation == generation or edge.may_lose
+        ):
             return place
     return 0 if edge.complete else len(messages)
 
@@ -389,14 +392,6 @@ def _bind_endpoints(
     return tuple(bound)
 
 
-def _retire(turn: Turn, edge: Edge) -> None:
-    """The barrier: all of a generation was taken, so its set is dropped and its root stays."""
-    endpoint, generation = edge.receiver, edge.consumption.generation
-    root = edge.consumption.retire()
-    session, sender = endpoint.session.id, edge.sender.role
-    turn.events.append(Retired(session, endpoint.role, sender, generation, root, endpoint.signer))
-
-
 def commit_receive(
     turn: Turn,
     edge: Edge,
@@ -408,8 +403,8 @@ def commit_receive(
     endpoint = edge.receiver
     edge.take(place)
     consumption = edge.consumption
-    if envelope.generation != consumption.generation and edge.config.rotate:
-        _retire(turn, edge)
+    if envelope.generation > consumption.generation and edge.config.rotate:
+        retire(turn, edge)
     consumption.consume(envelope.generation, envelope.sequence, statement)
     edge.consumed += 1
     if transition.lossy:
@@ -433,7 +428,7 @@ def commit_receive(
     if edge.inbound:
         assert edge.waiting is not None, "an inbound edge knows what waits"
         edge.waiting.discard(statement)
-        acknowledge(turn, edge)
+        acknowledge(turn, edge, at_once=edge.renews and not transition.lossy)
     sender = edge.waiting_sender
     if sender is not None:
         edge.waiting_sender = None

@@ -145,7 +145,7 @@ def consume(world: World, key: EdgeKey) -> World:
     session, sender, receiver = key
     signer = end_of(world, Endpoint(session, receiver)).signer
     taken = edge.taken
-    if edge.config.rotate and letter.generation != taken.generation:
+    if edge.config.rotate and letter.generation > taken.generation:
         gone = Retired(session, receiver, sender, taken.generation, taken.root, signer)
         world = say(world, gone)
         taken = next_generation(taken)

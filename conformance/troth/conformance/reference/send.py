@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from troth.conformance.reference.compute import has_type
-from troth.conformance.reference.consume import lose
+from troth.conformance.reference.consume import lose, next_generation
 from troth.conformance.reference.world import (
     Coroutine,
     Edge,
@@ -33,7 +33,7 @@ from troth.conformance.reference.world import (
 from troth.vm import statements
 from troth.vm.codec import encode_payload
 from troth.vm.errors import TrothError, Unusable
-from troth.vm.events import Delegated, Dropped, Overwritten, Rotated, Sent
+from troth.vm.events import Delegated, Dropped, Overwritten, Retired, Rotated, Sent
 from troth.vm.instructions import Select, Send
 from troth.vm.statements import StepKind
 from troth.vm.types import EndpointType, StateKind, Transition
@@ -265,7 +265,15 @@ def _rotate(world: World, act: HeldSend, generation: int) -> World:
     statement = statements.rotate_statement(*act.edge, generation, count)
     signature = sign(world, act.end, statement)
     signer = end_of(world, act.end).signer
-    return say(world, Rotated(*act.edge, generation, count, signature, signer))
+    world = say(world, Rotated(*act.edge, generation, count, signature, signer))
+    edge = edge_of(world, act.edge)
+    if not edge.config.lossy:
+        return world
+    # Nobody knows of such a generation when all of it was taken: its end is the sender's word.
+    session, sender, receiver = act.edge
+    taken, by = edge.taken, end_of(world, Endpoint(session, receiver)).signer
+    gone = Retired(session, receiver, sender, taken.generation, taken.root, by)
+    return say(with_edge(world, act.edge, edge._replace(taken=next_generation(taken))), gone)
 
 
 def _put(world: World, key: EdgeKey, letter: Letter) -> World:

@@ -96,7 +96,7 @@ def _can_hold(config: EdgeConfig) -> bool:
 
 
 def _generation(setup: Setup, said: EdgeSettings, config: EdgeConfig) -> int:
-    if config.replay != "nullifier" or config.lossy:
+    if config.replay != "nullifier" or (config.lossy and said.rotate is None):
         return 0
     largest = setup.limits.generation_messages_max
     if said.rotate is None:
