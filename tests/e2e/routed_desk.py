@@ -71,7 +71,10 @@ class RoutedDesk:
         )  # fmt: skip
 
     def relay(self) -> subprocess.Popen[str]:
-        process = self._serve("relay", "--key", "relay.key", "--port", "0", *self.to_gateway)
+        process = self._serve(
+            "relay", "--key", "relay.key", "--port", "0", "--record", "relayed",
+            *self.to_gateway,
+        )  # fmt: skip
         self.until(lambda: self.registered("relay"), process, every_s=ASK_EVERY_S)
         return process
 
@@ -161,18 +164,18 @@ class RoutedDesk:
             assert said.code == 0, said.out
 
     def verified_legs(self, *legs: str) -> dict[str, int]:
-        """How many records there are of each leg, at gateway, host and client; they hold together.
+        """How many records there are of each leg, at all who are there; they hold together.
 
         The gateway's own last words may still be on their way into its records.
         """
         trust = self.folder / "all"
-        names = ("gate", "root", "Host/Host", "Client/Client")
+        names = ("gate", "relay", "root", "Host/Host", "Client/Client")
         trust.write_bytes(b"".join((self.folder / f"{it}.pub").read_bytes() for it in names))
         found = {}
         for leg in legs:
             records = sorted(
                 path
-                for kept in ("gated", "hosted/gateway", "seen/gateway", "again/gateway")
+                for kept in ("gated", "relayed", "hosted/gateway", "seen/gateway", "again/gateway")
                 for path in (self.folder / kept).glob(f"{leg}-*.replay")
             )
             self.until(partial(_hold, records, trust), every_s=0.5)

@@ -140,6 +140,8 @@ def test_a_revoked_session_stops_everywhere(desk: RoutedDesk) -> None:
         assert end["ts_mono_us"] - revoked_us < 2_000_000
         assert desk.events(record, name, "revoked")
     desk.verified()
+    # Each of three parties was told, and two have had leases: a record at either end.
+    assert desk.verified_legs("revoke", "lease") == {"revoke": 6, "lease": 4}
 
 
 def test_whom_the_host_does_not_know_the_gateway_does_not_let_through(desk: RoutedDesk) -> None:
