@@ -54,6 +54,24 @@ class World:
 
         when(shown(self.client, FRAMES), worsen)
 
+    def happens_when_refused(self) -> None:
+        """It counts from when one side refuses the other: until then they have to talk."""
+        refused: list[HostParty | ClientParty] = []
+
+        def watch(party: HostParty | ClientParty) -> None:
+            stop_media = party.stop_media
+
+            def stopped(reason: str) -> None:
+                if not refused:
+                    refused.append(party)
+                    self.happened_us = time.monotonic_ns() // 1000
+                stop_media(reason)
+
+            party.stop_media = stopped  # type: ignore[method-assign] # an effect is watched
+
+        watch(self.host)
+        watch(self.client)
+
     def set(self, conditions: Conditions) -> None:
         for one, other in (("host", "client"), ("client", "host")):
             self.network.set_steps(one, other, [Step(0, conditions)])
@@ -113,6 +131,7 @@ def _killed(role: str) -> Callable[[World], None]:
 def _before(change: Callable[[World], None]) -> Callable[[World], None]:
     def act(world: World) -> None:
         world.set(world.conditions)
+        world.happens_when_refused()
         change(world)
 
     return act
