@@ -58,6 +58,15 @@ def test_every_member_runs_to_its_end() -> None:
     assert all(tally.happened.values()), "clocks run out, and messages are lost"
 
 
+@pytest.mark.parametrize("number", [3340, 7032])
+def test_members_that_once_showed_something(number: int) -> None:
+    """A buffer that was full of what may be lost; a bundle that closes around what waits in it."""
+    tally = Tally()
+    drawn = member(number, [])
+    spread_member(drawn, run_member(drawn.script(), tally), number, tally)
+    assert (tally.spread, tally.problems) == (1, [])
+
+
 @pytest.mark.slow
 def test_no_mistake_in_a_program_is_accepted_silently() -> None:
     tally = Tally()

@@ -255,14 +255,13 @@ class Endings(Part):
 
     def _detail(self, session: Session, status: int) -> str:
         missing = [role.name for role in session.roles.values() if not role.noticed]
-        over = any(one.listed or not _is_done(one) for one in session.together)
-        if status == DRAINING or not over:
+        if status == DRAINING or all(map(_has_all, session.together)):
             return ""
         return "linger time is over" + ("; no notice of " + ", ".join(missing) if missing else "")
 
     def _may_end(self, session: Session, status: int, number: int, detail: str) -> bool:
         if status == CLOSED:
-            done = all(_is_done(one) and not one.listed for one in session.together)
+            done = all(map(_has_all, session.together))
             over = session.clock is not None and self.file.now >= session.clock + session.linger
             return session.status == DRAINING and (done or over) and session.causes <= {CLOSED}
         if status == CANCELLED:
@@ -291,6 +290,15 @@ def _goes_on_ending(session: Session, record: Record) -> None:
 
 def _is_done(session: Session) -> bool:
     return all(role.noticed for role in session.roles.values())
+
+
+def _has_all(session: Session) -> bool:
+    """All roles are done, and nothing that could still be received was listed or waits.
+
+    Of a bundle each session lists its own, when it ends, so another's may still wait.
+    """
+    waits = any(edge.flight for edge in session.edges.values() if _ends_here(session, edge))
+    return _is_done(session) and not session.listed and not waits
 
 
 def _ends_here(session: Session, edge: Edge) -> bool:
