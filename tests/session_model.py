@@ -241,7 +241,7 @@ class Model:
             one.sender = None if one.sender is puppet else one.sender
         self.paused.pop(puppet, None)
         self.aside = [one for one in self.aside if one is not puppet]
-        self._fault(puppet, "vm.fault.crash")
+        self._fault(puppet, "vm.fault.crash", (talk, role))
 
     def times_out(self, talk: Talk, role: str, until_ns: int) -> None:
         self.happened.append(("trouble", talk.name, "TIMEOUT", role, ""))
@@ -402,10 +402,11 @@ class Model:
         puppet.ended = True
         return True
 
-    def _fault(self, puppet: Puppet, code: str) -> None:
+    def _fault(self, puppet: Puppet, code: str, first: tuple[Talk, str] | None = None) -> None:
+        """`first` is the end of which the crash was said: its session hears of it first."""
         self.happened.append(("faulted", puppet.name, code))
         puppet.ended = True
-        own = tuple(puppet.own)
+        own = sorted(puppet.own, key=lambda one: one != first)
         for talk, role in own:
             self._release(talk, role)
         for talk, _ in own:
