@@ -11,11 +11,9 @@ import base64
 import binascii
 from typing import Final, NamedTuple
 
-from nacl.bindings import crypto_sign
-
 from troth.conformance.proof_codes import refused
+from troth.vm import sodium
 from troth.vm.keys import KeyPair, VerifierKey
-from troth.vm.statements import SIGNATURE_BYTES
 
 NOTE_BYTES_MAX: Final = 1 << 16
 SIGNATURES_MAX: Final = 64
@@ -159,5 +157,5 @@ def _has_space(name: str) -> bool:
 
 def sign_note(text: str, pair: KeyPair, name: str) -> NoteSignature:
     """The key's own signature over `text`, under the name that the note has for it."""
-    signature = crypto_sign(text.encode(), pair.signing_key)[:SIGNATURE_BYTES]
+    signature = sodium.sign(pair.signing_key, text.encode())
     return NoteSignature(name, VerifierKey(name, pair.public_key).id, signature)

@@ -48,7 +48,7 @@ def test_a_published_vector(way: Ed25519) -> None:
         "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
         "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
     )
-    assert way.sign(b"\x72", bytes.fromhex(seed) + public) == signature
+    assert way.sign(bytes.fromhex(seed) + public, b"\x72") == signature
     assert way.check(public, b"\x72", signature)
     assert not way.check(public, b"\x73", signature)
     assert not way.check(public, b"", signature)
@@ -57,7 +57,7 @@ def test_a_published_vector(way: Ed25519) -> None:
 @given(statement=st.binary(max_size=300), bit=st.integers(0, 511))
 def test_both_ways_agree(statement: bytes, bit: int) -> None:
     key = KEYS[0]
-    signatures = {way.sign(statement, key.signing_key) for way in WAYS.values()}
+    signatures = {way.sign(key.signing_key, statement) for way in WAYS.values()}
     assert len(signatures) == 1
     (signature,) = signatures
     wrong = bytearray(signature)
@@ -70,13 +70,13 @@ def test_both_ways_agree(statement: bytes, bit: int) -> None:
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_a_batch_is_what_each_would_be(way: Ed25519) -> None:
-    rows = [(bytes([n]) * n, KEYS[n % 2].signing_key, KEYS[n % 3 % 2].public_key) for n in range(9)]
-    batch = way.batch([*rows, (b"unchecked", KEYS[0].signing_key, None)])
+    rows = [(KEYS[n % 2].signing_key, bytes([n]) * n, KEYS[n % 3 % 2].public_key) for n in range(9)]
+    batch = way.batch([*rows, (KEYS[0].signing_key, b"unchecked", None)])
     _in_two(batch, 10)
     *found, unchecked = batch.results()
-    assert unchecked == (way.sign(b"unchecked", KEYS[0].signing_key), False)
-    for (statement, signing_key, key), (signature, genuine) in zip(rows, found, strict=True):
-        assert signature == way.sign(statement, signing_key)
+    assert unchecked == (way.sign(KEYS[0].signing_key, b"unchecked"), False)
+    for (signing_key, statement, key), (signature, genuine) in zip(rows, found, strict=True):
+        assert signature == way.sign(signing_key, statement)
         assert genuine == way.check(key, statement, signature)
     assert {genuine for _, genuine in found} == {True, False}
 

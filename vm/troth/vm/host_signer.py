@@ -58,7 +58,7 @@ class HostSigner:
             signing_key = self._signing_keys[principal]
         except KeyError:
             raise _missing_principal(principal) from None
-        return sodium.sign(statement, signing_key)
+        return sodium.sign(signing_key, statement)
 
     def batch(self, wanted: Sequence[Wanted]) -> sodium.Batch:
         """These signatures, each as `sign` makes it, and checked as `signatures.verify` does.
@@ -68,7 +68,7 @@ class HostSigner:
         """
         keys = self._signing_keys
         try:
-            rows = [(statement, keys[principal], key) for principal, statement, key in wanted]
+            rows = [(keys[principal], statement, key) for principal, statement, key in wanted]
         except KeyError as error:
             raise _missing_principal(error.args[0]) from None
         return sodium.batch(rows)

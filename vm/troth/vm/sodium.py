@@ -18,14 +18,15 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 from nacl import bindings
 from nacl.exceptions import BadSignatureError
 
+from troth.vm.statements import SIGNATURE_BYTES
+
 Sign: TypeAlias = Callable[[bytes, bytes], bytes]
-"""A statement and a signing key (seed and public key), to the 64 bytes of the signature."""
+"""A signing key (seed and public key) and a statement, to the 64 bytes of the signature."""
 Check: TypeAlias = Callable[[bytes, bytes, bytes], bool]
 """A public key, a statement and a signature, to whether the signature is the key's own."""
 Row: TypeAlias = tuple[bytes, bytes, bytes | None]
-"""A statement, its signing key, and the public key by which its signature is to be checked."""
+"""A signing key, a statement, and the public key by which its signature is to be checked."""
 
-SIGNATURE_BYTES: Final = 64
 _DOOR: Final = "nacl._sodium"
 
 
@@ -47,10 +48,10 @@ class Ed25519(NamedTuple):
 
 def by_bindings() -> Ed25519:
     """By what PyNaCl says in public."""
-    return Ed25519(_sign, _check, _Batch)
+    return Ed25519(_sign, _check, _batch)
 
 
-def _sign(statement: bytes, signing_key: bytes) -> bytes:
+def _sign(signing_key: bytes, statement: bytes) -> bytes:
     return bindings.crypto_sign(statement, signing_key)[:SIGNATURE_BYTES]
 
 
@@ -62,18 +63,26 @@ def _check(public_key: bytes, statement: bytes, signature: bytes) -> bool:
     return True
 
 
-class _Batch:
-    __slots__ = ("_found", "_rows")
+def _batch(rows: Sequence[Row]) -> Batch:
+    return OneByOne(_sign, _check, rows)
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+
+class OneByOne:
+    """A batch by any two functions; the first of a row is whatever `sign` knows its key by."""
+
+    __slots__ = ("_check", "_found", "_rows", "_sign")
+
+    def __init__(self, sign: Sign, check: Check, rows: Sequence[Row]) -> None:
+        self._sign = sign
+        self._check = check
         self._rows = rows
         self._found = [(b"", False)] * len(rows)
 
     def run(self, places: Iterator[int]) -> None:
         for place in places:
-            statement, signing_key, key = self._rows[place]
-            signature = _sign(statement, signing_key)
-            genuine = key is not None and _check(key, statement, signature)
+            signing_key, statement, key = self._rows[place]
+            signature = self._sign(signing_key, statement)
+            genuine = key is not None and self._check(key, statement, signature)
             self._found[place] = signature, genuine
 
     def results(self) -> Sequence[tuple[bytes, bool]]:
@@ -90,7 +99,7 @@ def by_door(door: Any) -> Ed25519:
     new, buffer, null = door.ffi.new, door.ffi.buffer, door.ffi.NULL
     octets = door.ffi.typeof("unsigned char[]")
 
-    def sign(statement: bytes, signing_key: bytes) -> bytes:
+    def sign(signing_key: bytes, statement: bytes) -> bytes:
         size = len(statement)
         signed = new(octets, SIGNATURE_BYTES + size)
         make_signed(signed, null, statement, size, signing_key)
@@ -109,8 +118,8 @@ def by_door(door: Any) -> Ed25519:
 
         def __init__(self, rows: Sequence[Row]) -> None:
             self._rows = [
-                (new(octets, SIGNATURE_BYTES + (size := len(statement))), statement, size, *keys)
-                for statement, *keys in rows
+                (new(octets, SIGNATURE_BYTES + (size := len(statement))), statement, size, own, key)
+                for own, statement, key in rows
             ]
             self._genuine = [False] * len(rows)
 

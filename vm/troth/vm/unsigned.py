@@ -24,8 +24,8 @@ from troth.vm.events import Sent
 from troth.vm.host_signer import HostSigner
 from troth.vm.session import Edge, OwnMessage
 from troth.vm.signatures import verify
-from troth.vm.signer import Signer, Wanted
-from troth.vm.sodium import Batch, Check
+from troth.vm.signer import Wanted
+from troth.vm.sodium import Batch, OneByOne
 from troth.vm.turn import Context, Turn, Unsigned
 
 _make: Final = tuple.__new__
@@ -52,7 +52,7 @@ def batches_of(context: Context) -> MakeBatch:
     signer, check = context.signer, context.substitutes.verify
     if type(signer) is HostSigner and check is verify:  # a subclass may sign otherwise
         return signer.batch
-    return partial(_OneByOne, signer, check)
+    return partial(OneByOne, signer.sign, check)
 
 
 def sign_late(make_batch: MakeBatch, share: Share, turns: Sequence[Turn]) -> None:
@@ -78,28 +78,6 @@ def _wanted(message: Unsigned) -> Wanted:
     _, edge, envelope, statement = message
     waits = _own(edge, envelope) is not None
     return _make(Wanted, (envelope.signer, statement, edge.sender.signer if waits else None))
-
-
-class _OneByOne:
-    """A `sodium.Batch` of any signer."""
-
-    __slots__ = ("_check", "_found", "_signer", "_wanted")
-
-    def __init__(self, signer: Signer, check: Check, wanted: Sequence[Wanted]) -> None:
-        self._signer = signer
-        self._check = check
-        self._wanted = wanted
-        self._found = [(b"", False)] * len(wanted)
-
-    def run(self, places: Iterator[int]) -> None:
-        for place in places:
-            principal, statement, key = self._wanted[place]
-            signature = self._signer.sign(principal, statement)
-            genuine = key is not None and self._check(key, statement, signature)
-            self._found[place] = signature, genuine
-
-    def results(self) -> Sequence[tuple[bytes, bool]]:
-        return self._found
 
 
 def _put(turn: Turn, message: Unsigned, signature: bytes, *, genuine: bool) -> None:

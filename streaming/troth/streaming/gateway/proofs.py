@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from nacl.bindings import crypto_sign
-
+from troth.vm import sodium
 from troth.vm.signatures import verify
-from troth.vm.statements import SIGNATURE_BYTES
 
 REGISTER_PREFIX: Final = b"\x00troth gateway register 1\n"
 BOUND_PREFIX: Final = b"\x00troth gateway bound 1\n"
@@ -53,7 +51,7 @@ def bound_statement(challenge: Challenge, registration: Registration) -> bytes:
 
 
 def sign(signing_key: bytes, statement: bytes) -> bytes:
-    return crypto_sign(statement, signing_key)[:SIGNATURE_BYTES]
+    return sodium.sign(signing_key, statement)
 
 
 def is_registered_by(challenge: Challenge, registration: Registration) -> bool:

@@ -18,9 +18,10 @@ from enum import IntEnum
 from typing import Final
 
 import msgpack
-from nacl.bindings import crypto_scalarmult, crypto_scalarmult_base, crypto_sign
+from nacl.bindings import crypto_scalarmult, crypto_scalarmult_base
 from nacl.exceptions import CryptoError
 
+from troth.vm import sodium
 from troth.vm.errors import Malformed
 from troth.vm.signatures import verify
 from troth.vm.statements import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
@@ -122,7 +123,7 @@ def codes_of(own: ExchangeKey, other_public: bytes, lease: Lease) -> Codes:
 def issue(lease: Lease, signing_key: bytes) -> bytes:
     """The token, signed with a gateway's key as libsodium has it."""
     body = _body(lease)
-    return crypto_sign(STATEMENT_PREFIX + body, signing_key)[:SIGNATURE_BYTES] + body
+    return sodium.sign(signing_key, STATEMENT_PREFIX + body) + body
 
 
 def read_unverified(token: bytes) -> Lease:
